@@ -1,0 +1,259 @@
+/* apply.c: recording one operation: resolve inputs, check shapes, allocate, compute, publish.
+ * Nothing is published unless everything succeeded. The messages of failures are put together here. */
+#include "autograd/node.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- messages --------------------------------------------------------------------------------- */
+
+static void describe_operand(char *text, size_t size, tp_var v, int i)
+{
+    const tp_node *node = tp_node_at(v.tape, v.id);
+    char what[TP_VAR_TEXT], type[TP_TENSOR_TEXT], at[96] = "";
+    if (node->file != NULL)
+        snprintf(at, sizeof at, " (%.80s:%d)", node->file, node->line);
+    snprintf(text, size, "\n  input %d: %-14s %s%s", i, tp_tensor_text(&node->value, type),
+             tp_var_text(v, what), at);
+}
+
+/* If an input came from a reduction without keepdim and would fit with it, say so. */
+static void add_hint(char *text, size_t size, const tp_op_call *c, const tp_var *x)
+{
+    tp_tape *t = x[0].tape;
+    for (int i = 0; i < 2; i++) {
+        const tp_node *node = tp_node_at(t, x[i].id);
+        const tp_field *keepdim = NULL, *axes = NULL;
+        for (int k = 0; node->op != NULL && k < node->op->field_count; k++) {
+            const tp_field *f = &node->op->fields[k];
+            if (f->kind == TP_FIELD_BOOL && strcmp(f->name, "keepdim") == 0)
+                keepdim = f;
+            if (f->kind == TP_FIELD_AXES)
+                axes = f;
+        }
+        if (keepdim == NULL || axes == NULL)
+            continue;
+        bool kept, mask[TP_MAX_DIMS];
+        tp_axes list;
+        memcpy(&kept, (const char *)node->attr + keepdim->offset, sizeof kept);
+        memcpy(&list, (const char *)node->attr + axes->offset, sizeof list);
+        tp_shape before = tp_node_at(t, node->x[0])->value.shape, with, both;
+        if (kept || tp_axes_mask(before, list, mask) != TP_OK)
+            continue;
+        with = tp_shape_reduced(before, mask, true);
+        char shape[TP_SHAPE_TEXT];
+        if (tp_shape_broadcast(with, c->x[1 - i]->shape, &both) == TP_OK)
+            snprintf(text, size, "\n  hint: %s#%u with keepdim gives %s", node->op->name, x[i].id,
+                     tp_shape_text(with, shape));
+    }
+}
+
+/* Turns "E_SHAPE shapes … do not broadcast" into a message with path, operands and hint. */
+static tp_var fail_op(tp_tape *t, const tp_op *op, const tp_op_call *c, const tp_var *x, int n,
+                      tp_status status)
+{
+    char path[TP_VAR_TEXT], reason[1024], tail[1024] = "", hint[256] = "";
+    snprintf(reason, sizeof reason, "%.*s", (int)sizeof reason - 1,
+             tp_last_error() + strlen(tp_status_name(status)) + 1);
+    for (int i = 0; i < n && i < 4; i++)
+        describe_operand(tail + strlen(tail), sizeof tail - strlen(tail), x[i], i);
+    if (status == TP_ESHAPE && n == 2 && op->broadcasts)
+        add_hint(hint, sizeof hint, c, x);
+    tp_scope_path(t, t->scope, path);
+    char backward[TP_VAR_TEXT + 32] = "";
+    if (t->rule_of != 0) {
+        char what[TP_VAR_TEXT];
+        snprintf(backward, sizeof backward,
+                 "in the rule of %s: ", tp_var_text(tp_var_at(t, t->rule_of), what));
+    }
+    tp_fail(status, "%s%s%s%s#%u: %s%s%s", backward, path, path[0] ? ": " : "", op->name, t->count,
+            reason, tail, hint);
+    return tp_tape_poison(t, status);
+}
+
+/* --- recording -------------------------------------------------------------------------------- */
+
+/* The first input that has a live tape decides where a failure goes. */
+static tp_tape *tape_of(int n, const tp_var *x)
+{
+    for (int i = 0; i < n; i++)
+        if (x[i].tape != NULL && x[i].tape->live)
+            return x[i].tape;
+    return NULL;
+}
+
+tp_var tp_apply(const tp_op *op, int n, const tp_var *x, const void *attr)
+{
+    tp_tape *t = tape_of(n, x);
+    if (t == NULL) {
+        tp_fail(n > 0 && x[0].tape != NULL ? TP_ESTALE : TP_ETAPE, "%s: %s", op->name,
+                n > 0 && x[0].tape != NULL ? "its input belongs to a tape that was freed"
+                                           : "no input belongs to a tape");
+        return (tp_var){0};
+    }
+    return tp_apply_on(t, op, n, x, attr);
+}
+
+/* Checks that every input is a usable value of tape t. */
+static tp_status resolve(tp_tape *t, const tp_op *op, int n, const tp_var *x,
+                         const tp_tensor **value)
+{
+    char text[TP_VAR_TEXT];
+    for (int i = 0; i < n; i++) {
+        if (x[i].tape == NULL)
+            return tp_fail(TP_ETAPE, "%s#%u: input %d is an empty var", op->name, t->count, i);
+        if (x[i].tape != t)
+            return tp_fail(TP_ETAPE, "%s#%u: input %d belongs to another tape", op->name, t->count,
+                           i);
+        const tp_node *node = tp_node_of(x[i]);
+        if (node == NULL) {
+            tp_fail_prefix("%s#%u: input %d: ", op->name, t->count, i);
+            return x[i].epoch != t->epoch || x[i].id >= t->count ? TP_ESTALE : TP_ETAPE;
+        }
+        if (node->freed)
+            return tp_fail(TP_EFREED, "%s#%u: input %d, %s, was released by the backward sweep",
+                           op->name, t->count, i, tp_var_text(x[i], text));
+        value[i] = &node->value;
+    }
+    return TP_OK;
+}
+
+static tp_status check_dtypes(const tp_op_call *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        if (!tp_dtype_is_float(c->x[i]->dtype))
+            return tp_fail(TP_EDTYPE, "input %d is %s: f32 or f64 needed", i,
+                           tp_dtype_name(c->x[i]->dtype));
+        if (c->x[i]->dtype != c->x[0]->dtype)
+            return tp_fail(TP_EDTYPE, "inputs are %s and %s: types are not mixed",
+                           tp_dtype_name(c->x[0]->dtype), tp_dtype_name(c->x[i]->dtype));
+    }
+    return TP_OK;
+}
+
+/* Validates, sizes, allocates and computes y. On failure nothing is held. */
+static tp_status compute(const tp_op *op, const tp_op_call *c)
+{
+    if (op->arity != TP_ANY_ARITY && op->arity != c->n)
+        return tp_fail(TP_EARG, "%d inputs given, %d needed", c->n, op->arity);
+    if (c->n > 0)
+        c->y->dtype = c->x[0]->dtype;
+    if (!op->mixed_dtypes)
+        TP_TRY(check_dtypes(c));
+    TP_TRY(op->shape(c));
+    if (op->view != NULL) {
+        TP_TRY(op->view(c));
+        if (c->y->storage != NULL) {
+            c->y->owns = false;
+            c->y->storage->uses++;
+            return TP_OK;
+        }
+    }
+    TP_TRY(tp_arena_tensor(c->scratch, c->y, c->y->dtype, c->y->shape));
+    tp_status s = op->forward(c);
+    if (s != TP_OK)
+        tp_tensor_drop(c->y);
+    return s;
+}
+
+/* Copies inputs and attributes next to the node. */
+static tp_status remember(tp_tape *t, tp_node *node, const tp_op *op, int n, const tp_var *x,
+                          const void *attr)
+{
+    uint32_t *ids = n > 0 ? tp_arena_alloc(&t->arena, (size_t)n * sizeof *ids) : NULL;
+    void *copy = op->attr_size > 0 ? tp_arena_alloc(&t->arena, op->attr_size) : NULL;
+    if ((n > 0 && ids == NULL) || (op->attr_size > 0 && copy == NULL))
+        return TP_ENOMEM;
+    for (int i = 0; i < n; i++) {
+        ids[i] = x[i].id;
+        const tp_node *in = tp_node_at(t, x[i].id);
+        node->needs_grad |= in->needs_grad;
+    }
+    if (copy != NULL)
+        memcpy(copy, attr, op->attr_size);
+    node->cut = op->smooth == TP_NO_GRADIENT || t->no_grad > 0;
+    node->needs_grad &= !node->cut;
+    node->op = op;
+    node->x = ids;
+    node->n = n;
+    node->attr = copy;
+    node->version = node->value.storage->version;
+    return TP_OK;
+}
+
+static tp_var record(tp_tape *t, const tp_op *op, int n, const tp_var *x, const tp_tensor **value,
+                     const void *attr)
+{
+    tp_status s = resolve(t, op, n, x, value);
+    if (s != TP_OK)
+        return tp_tape_poison(t, s);
+    tp_tensor y = {0};
+    tp_op_call call = {n, value, &y, attr, &t->arena};
+    s = compute(op, &call);
+    if (s != TP_OK)
+        return fail_op(t, op, &call, x, n, s);
+    uint32_t id;
+    tp_node *node = tp_node_push(t, &id);
+    if (node == NULL) {
+        tp_tensor_drop(&y);
+        return tp_tape_poison(t, TP_ENOMEM);
+    }
+    node->value = y;
+    s = remember(t, node, op, n, x, attr);
+    if (s != TP_OK) {
+        tp_tape_truncate(t, id);
+        return tp_tape_poison(t, s);
+    }
+    return tp_var_at(t, id);
+}
+
+tp_var tp_apply_on(tp_tape *t, const tp_op *op, int n, const tp_var *x, const void *attr)
+{
+    enum { FEW = 8 };
+    const tp_tensor *few[FEW], **value = few;
+    if (t->status != TP_OK)
+        return tp_var_at(t, 0);
+    if (n > FEW && (value = tp_arena_alloc(&t->arena, (size_t)n * sizeof *value)) == NULL)
+        return tp_tape_poison(t, TP_ENOMEM);
+    tp_var y = record(t, op, n, x, value, attr);
+    if (value != few)
+        tp_arena_recycle(&t->arena, value, (size_t)n * sizeof *value);
+    return y;
+}
+
+/* --- shape rules and scratch -------------------------------------------------------------------- */
+
+tp_status tp_shape_same(const tp_op_call *c)
+{
+    c->y->shape = c->x[0]->shape;
+    return TP_OK;
+}
+
+tp_status tp_shape_broadcast_all(const tp_op_call *c)
+{
+    c->y->shape = c->x[0]->shape;
+    for (int i = 1; i < c->n; i++)
+        TP_TRY(tp_shape_broadcast(c->y->shape, c->x[i]->shape, &c->y->shape));
+    return TP_OK;
+}
+
+tp_status tp_shape_equal_all(const tp_op_call *c)
+{
+    char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
+    c->y->shape = c->x[0]->shape;
+    for (int i = 1; i < c->n; i++)
+        if (!tp_shape_equal(c->x[0]->shape, c->x[i]->shape))
+            return tp_fail(TP_ESHAPE, "shapes %s and %s differ: this operation does not broadcast",
+                           tp_shape_text(c->x[0]->shape, a), tp_shape_text(c->x[i]->shape, b));
+    return TP_OK;
+}
+
+tp_status tp_scratch(const tp_op_call *c, tp_tensor *t, tp_dtype dtype, tp_shape shape)
+{
+    return tp_arena_tensor(c->scratch, t, dtype, shape);
+}
+
+void tp_scratch_done(tp_tensor *t)
+{
+    tp_tensor_drop(t);
+}

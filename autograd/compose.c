@@ -1,0 +1,66 @@
+/* compose.c: one or two lines of ops each. */
+#include "autograd/compose.h"
+
+tp_var tp_scale(tp_var x, double c)
+{
+    return tp_affine(x, c, 0);
+}
+
+tp_var tp_shift(tp_var x, double c)
+{
+    return tp_affine(x, 1, c);
+}
+
+tp_var tp_minimum(tp_var a, tp_var b)
+{
+    return tp_neg(tp_maximum(tp_neg(a), tp_neg(b)));
+}
+
+tp_var tp_transpose(tp_var x)
+{
+    int n = tp_shape_of(x).ndim;
+    tp_axes perm = {n, {0}};
+    for (int i = 0; i < n; i++)
+        perm.axis[i] = i < n - 2 ? i : 2 * n - 3 - i;
+    if (n < 2)
+        perm = TP_AXES(0, 1); /* permute refuses this with a clear message */
+    return tp_permute(x, perm);
+}
+
+tp_var tp_sum_to(tp_var x, tp_shape shape)
+{
+    tp_shape from = tp_shape_of(x);
+    if (tp_shape_equal(from, shape))
+        return x;
+    tp_axes axes = {0, {0}};
+    int lead = from.ndim - shape.ndim;
+    for (int i = 0; i < from.ndim; i++)
+        if (i < lead || (shape.dim[i - lead] == 1 && from.dim[i] != 1))
+            axes.axis[axes.n++] = i;
+    if (axes.n > 0) /* an empty list would mean all axes */
+        x = tp_sum(x, axes, true);
+    return tp_reshape(x, shape);
+}
+
+tp_var tp_keep_axes(tp_var x, tp_shape from, tp_axes axes)
+{
+    bool mask[TP_MAX_DIMS];
+    if (tp_shape_of(x).ndim == from.ndim || tp_axes_mask(from, axes, mask) != TP_OK)
+        return x;
+    return tp_reshape(x, tp_shape_reduced(from, mask, true));
+}
+
+tp_var tp_zeros_like(tp_var x)
+{
+    return x.tape == NULL ? x : tp_full(x.tape, tp_dtype_of(x), tp_shape_of(x), 0);
+}
+
+tp_var tp_ones_like(tp_var x)
+{
+    return x.tape == NULL ? x : tp_full(x.tape, tp_dtype_of(x), tp_shape_of(x), 1);
+}
+
+tp_var tp_softmax(tp_var x, int axis)
+{
+    return tp_exp(tp_log_softmax(x, axis));
+}

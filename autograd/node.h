@@ -1,0 +1,85 @@
+/* node.h: the inside of a tape. Private to autograd/: programs use tape.h.
+ *
+ * Nodes live in segments that never move, so a rule may append while the sweep holds pointers. Node 0
+ * is the poisoned var. */
+#ifndef TP_AUTOGRAD_NODE_H
+#define TP_AUTOGRAD_NODE_H
+
+#include "autograd/op.h"
+
+enum { TP_SEGMENT = 256, TP_MESSAGE_BYTES = 2048 };
+
+typedef struct tp_node {
+    const tp_op *op; /* NULL for values that were entered: constants, leaves, parameters */
+    tp_tensor value;
+    const uint32_t *x; /* ids of the inputs */
+    int n;
+    const void *attr;
+    tp_parameter *param;
+    uint64_t version; /* of the value's storage when it was published */
+    const char *name, *file;
+    int line;
+    uint32_t scope;
+    bool needs_grad, is_leaf, freed;
+    bool cut; /* recorded without gradients, or its op has none: nothing passes */
+
+    /* the newest sweep's notes */
+    bool target;         /* differentiate by this node: keep its gradient */
+    bool wanted;         /* a target, or on the way to one */
+    bool wanted_inputs;  /* some input is wanted: the rule must run */
+    uint32_t grad;       /* id of the var that holds the gradient so far, 0 if none */
+    uint32_t held;       /* gradient slots that point at this node: it may not be released */
+    tp_tensor leaf_grad; /* of tp_leaf: what backward has added up */
+} tp_node;
+
+typedef struct tp_scope {
+    const char *name;
+    uint32_t parent;
+} tp_scope;
+
+struct tp_tape {
+    uint32_t epoch; /* counts resets for the lifetime of the slot, so stale vars stay stale */
+    bool live;
+    tp_arena arena;
+    tp_node **segment;
+    uint32_t segments, count;
+    tp_scope *scopes;
+    uint32_t scope_count, scope_capacity, scope;
+    struct {
+        uint32_t epoch, id;
+    } * leaf_of; /* by parameter slot */
+    uint32_t leaf_capacity;
+    int no_grad;
+    uint32_t rule_of; /* id of the node whose rule is running, 0 outside a sweep */
+    tp_status status;
+    char message[TP_MESSAGE_BYTES];
+    /* Called after every rule with its result: how tests break rules on purpose. */
+    void (*rule_hook)(void *user, const tp_op *op, const tp_vjp_call *c, tp_var *gx);
+    void *rule_hook_user;
+};
+
+static inline tp_node *tp_node_at(const tp_tape *t, uint32_t id)
+{
+    return &t->segment[id / TP_SEGMENT][id % TP_SEGMENT];
+}
+
+static inline tp_var tp_var_at(tp_tape *t, uint32_t id)
+{
+    return (tp_var){t, id, t->epoch};
+}
+
+/* The node of a var, or NULL after recording why not (stale, poisoned). Released nodes are returned. */
+tp_node *tp_node_of(tp_var v);
+/* Appends an empty node and writes its id; NULL after recording TP_ENOMEM. */
+tp_node *tp_node_push(tp_tape *t, uint32_t *id);
+/* Drops the last reference of a node to its value; the memory goes back to the arena. */
+void tp_node_release(tp_node *node);
+/* Drops all nodes from id on. */
+void tp_tape_truncate(tp_tape *t, uint32_t id);
+/* A contiguous arena tensor, not cleared, whose storage counts one use. */
+tp_status tp_arena_tensor(tp_arena *a, tp_tensor *y, tp_dtype dtype, tp_shape shape);
+void tp_tensor_drop(tp_tensor *y);
+/* "encoder/fc1/" for a scope; text needs TP_VAR_TEXT bytes. */
+char *tp_scope_path(const tp_tape *t, uint32_t scope, char text[TP_VAR_TEXT]);
+
+#endif

@@ -1,0 +1,227 @@
+/* op.h: what an operation is.
+ *
+ * One tp_op says everything about an operation: how shapes combine, how to compute it, its
+ * vector-Jacobian product written with operations, its formula, the inputs it must be tested on and the
+ * inputs it must refuse. Every row of ops.def has one, in ops/<name>.c; a program may define its own
+ * (examples/07_new_op.c). Rules hold no broadcasting code: the sweep sums a gradient back to its input's
+ * shape and adds up fan-out. Read next: ops/exp.c, then apply.c and sweep.c, which drive all this.
+ */
+#ifndef TP_AUTOGRAD_OP_H
+#define TP_AUTOGRAD_OP_H
+
+#include <stddef.h>
+#include "autograd/tape.h"
+#include "tensor/mem.h"
+#include "tensor/rng.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What shape, view and forward see: n inputs, the output, the attributes. */
+typedef struct tp_op_call {
+    int n;
+    const tp_tensor *const *x;
+    tp_tensor *y;
+    const void *attr;
+    tp_arena *scratch; /* see tp_scratch */
+} tp_op_call;
+
+/* What a rule sees. want[i]: the gradient of input i is asked for; the others may be left empty. */
+typedef struct tp_vjp_call {
+    int n;
+    const tp_var *x;
+    tp_var y, gy;
+    const void *attr;
+    const bool *want;
+} tp_vjp_call;
+
+/* What a fused rule sees: values, and tensors of the inputs' shapes to fill where want[i]. */
+typedef struct tp_fused_call {
+    int n;
+    const tp_tensor *const *x;
+    const tp_tensor *y, *gy;
+    tp_tensor *gx;
+    const void *attr;
+    const bool *want;
+} tp_fused_call;
+
+/* --- attributes: one statically initialisable struct per op, described field by field ------------ */
+
+typedef enum tp_field_kind {
+    TP_FIELD_BOOL,   /* bool */
+    TP_FIELD_INT,    /* int */
+    TP_FIELD_I64,    /* int64_t */
+    TP_FIELD_DOUBLE, /* double */
+    TP_FIELD_AXES,   /* tp_axes */
+    TP_FIELD_SHAPE,  /* tp_shape */
+    TP_FIELD_DTYPE,  /* tp_dtype */
+    TP_FIELD_KEY     /* tp_rng_key */
+} tp_field_kind;
+
+typedef struct tp_field {
+    const char *name;
+    tp_field_kind kind;
+    size_t offset;
+} tp_field;
+
+#define TP_FIELD(type, member, kind)                                                               \
+    {                                                                                              \
+#        member, TP_FIELD_##kind, offsetof(type, member)                                           \
+    }
+/* `.attr_size`, `.fields` and `.field_count` of an op whose file has a table called fields. */
+#define TP_ATTR(type)                                                                              \
+    .attr_size = sizeof(type), .fields = fields,                                                   \
+    .field_count = (int)(sizeof fields / sizeof *fields)
+
+/* --- samples and refusals ----------------------------------------------------------------------- */
+
+enum { TP_SAMPLE_INPUTS = 4 };
+
+/* How a test fills an input. lo and hi bound the values; both 0 means the kind's default. */
+typedef enum tp_fill_kind {
+    TP_FILL_REAL,     /* uniform in [lo, hi], default [-2, 2] */
+    TP_FILL_POSITIVE, /* uniform in [lo, hi], default [0.3, 3] */
+    TP_FILL_UNIT,     /* uniform in [lo, hi], default [0, 1]: targets, probabilities */
+    TP_FILL_MASK,     /* 0 or 1 */
+    TP_FILL_INDEX,    /* i64 in [0, hi) */
+    TP_FILL_SPD       /* symmetric positive definite matrices in the last two axes */
+} tp_fill_kind;
+
+typedef struct tp_sample_input {
+    tp_shape shape;
+    tp_fill_kind fill;
+    double lo, hi;
+    bool fixed; /* data: no gradient is asked for (targets, masks, indices always) */
+} tp_sample_input;
+
+typedef struct tp_sample {
+    const char *note;
+    int n;
+    tp_sample_input x[TP_SAMPLE_INPUTS];
+    const void *attr;
+} tp_sample;
+
+/* Inputs that must fail with status and a message that contains says. */
+typedef struct tp_refusal {
+    const char *note;
+    int n;
+    struct {
+        tp_shape shape;
+        tp_dtype dtype; /* f32 unless set; a float type is filled with value */
+        double value;
+    } x[TP_SAMPLE_INPUTS];
+    const void *attr;
+    tp_status status;
+    const char *says;
+} tp_refusal;
+
+/* --- the op itself ------------------------------------------------------------------------------- */
+
+typedef enum tp_smoothness {
+    TP_SMOOTH = 1, /* infinitely often differentiable on its domain */
+    TP_PIECEWISE,  /* smooth but for kinks; .why says where and which gradient is taken there */
+    TP_ESTIMATOR,  /* the rule is a stated surrogate, not the derivative */
+    TP_NO_GRADIENT /* piecewise constant or without float inputs; .why says so */
+} tp_smoothness;
+
+/* .reads: whose value the rule needs. Everything else may be freed or overwritten before backward. */
+#define TP_READS(i) (1u << (i))
+#define TP_READS_Y (1u << 31)
+#define TP_READS_ALL_X 0x7fffffffu
+
+enum { TP_ANY_ARITY = -1 };
+
+typedef struct tp_op {
+    const char *name;
+    int arity; /* number of inputs, or TP_ANY_ARITY */
+    tp_smoothness smooth;
+    unsigned reads;
+    bool mixed_dtypes; /* shape checks dtypes itself; otherwise all inputs must be one float type */
+    bool broadcasts;   /* inputs may be smaller than y: the sweep sums their gradients back */
+
+    /* Formula. #0 #1 … are the inputs, @name an attribute. text is Unicode maths for terminals; tex is
+     * LaTeX. prec orders infix forms for brackets: 0 atom or call, 1 product, 2 sum, 3 comparison. */
+    const char *text, *tex;
+    int prec;
+    const char *why;    /* the derivative in one sentence, and its source if it has one */
+    const char *domain; /* which inputs are legal, if not all */
+
+    /* Checks the inputs and writes y->shape (and y->dtype, preset to that of the first input). */
+    tp_status (*shape)(const tp_op_call *c);
+    /* Optional. Makes y a view of an input instead of computing it; leaving y->storage NULL asks for
+     * forward after all. */
+    tp_status (*view)(const tp_op_call *c);
+    /* Fills y, which is contiguous and not cleared. TP_EVALUE for an input outside the domain. */
+    tp_status (*forward)(const tp_op_call *c);
+    /* The rule: gx[i] = gy · dy/dx[i], written with operations, for every wanted i. */
+    void (*vjp)(const tp_vjp_call *c, tp_var *gx);
+    /* Optional fast form of the same rule, for sweeps that record no graph. */
+    tp_status (*vjp_fused)(const tp_fused_call *c);
+
+    size_t attr_size;
+    const tp_field *fields;
+    int field_count;
+
+    /* Calls the typed function, so that samples test it as users call it. */
+    tp_var (*call)(tp_tape *t, int n, const tp_var *x, const void *attr);
+    const tp_sample *samples;
+    int sample_count;
+    const tp_refusal *refusals;
+    int refusal_count;
+    const char *no_refusals; /* why nothing can be refused, where that is so */
+} tp_op;
+
+/* `TP_DEFINE_OP(exp, .arity = 1, …)` defines tp_op_exp. The file must hold `static const tp_sample
+ * samples[]` with at least three rows: an op without tests does not compile. */
+#define TP_DEFINE_OP(id, ...)                                                                      \
+    _Static_assert(sizeof samples / sizeof *samples >= 3, #id " needs at least three samples");    \
+    const tp_op tp_op_##id = {.name = #id,                                                         \
+                              .samples = samples,                                                  \
+                              .sample_count = (int)(sizeof samples / sizeof *samples),             \
+                              __VA_ARGS__}
+#define TP_REFUSALS .refusals = refusals, .refusal_count = (int)(sizeof refusals / sizeof *refusals)
+#define TP_NO_REFUSALS(because) .no_refusals = (because)
+
+/* .call of ops whose function takes vars only. */
+#define TP_CALL1(f)                                                                                \
+    static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)                       \
+    {                                                                                              \
+        (void)t, (void)n, (void)attr;                                                              \
+        return f(x[0]);                                                                            \
+    }
+#define TP_CALL2(f)                                                                                \
+    static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)                       \
+    {                                                                                              \
+        (void)t, (void)n, (void)attr;                                                              \
+        return f(x[0], x[1]);                                                                      \
+    }
+#define TP_CALL3(f)                                                                                \
+    static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)                       \
+    {                                                                                              \
+        (void)t, (void)n, (void)attr;                                                              \
+        return f(x[0], x[1], x[2]);                                                                \
+    }
+
+/* Records op on n inputs with attributes attr (copied) and returns its output. Fails on the tape of the
+ * first input that has one. tp_apply_on is for ops that may have no inputs. */
+tp_var tp_apply(const tp_op *op, int n, const tp_var *x, const void *attr);
+tp_var tp_apply_on(tp_tape *t, const tp_op *op, int n, const tp_var *x, const void *attr);
+
+/* Shape rules most ops share: y as the only input; inputs broadcast; all inputs of one shape. */
+tp_status tp_shape_same(const tp_op_call *c);
+tp_status tp_shape_broadcast_all(const tp_op_call *c);
+tp_status tp_shape_equal_all(const tp_op_call *c);
+
+/* A contiguous temporary of the forward pass, not cleared; give it back with tp_scratch_done. */
+tp_status tp_scratch(const tp_op_call *c, tp_tensor *t, tp_dtype dtype, tp_shape shape);
+void tp_scratch_done(tp_tensor *t);
+
+/* The table: every row of ops.def in order. */
+extern const tp_op *const tp_ops[];
+extern const int tp_op_count;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,90 @@
+/* linear: y = x·Wᵀ + b over the last axis, with PyTorch's weight layout [out, in]. */
+#include "autograd/compose.h"
+#include "tensor/matmul.h"
+
+tp_var tp_linear(tp_var x, tp_var weight, tp_var bias)
+{
+    return tp_apply(&tp_op_linear, 3, (tp_var[]){x, weight, bias}, NULL);
+}
+
+static tp_status shape(const tp_op_call *c)
+{
+    char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT], d[TP_SHAPE_TEXT];
+    tp_shape x = c->x[0]->shape, w = c->x[1]->shape, bias = c->x[2]->shape;
+    if (x.ndim < 1 || w.ndim != 2 || bias.ndim != 1 || x.dim[x.ndim - 1] != w.dim[1] ||
+        bias.dim[0] != w.dim[0])
+        return tp_fail(TP_ESHAPE,
+                       "x %s, weight %s and bias %s do not fit: [..,in], [out,in] and [out] needed",
+                       tp_shape_text(x, a), tp_shape_text(w, b), tp_shape_text(bias, d));
+    c->y->shape = x;
+    c->y->shape.dim[x.ndim - 1] = w.dim[0];
+    return TP_OK;
+}
+
+static tp_status forward(const tp_op_call *c)
+{
+    tp_tensor x = *c->x[0], y = *c->y, wt;
+    TP_TRY(tp_view_transpose(c->x[1], 0, 1, &wt));
+    if (x.shape.ndim == 1) { /* a vector is a matrix of one row */
+        TP_TRY(tp_view_expand(c->x[0], TP_SHAPE(1, x.shape.dim[0]), &x));
+        TP_TRY(tp_view_expand(c->y, TP_SHAPE(1, y.shape.dim[0]), &y));
+    }
+    return tp_matmul_into(&y, &x, &wt, (tp_matmul_opts){.bias = c->x[2]});
+}
+
+/* [..,n] as [rows,n] */
+static tp_var flatten_rows(tp_var v)
+{
+    tp_shape s = tp_shape_of(v);
+    int64_t n = s.dim[s.ndim - 1], rows = 1;
+    for (int i = 0; i < s.ndim - 1; i++)
+        rows *= s.dim[i];
+    return s.ndim == 2 ? v : tp_reshape(v, TP_SHAPE(rows, n));
+}
+
+static void vjp(const tp_vjp_call *c, tp_var *gx)
+{
+    tp_var gy = flatten_rows(c->gy);
+    if (c->want[0]) {
+        tp_var g = tp_matmul(gy, c->x[1]);
+        gx[0] = tp_shape_of(c->x[0]).ndim == 2 ? g : tp_reshape(g, tp_shape_of(c->x[0]));
+    }
+    if (c->want[1])
+        gx[1] = tp_matmul(tp_transpose(gy), flatten_rows(c->x[0]));
+    if (c->want[2])
+        gx[2] = tp_sum(gy, TP_AXES(0), false);
+}
+
+TP_CALL3(tp_linear)
+
+static const tp_sample samples[] = {
+    {"a batch", 3, {{TP_DIMS(5, 3)}, {TP_DIMS(4, 3)}, {TP_DIMS(4)}}, NULL},
+    {"one vector", 3, {{TP_DIMS(3)}, {TP_DIMS(2, 3)}, {TP_DIMS(2)}}, NULL},
+    {"samples of batches", 3, {{TP_DIMS(2, 3, 4)}, {TP_DIMS(1, 4)}, {TP_DIMS(1)}}, NULL},
+    {"an empty batch", 3, {{TP_DIMS(0, 3)}, {TP_DIMS(2, 3)}, {TP_DIMS(2)}}, NULL},
+    {"square, so that a lost transpose shows",
+     3,
+     {{TP_DIMS(3, 3)}, {TP_DIMS(3, 3)}, {TP_DIMS(3)}},
+     NULL},
+};
+
+static const tp_refusal refusals[] = {
+    {"a weight that is not transposed as PyTorch's",
+     3,
+     {{TP_DIMS(5, 3), TP_F32, 0}, {TP_DIMS(3, 4), TP_F32, 0}, {TP_DIMS(4), TP_F32, 0}},
+     NULL,
+     TP_ESHAPE,
+     "x [5,3], weight [3,4] and bias [4] do not fit: [..,in], [out,in] and [out] needed"},
+    {"a scalar x",
+     3,
+     {{TP_DIMS(), TP_F32, 0}, {TP_DIMS(3, 4), TP_F32, 0}, {TP_DIMS(3), TP_F32, 0}},
+     NULL,
+     TP_ESHAPE,
+     "do not fit"},
+};
+
+TP_DEFINE_OP(linear, .arity = 3, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
+             .text = "#0·#1ᵀ + #2", .tex = "#0 {#1}^\\top + #2", .prec = 2,
+             .why = "y_ij = Σ_k x_ik W_jk + b_j: x meets gy through W, W meets gy through x, b "
+                    "collects every row",
+             .shape = shape, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

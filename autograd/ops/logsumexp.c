@@ -1,0 +1,114 @@
+/* logsumexp: log Σ e^x over axes, shifted by the maximum so that nothing overflows. Of nothing, and of
+ * −∞ alone, it is −∞ with gradient 0; a +∞ gives +∞, whose gradient is NaN. */
+#include "autograd/compose.h"
+#include "tensor/map.h"
+#include "tensor/reduce.h"
+
+#include <float.h>
+#include <math.h>
+
+struct attr {
+    tp_axes axes;
+    bool keepdim;
+};
+static const tp_field fields[] = {TP_FIELD(struct attr, axes, AXES),
+                                  TP_FIELD(struct attr, keepdim, BOOL)};
+
+tp_var tp_logsumexp(tp_var x, tp_axes axes, bool keepdim)
+{
+    return tp_apply(&tp_op_logsumexp, 1, &x, &(struct attr){axes, keepdim});
+}
+
+static tp_status shape(const tp_op_call *c)
+{
+    const struct attr *a = c->attr;
+    bool mask[TP_MAX_DIMS];
+    TP_TRY(tp_axes_mask(c->x[0]->shape, a->axes, mask));
+    c->y->shape = tp_shape_reduced(c->x[0]->shape, mask, a->keepdim);
+    return TP_OK;
+}
+
+/* y = m + log Σ e^(x − m) with the temporaries m, the maximum, and e */
+static tp_status compute(const tp_op_call *c, tp_tensor *m, tp_tensor *e)
+{
+    tp_shape s = c->x[0]->shape;
+    tp_dtype dtype = c->y->dtype;
+    double limit = dtype == TP_F32 ? FLT_MAX : DBL_MAX;
+    bool mask[TP_MAX_DIMS];
+    tp_tensor y; /* with the reduced axes kept */
+    TP_TRY(tp_axes_mask(s, ((const struct attr *)c->attr)->axes, mask));
+    TP_TRY(tp_view_reshape(c->y, tp_shape_reduced(s, mask, true), &y));
+    TP_TRY(tp_scratch(c, m, dtype, y.shape));
+    TP_TRY(tp_scratch(c, e, dtype, s));
+    TP_TRY(tp_reduce(TP_MAX, m, c->x[0], mask));
+    /* ±∞ − ±∞ would be NaN; with a finite m, 0 and ∞ come out right */
+    TP_TRY(tp_map(TP_K_clamp, m, (const tp_tensor *[]){m}, (const double[]){-limit, limit}));
+    TP_TRY(tp_map2(e, c->x[0], m, TP_K_sub));
+    TP_TRY(tp_map1(e, e, TP_K_exp));
+    TP_TRY(tp_reduce(TP_SUM, &y, e, mask));
+    TP_TRY(tp_map1(&y, &y, TP_K_log));
+    return tp_map2(&y, &y, m, TP_K_add);
+}
+
+static tp_status forward(const tp_op_call *c)
+{
+    tp_tensor m = {0}, e = {0};
+    tp_status s = compute(c, &m, &e);
+    tp_scratch_done(&m);
+    tp_scratch_done(&e);
+    return s;
+}
+
+/* softmax = e / Σ e with e = e^(x − y). Σ e is 1 but for the rounding of y, which for |y| = 1000 in f32
+ * is 3e-5 and leaves through the division. As any constant does: hence detach. */
+static void vjp(const tp_vjp_call *c, tp_var *gx)
+{
+    tp_shape from = tp_shape_of(c->x[0]);
+    tp_axes axes = ((const struct attr *)c->attr)->axes;
+    tp_var zero = tp_full(c->gy.tape, tp_dtype_of(c->gy), TP_SHAPE(), 0);
+    tp_var y = tp_keep_axes(tp_detach(c->y), from, axes);
+    tp_var none =
+        tp_inside(y, -INFINITY, -INFINITY); /* 1 where y = −∞: there e = 0, divided by 1 */
+    tp_var e = tp_exp(tp_sub(c->x[0], tp_where(none, zero, y)));
+    tp_var total = tp_add(tp_sum(e, axes, true), none);
+    gx[0] = tp_mul(tp_keep_axes(c->gy, from, axes), tp_div(e, total));
+}
+
+static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)
+{
+    const struct attr *a = attr;
+    (void)t, (void)n;
+    return tp_logsumexp(x[0], a->axes, a->keepdim);
+}
+
+static const tp_sample samples[] = {
+    {"everything", 1, {{TP_DIMS(3, 4)}}, &(const struct attr){{0, {0}}, false}},
+    {"rows, kept", 1, {{TP_DIMS(3, 4)}}, &(const struct attr){{1, {-1}}, true}},
+    {"outer and inner axis", 1, {{TP_DIMS(2, 3, 4)}}, &(const struct attr){{2, {0, 2}}, false}},
+    {"where e^x overflows",
+     1,
+     {{TP_DIMS(2, 3), .lo = 998, .hi = 1002}},
+     &(const struct attr){{1, {1}}, false}},
+    {"no elements", 1, {{TP_DIMS(3, 0)}}, &(const struct attr){{1, {0}}, false}},
+    {"a scalar", 1, {{TP_DIMS()}}, &(const struct attr){{0, {0}}, false}},
+};
+
+static const tp_refusal refusals[] = {
+    {"an axis out of range",
+     1,
+     {{TP_DIMS(3, 4), TP_F32, 0}},
+     &(const struct attr){{1, {2}}, false},
+     TP_ESHAPE,
+     "axis 2 is out of range for 2 dimensions"},
+    {"integers",
+     1,
+     {{TP_DIMS(2), TP_I64, 0}},
+     &(const struct attr){{0, {0}}, false},
+     TP_EDTYPE,
+     "f32 or f64 needed"},
+};
+
+TP_DEFINE_OP(logsumexp, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS_Y,
+             .text = "log Σ[@axes] exp(#0)", .tex = "\\log \\sum\\nolimits_{@axes} e^{#0}",
+             .why = "d log Σ e^x/dx = e^x / Σ e^x, the softmax", .shape = shape, .forward = forward,
+             .vjp = vjp, .call = call, TP_ATTR(struct attr), TP_REFUSALS);

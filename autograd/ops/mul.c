@@ -1,0 +1,51 @@
+/* mul: the elementwise (Hadamard) product. */
+#include "autograd/compose.h"
+#include "tensor/map.h"
+
+tp_var tp_mul(tp_var a, tp_var b)
+{
+    return tp_apply(&tp_op_mul, 2, (tp_var[]){a, b}, NULL);
+}
+
+static tp_status forward(const tp_op_call *c)
+{
+    return tp_map2(c->y, c->x[0], c->x[1], TP_K_mul);
+}
+
+static void vjp(const tp_vjp_call *c, tp_var *gx)
+{
+    if (c->want[0])
+        gx[0] = tp_mul(c->gy, c->x[1]);
+    if (c->want[1])
+        gx[1] = tp_mul(c->gy, c->x[0]);
+}
+
+TP_CALL2(tp_mul)
+
+static const tp_sample samples[] = {
+    {"equal shapes", 2, {{TP_DIMS(3, 4)}, {TP_DIMS(3, 4)}}, NULL},
+    {"a row against a column", 2, {{TP_DIMS(1, 4)}, {TP_DIMS(3, 1)}}, NULL},
+    {"a scalar", 2, {{TP_DIMS()}, {TP_DIMS(2, 3)}}, NULL},
+    {"no elements", 2, {{TP_DIMS(0, 3)}, {TP_DIMS(3)}}, NULL},
+};
+
+static const tp_refusal refusals[] = {
+    {"shapes that clash",
+     2,
+     {{TP_DIMS(4, 3), TP_F32, 0}, {TP_DIMS(4), TP_F32, 0}},
+     NULL,
+     TP_ESHAPE,
+     "shapes [4,3] and [4] do not broadcast\n  axis -1: 3 against 4"},
+    {"mixed types",
+     2,
+     {{TP_DIMS(2), TP_F32, 0}, {TP_DIMS(2), TP_F64, 0}},
+     NULL,
+     TP_EDTYPE,
+     "f32 and f64"},
+};
+
+TP_DEFINE_OP(mul, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
+             .broadcasts = true, .text = "#0 ⊙ #1", .tex = "#0 \\odot #1", .prec = 1,
+             .why = "product rule: each factor is the other's derivative",
+             .shape = tp_shape_broadcast_all, .forward = forward, .vjp = vjp, .call = call,
+             TP_REFUSALS);

@@ -1,0 +1,68 @@
+/* sweep.h: going backward.
+ *
+ * A sweep is a cursor over the tape, from the root to its first entry. Each step takes one node whose
+ * gradient is complete, runs that node's rule and adds the results to the gradients of its inputs.
+ * tp_backward is the loop over this cursor; a teacher single-steps the same cursor and looks at what each
+ * rule recorded (explain.h). Read next: sweep.c, one page.
+ */
+#ifndef TP_AUTOGRAD_SWEEP_H
+#define TP_AUTOGRAD_SWEEP_H
+
+#include "autograd/tape.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tp_sweep_opts {
+    bool release; /* free values as the sweep passes them: one backward per forward (training) */
+    bool create_graph; /* record the rules so that gradients can be differentiated again */
+    bool composed;     /* never use a fused rule: the derivation shows every operation */
+} tp_sweep_opts;
+
+typedef struct tp_sweep {
+    tp_tape *tape;
+    tp_sweep_opts opts;
+    tp_status status;
+    uint32_t base;  /* nodes before the sweep: what lies beyond are gradients */
+    uint32_t at;    /* id of the node this step treated; nodes below it are still to come */
+    uint32_t first; /* the rule recorded nodes first … rule_end-1, adding up made … last-1 */
+    uint32_t rule_end, last;
+    bool fused;                 /* the step used the fused rule */
+    tp_var gy;                  /* gradient of the root with respect to the node at */
+    int n;                      /* its inputs, */
+    const tp_var *contribution; /* what the rule gave for each (none: id 0), */
+    const tp_var *gx;           /* and the gradient of each so far */
+} tp_sweep;
+
+/* Starts at a root with one element, whose gradient is 1. Failures are found in .status and on the tape. */
+tp_sweep tp_sweep_begin(tp_var root, tp_sweep_opts opts);
+/* Treats the next node; false when there is none left or a rule failed. */
+bool tp_sweep_next(tp_sweep *s);
+/* Adds the gradients to the parameters and leaves if all steps succeeded (all or nothing) and drops the
+ * sweep's nodes. Every begin needs one end. */
+tp_status tp_sweep_end(tp_sweep *s);
+/* The gradient a node holds in this sweep; none (id 0) if none arrived. */
+tp_var tp_sweep_grad(const tp_sweep *s, tp_var v);
+
+/* The whole loop. Adds d root / d p to the gradient of every parameter p and every tp_leaf that root
+ * depends on. TP_ESHAPE unless root has one element; TP_EGRAD if it depends on none; TP_EFREED after a
+ * sweep that released; TP_EVERSION if a value that a rule needs was written since. */
+tp_status tp_backward(tp_var root);
+tp_status tp_backward_opts(tp_var root, tp_sweep_opts opts);
+
+typedef struct tp_grad_opts {
+    const tp_var *grad_outputs; /* cotangent per output, of its shape; NULL: ones */
+    bool create_graph;          /* the results can be differentiated again */
+    bool allow_unused;          /* an input no output depends on gets zeros instead of TP_EGRAD */
+} tp_grad_opts;
+
+/* grads[j] = Σ_i grad_outputs[i] · d outputs[i] / d inputs[j], as vars on the same tape. Touches no
+ * parameter. On failure the grads are poisoned. */
+tp_status tp_grad(int outputs, const tp_var *output, int inputs, const tp_var *input, tp_var *grads,
+                  tp_grad_opts opts);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
