@@ -1,0 +1,47 @@
+/* ctx.h: what goes through every layer and model: the tape, the mode and the source of noise.
+ *
+ * Noise is keyed by (seed, stream, step, number of the draw within the step): replaying a step replays its
+ * draws. Training, evaluation, initialisation and shuffling use streams of their own, so adding a draw to
+ * one leaves the others alone. Read next: params.h.
+ */
+#ifndef TP_NN_CTX_H
+#define TP_NN_CTX_H
+
+#include "autograd/tape.h"
+#include "tensor/rng.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* In eval mode dropout and corruption are off; posterior sampling stays. */
+typedef enum tp_mode { TP_TRAIN, TP_EVAL } tp_mode;
+
+typedef enum tp_stream {
+    TP_STREAM_TRAIN,
+    TP_STREAM_EVAL,
+    TP_STREAM_INIT,
+    TP_STREAM_SHUFFLE,
+    TP_STREAM_SAMPLE
+} tp_stream;
+
+typedef struct tp_ctx {
+    tp_tape *tape;
+    tp_mode mode;
+    tp_rng_key key; /* of the next draw */
+} tp_ctx;
+
+/* The key of draw 0 in a stream at a step. */
+tp_rng_key tp_stream_key(uint64_t seed, tp_stream stream, uint64_t step);
+
+/* A context for one training step, or for one evaluation batch (its noise is the same at every epoch). */
+tp_ctx tp_ctx_train(tp_tape *t, uint64_t seed, uint64_t step);
+tp_ctx tp_ctx_eval(tp_tape *t, uint64_t seed, uint64_t batch);
+
+/* The key for one draw; the next call gives the next. */
+tp_rng_key tp_ctx_draw(tp_ctx *c);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,83 @@
+/* layers.c: linear layers, multilayer perceptrons, dropout. */
+#include "nn/layers.h"
+#include "autograd/compose.h"
+
+#include <math.h>
+#include <stdio.h>
+
+tp_status tp_nn_linear_init(tp_nn_linear *l, tp_params *ps, const char *name, int64_t in,
+                            int64_t out)
+{
+    char full[128];
+    if (in < 1 || out < 1)
+        return tp_fail(TP_ESHAPE, "linear layer '%s' of %lld inputs and %lld outputs", name,
+                       (long long)in, (long long)out);
+    snprintf(full, sizeof full, "%s.weight", name);
+    TP_TRY(tp_params_add(ps, &l->weight, full, TP_SHAPE(out, in)));
+    snprintf(full, sizeof full, "%s.bias", name);
+    TP_TRY(tp_params_add(ps, &l->bias, full, TP_SHAPE(out)));
+    double bound = 1 / sqrt((double)in);
+    TP_TRY(tp_init_uniform(ps, &l->weight, bound));
+    return tp_init_uniform(ps, &l->bias, bound);
+}
+
+tp_var tp_nn_linear_apply(const tp_nn_linear *l, tp_ctx *c, tp_var x)
+{
+    /* the tape takes parameters by address and writes their gradients in backward */
+    tp_nn_linear *layer = (tp_nn_linear *)l;
+    return tp_linear(x, tp_param(c->tape, &layer->weight), tp_param(c->tape, &layer->bias));
+}
+
+tp_var tp_activate(tp_activation a, tp_var x)
+{
+    switch (a) {
+    case TP_RELU:
+        return tp_relu(x);
+    case TP_TANH:
+        return tp_tanh(x);
+    case TP_SIGMOID:
+        return tp_sigmoid(x);
+    case TP_SOFTPLUS:
+        return tp_softplus(x);
+    default:
+        return x;
+    }
+}
+
+tp_status tp_nn_mlp_init(tp_nn_mlp *m, tp_params *ps, const char *name, const int64_t *size,
+                         int layers, tp_activation activation, tp_activation last)
+{
+    if (layers < 0 || layers > TP_MLP_LAYERS)
+        return tp_fail(TP_EARG, "mlp '%s' of %d layers: 0 to %d are supported", name, layers,
+                       TP_MLP_LAYERS);
+    m->layers = layers;
+    m->activation = activation;
+    m->last = last;
+    for (int i = 0; i < layers; i++) {
+        char part[96];
+        snprintf(part, sizeof part, "%s.%d", name, 2 * i);
+        TP_TRY(tp_nn_linear_init(&m->layer[i], ps, part, size[i], size[i + 1]));
+    }
+    return TP_OK;
+}
+
+tp_var tp_nn_mlp_apply(const tp_nn_mlp *m, tp_ctx *c, tp_var x)
+{
+    for (int i = 0; i < m->layers; i++)
+        x = tp_activate(i + 1 < m->layers ? m->activation : m->last,
+                        tp_nn_linear_apply(&m->layer[i], c, x));
+    return x;
+}
+
+tp_var tp_dropout(tp_ctx *c, tp_var x, double p)
+{
+    if (!(p >= 0 && p < 1)) {
+        tp_fail(TP_EARG, "dropout with probability %g: 0 <= p < 1 needed", p);
+        return tp_tape_poison(c->tape, TP_EARG);
+    }
+    if (c->mode == TP_EVAL || p == 0)
+        return x;
+    tp_var keep =
+        tp_noise_bernoulli(tp_full(c->tape, tp_dtype_of(x), tp_shape_of(x), 1 - p), tp_ctx_draw(c));
+    return tp_scale(tp_mul(x, keep), 1 / (1 - p));
+}

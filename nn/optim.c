@@ -1,0 +1,189 @@
+/* optim.c: SGD and Adam, one fused pass per parameter.
+ *
+ * The arithmetic is written once per element type. Moments below the smallest normal number are flushed to
+ * zero: denormals slow every later step down and change nothing else. */
+#include "nn/optim.h"
+#include "tensor/mem.h"
+#include "tensor/parallel.h"
+
+#include <float.h>
+#include <math.h>
+
+tp_sgd_opts tp_sgd_defaults(void)
+{
+    return (tp_sgd_opts){.lr = 1e-2};
+}
+
+tp_adam_opts tp_adam_defaults(void)
+{
+    return (tp_adam_opts){.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+}
+
+/* --- state -------------------------------------------------------------------------------------- */
+
+static tp_status make_moments(tp_optimizer *o, tp_tensor **list)
+{
+    size_t bytes = (size_t)o->params->n * sizeof **list;
+    if ((*list = tp_alloc_zero(bytes)) == NULL)
+        return TP_ENOMEM;
+    for (int i = 0; i < o->params->n; i++) {
+        const tp_tensor *v = &o->params->item[i]->value;
+        TP_TRY(tp_tensor_new(&(*list)[i], v->dtype, v->shape));
+    }
+    return TP_OK;
+}
+
+static void free_moments(const tp_optimizer *o, tp_tensor *list)
+{
+    for (int i = 0; list != NULL && i < o->params->n; i++)
+        tp_tensor_free(&list[i]);
+    tp_free(list, (size_t)(list ? o->params->n : 0) * sizeof *list);
+}
+
+void tp_optimizer_free(tp_optimizer *o)
+{
+    if (o->params != NULL) {
+        free_moments(o, o->first);
+        free_moments(o, o->second);
+    }
+    *o = (tp_optimizer){0};
+}
+
+static tp_status finish_init(tp_optimizer *made, tp_optimizer *o, bool first, bool second)
+{
+    tp_status s = first ? make_moments(made, &made->first) : TP_OK;
+    if (s == TP_OK && second)
+        s = make_moments(made, &made->second);
+    if (s != TP_OK) {
+        tp_optimizer_free(made);
+        return s;
+    }
+    *o = *made;
+    return TP_OK;
+}
+
+tp_status tp_sgd_init(tp_optimizer *o, const tp_params *ps, tp_sgd_opts opts)
+{
+    if (!(opts.lr >= 0 && opts.lr < INFINITY) || !(opts.momentum >= 0 && opts.momentum < 1))
+        return tp_fail(TP_EARG, "sgd: lr %g and momentum %g: lr >= 0 and 0 <= momentum < 1 needed",
+                       opts.lr, opts.momentum);
+    tp_optimizer made = {.params = ps, .lr = opts.lr, .momentum = opts.momentum};
+    return finish_init(&made, o, opts.momentum > 0, false);
+}
+
+tp_status tp_adam_init(tp_optimizer *o, const tp_params *ps, tp_adam_opts opts)
+{
+    if (!(opts.lr >= 0 && opts.lr < INFINITY) || !(opts.beta1 >= 0 && opts.beta1 < 1) ||
+        !(opts.beta2 >= 0 && opts.beta2 < 1) || !(opts.eps >= 0))
+        return tp_fail(TP_EARG,
+                       "adam: lr %g, betas %g and %g, eps %g: lr, eps >= 0 and "
+                       "0 <= beta < 1 needed",
+                       opts.lr, opts.beta1, opts.beta2, opts.eps);
+    tp_optimizer made = {.params = ps,
+                         .lr = opts.lr,
+                         .beta1 = opts.beta1,
+                         .beta2 = opts.beta2,
+                         .eps = opts.eps,
+                         .adam = true};
+    return finish_init(&made, o, true, true);
+}
+
+/* --- updates ------------------------------------------------------------------------------------ */
+
+enum { CHUNK = 16384 };
+
+typedef struct update {
+    tp_optimizer *o;
+    void *p, *m, *v;
+    const void *g;
+    int64_t n;
+    double step_size, root2; /* lr/(1−β1^t), √(1−β2^t) */
+} update;
+
+#define DEFINE_UPDATES(R, SQRT, TINY)                                                              \
+    static void adam_##R(int64_t chunk, void *arg)                                                 \
+    {                                                                                              \
+        const update *u = arg;                                                                     \
+        R *restrict p = u->p, *restrict m = u->m, *restrict v = u->v;                              \
+        const R *restrict g = u->g;                                                                \
+        const R b1 = (R)u->o->beta1, b2 = (R)u->o->beta2, c1 = (R)(1 - u->o->beta1);               \
+        const R c2 = (R)(1 - u->o->beta2), eps = (R)u->o->eps, size = (R)u->step_size;             \
+        const R root = (R)u->root2;                                                                \
+        int64_t last = (chunk + 1) * CHUNK < u->n ? (chunk + 1) * CHUNK : u->n;                    \
+        for (int64_t i = chunk * CHUNK; i < last; i++) {                                           \
+            R mi = b1 * m[i] + c1 * g[i], vi = b2 * v[i] + c2 * g[i] * g[i];                       \
+            mi = mi < TINY && mi > -TINY ? 0 : mi;                                                 \
+            vi = vi < TINY ? 0 : vi;                                                               \
+            m[i] = mi;                                                                             \
+            v[i] = vi;                                                                             \
+            p[i] -= size * mi / (SQRT(vi) / root + eps);                                           \
+        }                                                                                          \
+    }                                                                                              \
+    static void sgd_##R(int64_t chunk, void *arg)                                                  \
+    {                                                                                              \
+        const update *u = arg;                                                                     \
+        R *restrict p = u->p, *restrict m = u->m;                                                  \
+        const R *restrict g = u->g;                                                                \
+        const R momentum = (R)u->o->momentum, lr = (R)u->o->lr;                                    \
+        int64_t last = (chunk + 1) * CHUNK < u->n ? (chunk + 1) * CHUNK : u->n;                    \
+        for (int64_t i = chunk * CHUNK; i < last; i++) {                                           \
+            R d = g[i];                                                                            \
+            if (m != NULL) {                                                                       \
+                d += momentum * m[i];                                                              \
+                d = d < TINY && d > -TINY ? 0 : d;                                                 \
+                m[i] = d;                                                                          \
+            }                                                                                      \
+            p[i] -= lr * d;                                                                        \
+        }                                                                                          \
+    }
+
+DEFINE_UPDATES(float, sqrtf, FLT_MIN)
+DEFINE_UPDATES(double, sqrt, DBL_MIN)
+
+/* x − x is 0 for finite x and NaN otherwise: one sum tells. */
+static bool all_finite(const tp_tensor *g)
+{
+    double sum = 0;
+    int64_t n = tp_numel(g);
+    if (g->dtype == TP_F32) {
+        const float *x = tp_data(g);
+        float s = 0;
+        for (int64_t i = 0; i < n; i++)
+            s += x[i] - x[i];
+        sum = s;
+    } else {
+        const double *x = tp_data(g);
+        for (int64_t i = 0; i < n; i++)
+            sum += x[i] - x[i];
+    }
+    return sum == 0;
+}
+
+tp_status tp_optimizer_step(tp_optimizer *o)
+{
+    for (int i = 0; i < o->params->n; i++) {
+        const tp_parameter *p = o->params->item[i];
+        if (p->has_grad && !p->frozen && !all_finite(&p->grad))
+            return tp_fail(TP_EVALUE, "the gradient of parameter '%s' is not finite", p->name);
+    }
+    o->step++;
+    double t = (double)o->step;
+    for (int i = 0; i < o->params->n; i++) {
+        tp_parameter *p = o->params->item[i];
+        if (!p->has_grad || p->frozen)
+            continue;
+        update u = {.o = o,
+                    .p = tp_data_mut(&p->value),
+                    .m = o->first ? tp_data_mut(&o->first[i]) : NULL,
+                    .v = o->second ? tp_data_mut(&o->second[i]) : NULL,
+                    .g = tp_data(&p->grad),
+                    .n = tp_numel(&p->value),
+                    .step_size = o->lr / (1 - pow(o->beta1, t)),
+                    .root2 = sqrt(1 - pow(o->beta2, t))};
+        bool f32 = p->value.dtype == TP_F32;
+        tp_parallel((u.n + CHUNK - 1) / CHUNK,
+                    o->adam ? (f32 ? adam_float : adam_double) : (f32 ? sgd_float : sgd_double),
+                    &u);
+    }
+    return TP_OK;
+}

@@ -1,0 +1,52 @@
+/* optim.h: optimizers. One struct serves all; rules and defaults are PyTorch's.
+ *
+ * A step reads the gradients that backward left in the parameters and updates the values in one pass. The
+ * state is f32 or f64 as the parameters. Read next: train.h.
+ */
+#ifndef TP_NN_OPTIM_H
+#define TP_NN_OPTIM_H
+
+#include "nn/params.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tp_sgd_opts {
+    double lr;       /* default 1e-2 */
+    double momentum; /* default 0: none */
+} tp_sgd_opts;
+
+typedef struct tp_adam_opts {
+    double lr;           /* 1e-3 */
+    double beta1, beta2; /* 0.9, 0.999 */
+    double eps;          /* 1e-8, added after the square root of the corrected second moment */
+} tp_adam_opts;
+
+tp_sgd_opts tp_sgd_defaults(void);
+tp_adam_opts tp_adam_defaults(void);
+
+typedef struct tp_optimizer {
+    const tp_params *params;
+    double lr; /* may be changed between steps */
+    double momentum, beta1, beta2, eps;
+    bool adam;
+    uint64_t step;             /* steps done */
+    tp_tensor *first, *second; /* moments per parameter: momentum or Adam's m, and Adam's v */
+} tp_optimizer;
+
+/* v ← momentum·v + g (v starts as g), p ← p − lr·v. TP_EARG for lr or momentum outside [0, ∞) or [0, 1). */
+tp_status tp_sgd_init(tp_optimizer *o, const tp_params *ps, tp_sgd_opts opts);
+/* Kingma and Ba 2015 with bias correction: p ← p − lr/(1−β1^t) · m / (√v/√(1−β2^t) + eps). TP_EARG for an option
+ * outside its range. */
+tp_status tp_adam_init(tp_optimizer *o, const tp_params *ps, tp_adam_opts opts);
+void tp_optimizer_free(tp_optimizer *o);
+
+/* Updates every parameter that has a gradient and is not frozen; gradients are kept. TP_EVALUE if a gradient
+ * is not finite: nothing is changed, and the message names the parameter. */
+tp_status tp_optimizer_step(tp_optimizer *o);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,76 @@
+/* train.c: one epoch of training or evaluation. */
+#include "nn/train.h"
+#include "autograd/sweep.h"
+
+#include <math.h>
+
+/* Adds a batch's loss and terms to the running means, weighted by samples. Reads the nodes that were
+ * minimised: what is logged is what was trained on. */
+static tp_status add_stats(tp_stats *s, const tp_objective *o, int64_t n)
+{
+    double loss = tp_item_of(o->total);
+    TP_TRY(tp_var_status(o->total));
+    if (!isfinite(loss))
+        return tp_fail(TP_EVALUE, "the loss is %g", loss);
+    double weight = (double)n / (double)(s->samples + n);
+    s->loss += (loss - s->loss) * weight;
+    s->terms = o->terms;
+    for (int i = 0; i < o->terms; i++) {
+        s->name[i] = o->term[i].name;
+        s->term[i] += (tp_item_of(o->term[i].value) - s->term[i]) * weight;
+    }
+    s->samples += n;
+    s->batches++;
+    return TP_OK;
+}
+
+static tp_status train_step(tp_trainer *t, const tp_batch *batch, tp_stats *stats)
+{
+    tp_tape_reset(t->tape);
+    tp_ctx c = tp_ctx_train(t->tape, t->seed, t->step);
+    tp_objective o = t->loss(t->model, &c, tp_constant(t->tape, &batch->x));
+    TP_TRY(add_stats(stats, &o, batch->n));
+    tp_params_zero_grad(t->optimizer->params);
+    TP_TRY(tp_backward_opts(o.total, (tp_sweep_opts){.release = true}));
+    TP_TRY(tp_optimizer_step(t->optimizer));
+    t->step++;
+    return TP_OK;
+}
+
+tp_status tp_train_epoch(tp_trainer *t, tp_batches *b, uint64_t epoch, tp_stats *stats)
+{
+    *stats = (tp_stats){0};
+    tp_batches_shuffle(b, t->seed, epoch);
+    for (;;) {
+        tp_batch batch;
+        bool got;
+        TP_TRY(tp_batches_next(b, &batch, &got));
+        if (!got)
+            return TP_OK;
+        tp_status s = train_step(t, &batch, stats);
+        if (s != TP_OK) {
+            tp_fail_prefix("training step %llu: ", (unsigned long long)t->step + 1);
+            return s;
+        }
+        if (t->on_batch != NULL && !t->on_batch(t->user, stats))
+            return TP_OK;
+    }
+}
+
+tp_status tp_evaluate(tp_trainer *t, tp_batches *b, tp_stats *stats)
+{
+    *stats = (tp_stats){0};
+    tp_batches_rewind(b);
+    for (;;) {
+        tp_batch batch;
+        bool got;
+        TP_TRY(tp_batches_next(b, &batch, &got));
+        if (!got)
+            return TP_OK;
+        tp_tape_reset(t->tape);
+        tp_no_grad_begin(t->tape);
+        tp_ctx c = tp_ctx_eval(t->tape, t->seed, (uint64_t)stats->batches);
+        tp_objective o = t->loss(t->model, &c, tp_constant(t->tape, &batch.x));
+        TP_TRY(add_stats(stats, &o, batch.n));
+    }
+}
