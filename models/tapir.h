@@ -1,0 +1,33 @@
+/* tapir.h: everything, for programs that use the library. */
+#ifndef TP_TAPIR_H
+#define TP_TAPIR_H
+
+#define TP_VERSION_MAJOR 0
+#define TP_VERSION_MINOR 1
+#define TP_VERSION_PATCH 0
+
+#include "autograd/check.h"
+#include "autograd/compose.h"
+#include "autograd/explain.h"
+#include "autograd/ops.h"
+#include "autograd/sweep.h"
+#include "models/model.h"
+#include "nn/bernoulli.h"
+#include "nn/data.h"
+#include "nn/layers.h"
+#include "nn/normal.h"
+#include "nn/objective.h"
+#include "nn/optim.h"
+#include "nn/train.h"
+#include "tensor/gather.h"
+#include "tensor/io/idx.h"
+#include "tensor/io/png.h"
+#include "tensor/io/safetensors.h"
+#include "tensor/map.h"
+#include "tensor/matmul.h"
+#include "tensor/mem.h"
+#include "tensor/parallel.h"
+#include "tensor/reduce.h"
+#include "tensor/rng.h"
+
+#endif
