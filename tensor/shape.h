@@ -30,17 +30,17 @@ typedef struct tp_axes {
 #ifndef __cplusplus
 #    define TP_COUNT_I64_(...) ((int)(sizeof((int64_t[]){0, __VA_ARGS__}) / sizeof(int64_t)) - 1)
 #    define TP_COUNT_INT_(...) ((int)(sizeof((int[]){0, __VA_ARGS__}) / sizeof(int)) - 1)
-/* Braces for static tables: `.shape = TP_DIMS(3, 4)`. */
+/* Braces for static tables: `.shape = TP_DIMS(3, 4)`. The + 0 is there for the empty list. */
 #    define TP_DIMS(...)                                                                           \
         {                                                                                          \
             TP_COUNT_I64_(__VA_ARGS__),                                                            \
             {                                                                                      \
-                __VA_ARGS__                                                                        \
+                __VA_ARGS__ + 0                                                                    \
             }                                                                                      \
         }
 /* A shape or axis list as an expression: TP_SHAPE(64, 20), TP_SHAPE() a scalar, TP_AXES(0, -1). */
-#    define TP_SHAPE(...) ((tp_shape){TP_COUNT_I64_(__VA_ARGS__), {__VA_ARGS__}})
-#    define TP_AXES(...) ((tp_axes){TP_COUNT_INT_(__VA_ARGS__), {__VA_ARGS__}})
+#    define TP_SHAPE(...) ((tp_shape){TP_COUNT_I64_(__VA_ARGS__), {__VA_ARGS__ + 0}})
+#    define TP_AXES(...) ((tp_axes){TP_COUNT_INT_(__VA_ARGS__), {__VA_ARGS__ + 0}})
 #    define TP_ALL_AXES ((tp_axes){0, {0}})
 #endif
 

@@ -1,0 +1,314 @@
+/* file.c: POSIX files with every short read, interruption and failing close accounted for.
+ *
+ * The one way a file is replaced: temporary in the same directory, full write, fsync, checked close,
+ * rename, fsync of the directory. An fsync that failed is never retried: the kernel may have dropped the
+ * pages and would report success. Read next: file.h for the contract.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include "tensor/io/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tensor/mem.h"
+
+/* --- reading ------------------------------------------------------------------------------------ */
+
+static tp_status system_failure(const char *path, const char *what)
+{
+    return tp_fail(TP_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
+}
+
+tp_status tp_file_open(tp_file *f, const char *path)
+{
+    struct stat info;
+    int fd;
+    do /* O_NONBLOCK: opening a pipe that nobody writes to must not hang */
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        return system_failure(path, "open");
+    tp_status s = TP_OK;
+    if (fstat(fd, &info) != 0)
+        s = system_failure(path, "stat");
+    else if (!S_ISREG(info.st_mode))
+        s = tp_fail(TP_EIO, "%s: is %s, expected a regular file", path,
+                    S_ISDIR(info.st_mode) ? "a directory" : "a pipe or device");
+    char *name = s == TP_OK ? tp_strdup(path) : NULL;
+    if (name == NULL) {
+        close(fd);
+        return s == TP_OK ? TP_ENOMEM : s;
+    }
+    *f = (tp_file){fd, (int64_t)info.st_size, name};
+    return TP_OK;
+}
+
+tp_status tp_file_read_at(const tp_file *f, int64_t offset, void *data, size_t bytes)
+{
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = pread(f->fd, (char *)data + done, bytes - done, (off_t)offset + (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return system_failure(f->path, "read");
+        if (n == 0)
+            return tp_fail(TP_EFORMAT, "%s: ends at byte %lld, expected %lld more", f->path,
+                           (long long)(offset + (int64_t)done), (long long)(bytes - done));
+        done += (size_t)n;
+    }
+    return TP_OK;
+}
+
+void tp_file_close(tp_file *f)
+{
+    if (f->path != NULL) {
+        close(f->fd);
+        tp_free_string(f->path);
+    }
+    *f = (tp_file){-1, 0, NULL};
+}
+
+tp_status tp_file_read_all(const char *path, size_t limit, char **data, size_t *bytes)
+{
+    tp_file f;
+    TP_TRY(tp_file_open(&f, path));
+    size_t size = (size_t)f.size;
+    tp_status s = TP_OK;
+    char *p = NULL;
+    if ((uint64_t)f.size > limit)
+        s = tp_fail(TP_EFORMAT, "%s: has %lld bytes, expected at most %zu", path, (long long)f.size,
+                    limit);
+    else if ((p = tp_alloc(size + 1)) == NULL)
+        s = TP_ENOMEM;
+    else
+        s = tp_file_read_at(&f, 0, p, size);
+    tp_file_close(&f);
+    if (s != TP_OK) {
+        tp_free(p, size + 1);
+        return s;
+    }
+    p[size] = 0;
+    *data = p;
+    *bytes = size;
+    return TP_OK;
+}
+
+const char *tp_file_looks_like(const void *head, size_t n)
+{
+    static const struct {
+        const char *magic;
+        size_t length;
+        const char *what;
+    } known[] = {{"\x89PNG", 4, "a PNG image"},
+                 {"\xff\xd8\xff", 3, "a JPEG image"},
+                 {"GIF8", 4, "a GIF image"},
+                 {"\x1f\x8b", 2, "a gzip archive"},
+                 {"PK\3\4", 4, "a zip archive"},
+                 {"BZh", 3, "a bzip2 archive"},
+                 {"\xfd"
+                  "7zXZ",
+                  5, "an xz archive"},
+                 {"\x28\xb5\x2f\xfd", 4, "a zstd archive"},
+                 {"\x93NUMPY", 6, "a NumPy array"},
+                 {"\x89HDF", 4, "an HDF5 file"},
+                 {"%PDF", 4, "a PDF document"},
+                 {"\x7f"
+                  "ELF",
+                  4, "a program"},
+                 {"<!DOCTYPE", 9, "a web page"},
+                 {"<!doctype", 9, "a web page"},
+                 {"<html", 5, "a web page"},
+                 {"\0\0\x08", 3, "an idx file"}};
+    const unsigned char *p = head;
+    if (n == 0)
+        return "an empty file";
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (n >= known[i].length && memcmp(p, known[i].magic, known[i].length) == 0)
+            return known[i].what;
+    if (n > 8 && p[8] == '{' && p[7] == 0)
+        return "a safetensors file";
+    for (size_t i = 0; i < n && i < 16; i++)
+        if ((p[i] < 32 || p[i] == 127) && p[i] != '\t' && p[i] != '\n' && p[i] != '\r')
+            return "binary data";
+    return "a text file";
+}
+
+/* --- writing ------------------------------------------------------------------------------------ */
+
+/* Ends the writer: closes what is open, removes the temporary, frees the names. */
+static void discard(tp_file_writer *w, bool remove_temp)
+{
+    if (w->fd >= 0)
+        close(w->fd);
+    w->fd = -1;
+    if (remove_temp && w->temp != NULL)
+        unlink(w->temp);
+    tp_free_string(w->temp);
+    tp_free_string(w->path);
+    w->path = w->temp = NULL;
+}
+
+static tp_status give_up(tp_file_writer *w, const char *what)
+{
+    w->status = system_failure(w->path, what);
+    discard(w, true);
+    return w->status;
+}
+
+/* Opens a temporary that did not exist; sets temp only then, so that nobody else's file is removed. */
+static tp_status open_temp(tp_file_writer *w)
+{
+    static atomic_uint counter;
+    size_t bytes = strlen(w->path) + 64;
+    char *name = tp_alloc(bytes);
+    if (name == NULL)
+        return TP_ENOMEM;
+    tp_status s = TP_OK;
+    do {
+        snprintf(name, bytes, "%s.tmp-%ld-%u", w->path, (long)getpid(),
+                 atomic_fetch_add(&counter, 1));
+        w->fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    } while (w->fd < 0 && (errno == EEXIST || errno == EINTR));
+    if (w->fd < 0) {
+        s = system_failure(w->path, "create");
+    } else if ((w->temp = tp_strdup(name)) == NULL) {
+        unlink(name);
+        s = TP_ENOMEM;
+    }
+    tp_free(name, bytes);
+    return s;
+}
+
+tp_status tp_file_begin(tp_file_writer *w, const char *path)
+{
+    struct stat info;
+    w->fd = -1;
+    w->status = TP_OK;
+    w->temp = NULL;
+    w->written = 0;
+    w->fill = 0;
+    w->path = tp_strdup(path);
+    if (w->path == NULL)
+        w->status = TP_ENOMEM;
+    else if (*path == 0)
+        w->status = tp_fail(TP_EIO, "cannot write a file without a name");
+    else if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        w->status = tp_fail(TP_EIO, "%s: is %s, only a regular file can be replaced", path,
+                            S_ISDIR(info.st_mode) ? "a directory" : "a pipe or device");
+    else
+        w->status = open_temp(w);
+    if (w->status != TP_OK)
+        discard(w, true);
+    return w->status;
+}
+
+static tp_status write_fully(tp_file_writer *w, const unsigned char *data, size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t n = write(w->fd, data, bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return give_up(w, "write");
+        data += n;
+        bytes -= (size_t)n;
+        w->written += n;
+    }
+    return TP_OK;
+}
+
+static tp_status flush(tp_file_writer *w)
+{
+    size_t fill = w->fill;
+    w->fill = 0;
+    return write_fully(w, w->buffer, fill);
+}
+
+tp_status tp_file_write(tp_file_writer *w, const void *data, size_t bytes)
+{
+    if (w->status != TP_OK || bytes == 0)
+        return w->status;
+    if (bytes > sizeof w->buffer - w->fill)
+        TP_TRY(flush(w));
+    if (bytes > sizeof w->buffer)
+        return write_fully(w, data, bytes);
+    memcpy(w->buffer + w->fill, data, bytes);
+    w->fill += bytes;
+    return TP_OK;
+}
+
+/* Makes the rename durable. File systems that cannot sync a directory say EINVAL: not our failure. */
+static tp_status sync_directory(tp_file_writer *w)
+{
+    char *slash = strrchr(w->temp, '/'); /* the temporary's name is no longer needed: cut it */
+    size_t whole = strlen(w->temp) + 1;
+    if (slash != NULL)
+        slash[slash == w->temp ? 1 : 0] = 0;
+    int fd = open(slash ? w->temp : ".", O_RDONLY | O_CLOEXEC);
+    tp_status s = TP_OK;
+    if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL))
+        s = system_failure(w->path, "sync the directory");
+    if (fd >= 0)
+        close(fd);
+    tp_free(w->temp, whole); /* shorter now than tp_free_string would need */
+    w->temp = NULL;
+    return s;
+}
+
+tp_status tp_file_commit(tp_file_writer *w)
+{
+    if (w->status != TP_OK)
+        return w->status;
+    TP_TRY(flush(w));
+    if (fsync(w->fd) != 0)
+        return give_up(w, "sync");
+    int fd = w->fd;
+    w->fd = -1;
+    if (close(fd) != 0)
+        return give_up(w, "close");
+    if (rename(w->temp, w->path) != 0)
+        return give_up(w, "replace");
+    w->status = sync_directory(w);
+    discard(w, false);
+    return w->status;
+}
+
+void tp_file_abort(tp_file_writer *w)
+{
+    if (w->status == TP_OK)
+        w->status = TP_EIO;
+    discard(w, true);
+}
+
+/* --- memory for foreign libraries --------------------------------------------------------------- */
+
+void *tp_block_alloc(size_t bytes)
+{
+    if (bytes > SIZE_MAX / 4) {
+        tp_fail(TP_ENOMEM, "cannot allocate %zu bytes: more than the address space", bytes);
+        return NULL;
+    }
+    size_t whole = bytes + TP_ALIGN;
+    char *p = tp_alloc(whole);
+    if (p == NULL)
+        return NULL;
+    memcpy(p, &whole, sizeof whole);
+    return p + TP_ALIGN;
+}
+
+void tp_block_free(void *p)
+{
+    if (p == NULL)
+        return;
+    size_t whole;
+    char *start = (char *)p - TP_ALIGN;
+    memcpy(&whole, start, sizeof whole);
+    tp_free(start, whole);
+}
