@@ -28,6 +28,7 @@ typedef struct tp_sweep {
     uint32_t at;    /* id of the node this step treated; nodes below it are still to come */
     uint32_t first; /* the rule recorded nodes first … rule_end-1, adding up made … last-1 */
     uint32_t rule_end, last;
+    bool done;                  /* no node is left */
     bool fused;                 /* the step used the fused rule */
     tp_var gy;                  /* gradient of the root with respect to the node at */
     int n;                      /* its inputs, */
@@ -39,8 +40,8 @@ typedef struct tp_sweep {
 tp_sweep tp_sweep_begin(tp_var root, tp_sweep_opts opts);
 /* Treats the next node; false when there is none left or a rule failed. */
 bool tp_sweep_next(tp_sweep *s);
-/* Adds the gradients to the parameters and leaves if all steps succeeded (all or nothing) and drops the
- * sweep's nodes. Every begin needs one end. */
+/* Adds the gradients to the parameters and leaves if every node was treated and all steps succeeded (all or
+ * nothing: a sweep abandoned half-way adds none) and drops the sweep's nodes. Every begin needs one end. */
 tp_status tp_sweep_end(tp_sweep *s);
 /* The gradient a node holds in this sweep; none (id 0) if none arrived. */
 tp_var tp_sweep_grad(const tp_sweep *s, tp_var v);

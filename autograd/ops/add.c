@@ -46,7 +46,7 @@ static const tp_refusal refusals[] = {
      "f32 and f64"},
 };
 
-TP_DEFINE_OP(add, .arity = 2, .broadcasts = true, .shape = tp_shape_broadcast_all,
-             .forward = forward, .call = call, TP_REFUSALS, .smooth = TP_SMOOTH, .vjp = vjp,
-             .text = "#0 + #1", .tex = "#0 + #1", .prec = 2,
-             .why = "the sum rule: both derivatives are 1");
+TP_DEFINE_OP(add, .arity = 2, .smooth = TP_SMOOTH, .broadcasts = true, .text = "#0 + #1",
+             .tex = "#0 + #1", .prec = 2, .why = "the sum rule: both derivatives are 1",
+             .shape = tp_shape_broadcast_all, .forward = forward, .vjp = vjp, .call = call,
+             TP_REFUSALS);

@@ -71,5 +71,5 @@ static const tp_refusal refusals[] = {
 TP_DEFINE_OP(clamp, .arity = 1, .smooth = TP_PIECEWISE, .reads = TP_READS(0),
              .text = "clamp(#0, @lo, @hi)", .tex = "\\operatorname{clamp}(#0; @lo, @hi)",
              .why = "1 where lo <= x <= hi, which includes the kinks x = lo and x = hi; else 0",
-             .vjp = vjp, .shape = shape, .forward = forward, .call = call, TP_ATTR(struct attr),
+             .shape = shape, .forward = forward, .vjp = vjp, .call = call, TP_ATTR(struct attr),
              TP_REFUSALS);

@@ -48,8 +48,8 @@ static const tp_refusal refusals[] = {
      "f32 and f64"},
 };
 
-TP_DEFINE_OP(div, .arity = 2, .broadcasts = true, .shape = tp_shape_broadcast_all,
-             .forward = forward, .call = call, TP_REFUSALS, .smooth = TP_SMOOTH, .vjp = vjp,
-             .reads = TP_READS(1) | TP_READS_Y, .text = "#0 / #1", .tex = "\\frac{#0}{#1}",
-             .prec = 1, .why = "the quotient rule: 1/b for a, and −a/b² = −y/b for b",
-             .domain = "b ≠ 0");
+TP_DEFINE_OP(div, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(1) | TP_READS_Y,
+             .broadcasts = true, .text = "#0 / #1", .tex = "\\frac{#0}{#1}", .prec = 1,
+             .why = "the quotient rule: 1/b for a, and −a/b² = −y/b for b", .domain = "b ≠ 0",
+             .shape = tp_shape_broadcast_all, .forward = forward, .vjp = vjp, .call = call,
+             TP_REFUSALS);

@@ -59,16 +59,16 @@ static tp_status forward(const tp_op_call *c)
     return s;
 }
 
-/* softmax = e / Σ e with e = e^(x − y). Σ e is 1 but for the rounding of y, which for |y| = 1000 in f32
- * is 3e-5 and leaves through the division. As any constant does: hence detach. */
+/* softmax = e / Σ e with e = e^(x − y). Σ e would be 1 if y were not rounded, which at y = 1000 in f32
+ * costs 3e-5; the division cancels that, and any other constant put for y: hence detach. */
 static void vjp(const tp_vjp_call *c, tp_var *gx)
 {
     tp_shape from = tp_shape_of(c->x[0]);
     tp_axes axes = ((const struct attr *)c->attr)->axes;
     tp_var zero = tp_full(c->gy.tape, tp_dtype_of(c->gy), TP_SHAPE(), 0);
     tp_var y = tp_keep_axes(tp_detach(c->y), from, axes);
-    tp_var none =
-        tp_inside(y, -INFINITY, -INFINITY); /* 1 where y = −∞: there e = 0, divided by 1 */
+    /* 1 where y = −∞: there every e is 0, and is divided by 0 + 1 */
+    tp_var none = tp_inside(y, -INFINITY, -INFINITY);
     tp_var e = tp_exp(tp_sub(c->x[0], tp_where(none, zero, y)));
     tp_var total = tp_add(tp_sum(e, axes, true), none);
     gx[0] = tp_mul(tp_keep_axes(c->gy, from, axes), tp_div(e, total));

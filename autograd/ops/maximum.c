@@ -52,7 +52,8 @@ static const tp_refusal refusals[] = {
      "f32 and f64"},
 };
 
-TP_DEFINE_OP(maximum, .arity = 2, .broadcasts = true, .shape = tp_shape_broadcast_all,
-             .forward = forward, .call = call, TP_REFUSALS, .smooth = TP_PIECEWISE, .vjp = vjp,
-             .reads = TP_READS(0) | TP_READS(1), .text = "max(#0, #1)", .tex = "\\max(#0, #1)",
-             .why = "the larger input gets the gradient; at the kink a = b each gets half");
+TP_DEFINE_OP(maximum, .arity = 2, .smooth = TP_PIECEWISE, .reads = TP_READS(0) | TP_READS(1),
+             .broadcasts = true, .text = "max(#0, #1)", .tex = "\\max(#0, #1)",
+             .why = "the larger input gets the gradient; at the kink a = b each gets half",
+             .shape = tp_shape_broadcast_all, .forward = forward, .vjp = vjp, .call = call,
+             TP_REFUSALS);

@@ -1,0 +1,411 @@
+/* format.c: numbers, attributes, symbols, formulas. Read next: explain.c. */
+#include "autograd/format.h"
+#include "autograd/ops.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- text --------------------------------------------------------------------------------------- */
+
+void tp_text_add(tp_text *t, const char *format, ...)
+{
+    static const char dots[] = "…";
+    size_t room = sizeof t->data - sizeof dots - t->used;
+    if (t->cut)
+        return;
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(t->data + t->used, room, format, args);
+    va_end(args);
+    t->cut = n < 0 || (size_t)n >= room;
+    t->used += t->cut ? room - 1 : (size_t)n;
+    if (!t->cut)
+        return;
+    while (t->used > 0 && ((unsigned char)t->data[t->used - 1] & 0xc0) == 0x80)
+        t->used--; /* never half a character */
+    if (t->used > 0 && (unsigned char)t->data[t->used - 1] >= 0xc0)
+        t->used--;
+    memcpy(t->data + t->used, dots, sizeof dots);
+}
+
+int tp_text_columns(const char *s)
+{
+    int columns = 0;
+    for (; *s != '\0'; s++) {
+        unsigned char c = (unsigned char)*s;
+        bool combining = c == 0xcc || (c == 0xcd && (unsigned char)s[1] < 0xb0);
+        columns += (c & 0xc0) != 0x80 && !combining;
+    }
+    return columns;
+}
+
+/* --- numbers ------------------------------------------------------------------------------------ */
+
+enum { WHOLE = 12 };
+
+static void nested(tp_text *t, const tp_tensor *x, int64_t *index, int axis, bool whole)
+{
+    int left = x->shape.ndim - axis;
+    if (left == 0) {
+        tp_text_add(t, "%.4g", tp_at(x, index));
+        return;
+    }
+    int64_t n = x->shape.dim[axis], show = whole ? n : left == 1 ? 3 : left == 2 ? 2 : 1;
+    tp_text_add(t, "[");
+    for (index[axis] = 0; index[axis] < n && index[axis] < show; index[axis]++) {
+        if (index[axis] > 0)
+            tp_text_add(t, " ");
+        nested(t, x, index, axis + 1, whole);
+    }
+    index[axis] = 0;
+    tp_text_add(t, show < n ? " …]" : "]");
+}
+
+void tp_format_tensor(tp_text *t, const tp_tensor *x)
+{
+    int64_t index[TP_MAX_DIMS] = {0}, n = tp_numel(x), odd = 0;
+    nested(t, x, index, 0, n <= WHOLE);
+    if (n <= WHOLE)
+        return;
+    double lo = INFINITY, hi = -INFINITY, norm = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double v = tp_flat(x, i);
+        odd += !isfinite(v);
+        lo = v < lo ? v : lo;
+        hi = v > hi ? v : hi;
+        norm = hypot(norm, v);
+    }
+    tp_text_add(t, "  from %.4g to %.4g, norm %.4g", lo, hi, norm);
+    if (odd > 0)
+        tp_text_add(t, ", %lld not finite", (long long)odd);
+}
+
+/* --- attributes --------------------------------------------------------------------------------- */
+
+static const tp_field *find_field(const tp_op *op, const char *name, size_t length)
+{
+    for (int i = 0; i < op->field_count; i++)
+        if (strlen(op->fields[i].name) == length && memcmp(op->fields[i].name, name, length) == 0)
+            return &op->fields[i];
+    return NULL;
+}
+
+static const void *value_of(const tp_node *node, const tp_field *f)
+{
+    return (const char *)node->attr + f->offset;
+}
+
+static void format_axes(tp_text *t, tp_axes axes)
+{
+    for (int i = 0; i < axes.n; i++)
+        tp_text_add(t, "%s%d", i > 0 ? "," : "[", axes.axis[i]);
+    tp_text_add(t, axes.n == 0 ? "all" : "]");
+}
+
+void tp_format_attr(tp_text *t, const tp_field *f, const void *attr)
+{
+    const void *at = (const char *)attr + f->offset;
+    char shape[TP_SHAPE_TEXT];
+    switch (f->kind) {
+    case TP_FIELD_BOOL:
+        tp_text_add(t, "%s", *(const bool *)at ? "true" : "false");
+        break;
+    case TP_FIELD_INT:
+        tp_text_add(t, "%d", *(const int *)at);
+        break;
+    case TP_FIELD_I64: /* the one number that means "to the end" is left out, as in Python */
+        if (*(const int64_t *)at != TP_SLICE_END)
+            tp_text_add(t, "%lld", (long long)*(const int64_t *)at);
+        break;
+    case TP_FIELD_DOUBLE:
+        tp_text_add(t, "%.6g", *(const double *)at);
+        break;
+    case TP_FIELD_AXES:
+        format_axes(t, *(const tp_axes *)at);
+        break;
+    case TP_FIELD_SHAPE:
+        tp_text_add(t, "%s", tp_shape_text(*(const tp_shape *)at, shape));
+        break;
+    case TP_FIELD_DTYPE:
+        tp_text_add(t, "%s", tp_dtype_name(*(const tp_dtype *)at));
+        break;
+    case TP_FIELD_KEY: {
+        const tp_rng_key *k = at;
+        tp_text_add(t, "(seed %llu, step %llu, draw %u)", (unsigned long long)k->seed,
+                    (unsigned long long)k->step, k->draw);
+        break;
+    }
+    }
+}
+
+/* --- symbols ------------------------------------------------------------------------------------ */
+
+void tp_format_symbol(tp_text *t, const tp_tape *tape, uint32_t id)
+{
+    const char *name = tp_node_at(tape, id)->name;
+    bool only = true;
+    for (uint32_t other = 1; name != NULL && only && other < tape->count; other++) {
+        const char *rival = other == id ? NULL : tp_node_at(tape, other)->name;
+        only = rival == NULL || strcmp(rival, name) != 0;
+    }
+    if (name != NULL)
+        tp_text_add(t, only ? "%.64s" : "%.64s#%u", name, id);
+    else
+        tp_text_add(t, "v%u", id);
+}
+
+void tp_format_bar(tp_text *t, const tp_tape *tape, uint32_t id)
+{
+    static const char macron[] = "\xcc\x84"; /* combines with the first letter */
+    size_t at = t->used + 1;
+    tp_format_symbol(t, tape, id);
+    if (t->cut || t->used + sizeof macron + 8 > sizeof t->data)
+        return;
+    while (((unsigned char)t->data[at] & 0xc0) == 0x80)
+        at++;
+    memmove(t->data + at + 2, t->data + at, t->used - at + 1);
+    memcpy(t->data + at, macron, 2);
+    t->used += 2;
+}
+
+/* --- formulas ----------------------------------------------------------------------------------- */
+
+/* What may stand beside a sign without brackets. The levels of tp_op.prec, doubled: PRODUCT is below that
+ * of a product, so that only the same product, which is associative, goes without. */
+enum { TIGHT = 0, PRODUCT = 1, TERM = 2, SUM = 4, FREE = 6 };
+static const struct {
+    const char *sign;
+    int after, before;
+} signs[] = {
+    {"(", FREE, TIGHT}, {")", TIGHT, FREE}, {"[", FREE, TIGHT}, {"]", TIGHT, FREE},
+    {"|", FREE, FREE}, {",", FREE, FREE}, {":", FREE, FREE}, {";", FREE, FREE},
+    {"‖", FREE, FREE}, {"+", SUM, SUM}, {"−", TERM, SUM}, {"-", TERM, SUM},
+    {"·", PRODUCT, PRODUCT}, {"⊙", PRODUCT, PRODUCT}, {"×", PRODUCT, PRODUCT},
+    {"/", TIGHT, PRODUCT}, {"<", SUM, SUM}, {">", SUM, SUM}, {"=", SUM, SUM},
+    {"≤", SUM, SUM}, {"≥", SUM, SUM},
+};
+
+/* The loosest operand that may stand at p … p+length of a template without brackets. */
+static int loosest(const char *text, const char *p, size_t length)
+{
+    const char *l = p, *r = p + length;
+    int after = -1, before = -1;
+    while (l > text && l[-1] == ' ')
+        l--;
+    while (*r == ' ')
+        r++;
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
+        size_t n = strlen(signs[i].sign);
+        if ((size_t)(l - text) >= n && memcmp(l - n, signs[i].sign, n) == 0)
+            after = signs[i].after;
+        if (strncmp(r, signs[i].sign, n) == 0)
+            before = signs[i].before;
+    }
+    if (after < 0) /* the edge or a word: free; anything else binds tightly */
+        after = l == text || (l < p && isalpha((unsigned char)l[-1])) ? FREE : TIGHT;
+    if (before < 0)
+        before = *r == '\0' || (r > p + length && isalpha((unsigned char)*r)) ? FREE : TIGHT;
+    return after < before ? after : before;
+}
+
+static size_t word_length(const char *p)
+{
+    size_t n = 0;
+    while (isalnum((unsigned char)p[n]) || p[n] == '_')
+        n++;
+    return n;
+}
+
+/* Whether p starts with lead, "@", the name of a number, and tail: the length of all, and its value. */
+static size_t constant_at(const tp_node *node, const char *p, const char *lead, const char *tail,
+                          double *v)
+{
+    size_t before = strlen(lead), after = strlen(tail);
+    if (strncmp(p, lead, before) != 0 || p[before] != '@')
+        return 0;
+    size_t length = word_length(p + before + 1);
+    const tp_field *f = find_field(node->op, p + before + 1, length);
+    if (f == NULL || f->kind != TP_FIELD_DOUBLE ||
+        strncmp(p + before + 1 + length, tail, after) != 0)
+        return 0;
+    *v = *(const double *)value_of(node, f);
+    return before + 1 + length + after;
+}
+
+/* "@scale·" and " + @shift" as people write them: nothing for 1· and + 0, a minus for negative ones.
+ * Returns how much of the template that was, 0 if nothing is to be changed. */
+static size_t put_constant(tp_text *t, const tp_node *node, const char *p)
+{
+    double v;
+    size_t length = constant_at(node, p, "", "·", &v);
+    if (length > 0 && (v == 1 || v == -1)) {
+        tp_text_add(t, "%s", v == 1 ? "" : "−");
+        return length;
+    }
+    length = constant_at(node, p, " + ", "", &v);
+    if (length > 0 && v < 0)
+        tp_text_add(t, " − %.6g", -v);
+    return length > 0 && v <= 0 ? length : 0;
+}
+
+/* The template of a node. The one formula that depends on the attributes: a permute that swaps the last
+ * two axes is a transpose. */
+static const char *template_of(const tp_node *node)
+{
+    const tp_op *op = node->op;
+    if (op == &tp_op_permute) {
+        tp_axes perm = *(const tp_axes *)value_of(node, op->fields);
+        int n = perm.n;
+        bool swap = n >= 2 && perm.axis[n - 1] == n - 2 && perm.axis[n - 2] == n - 1;
+        for (int i = 0; i < n - 2; i++)
+            swap &= perm.axis[i] == i;
+        if (swap)
+            return "#0ᵀ";
+    }
+    return op->text != NULL ? op->text : "?(#*)";
+}
+
+/* How loosely the node's formula binds: what the row says, but a sum of which one term is left is a
+ * product, and "Σ x" needs brackets in a product though it is not infix. */
+static int looseness(const tp_node *node)
+{
+    const char *text = template_of(node);
+    int prec = node->op->prec, depth = 0, sums = 0, gaps = 0;
+    double shift;
+    for (const char *p = text; *p != '\0'; p++) {
+        depth += (*p == '(' || *p == '[') - (*p == ')' || *p == ']');
+        gaps += depth == 0 && *p == ' ';
+        sums += strncmp(p, " + ", 3) == 0 || strncmp(p, " − ", strlen(" − ")) == 0;
+        if (constant_at(node, p, " + ", "", &shift) > 0 && shift == 0)
+            sums--;
+    }
+    if (prec == 2 && sums == 0 && strstr(text, " + @") != NULL)
+        return 1;
+    return prec == 0 && gaps > 0 && node->n > 0 ? 1 : prec;
+}
+
+/* Whether an operand stands at an end of the formula, as in x² and √x. */
+static bool open_ended(const tp_node *node)
+{
+    const char *text = template_of(node);
+    size_t n = strlen(text);
+    return text[0] == '#' || (n > 1 && text[n - 2] == '#');
+}
+
+static void operand(tp_text *t, const tp_formula *f, uint32_t id, int limit, const tp_op *in)
+{
+    for (int i = 0; i < f->shared_count; i++)
+        if (f->shared[i] == id) {
+            tp_text_add(t, "t%d", i + 1);
+            return;
+        }
+    const tp_node *node = tp_node_at(f->tape, id);
+    if (id != 0 && id == f->gy) {
+        tp_format_bar(t, f->tape, f->at);
+    } else if (id < f->first || id >= f->last || node->op == NULL) {
+        tp_format_symbol(t, f->tape, id);
+    } else {
+        int own = looseness(node);
+        bool brackets = 2 * own > limit;
+        if (own == 1 && limit == PRODUCT && node->op == in)
+            brackets = false; /* a ⊙ b ⊙ c */
+        if (own == 0 && limit == TIGHT)
+            brackets = open_ended(node); /* (x²)ᵀ, √(x²) */
+        tp_text_add(t, brackets ? "(" : "");
+        tp_format_op(t, f, id);
+        tp_text_add(t, brackets ? ")" : "");
+    }
+}
+
+/* Writes the placeholder "#…" at p; returns what follows it. */
+static const char *put_operand(tp_text *t, const tp_formula *f, const tp_node *node, const char *p)
+{
+    if (p[1] == '*') {
+        for (int i = 0; i < node->n; i++) {
+            tp_text_add(t, "%s", i > 0 ? ", " : "");
+            operand(t, f, node->x[i], FREE, node->op);
+        }
+        return p + 2;
+    }
+    size_t length = 1;
+    int i = 0;
+    for (; isdigit((unsigned char)p[length]); length++)
+        i = 10 * i + p[length] - '0';
+    if (length > 1 && i < node->n)
+        operand(t, f, node->x[i], loosest(template_of(node), p, length), node->op);
+    else
+        tp_text_add(t, "%.*s", (int)length, p);
+    return p + length;
+}
+
+static const char *put_attr(tp_text *t, const tp_node *node, const char *p)
+{
+    size_t length = word_length(p + 1);
+    const tp_field *f = find_field(node->op, p + 1, length);
+    if (f == NULL)
+        tp_text_add(t, "@%.*s", (int)length, p + 1);
+    else
+        tp_format_attr(t, f, node->attr);
+    return p + 1 + length;
+}
+
+/* "[@axes]": the list brings its brackets, and the empty one, which means all axes, is not written.
+ * Returns the length of what was written, 0 if this is something else. */
+static size_t put_axes(tp_text *t, const tp_node *node, const char *p)
+{
+    if (strncmp(p, "[@", 2) != 0)
+        return 0;
+    size_t length = word_length(p + 2);
+    const tp_field *f = find_field(node->op, p + 2, length);
+    if (f == NULL || f->kind != TP_FIELD_AXES || p[2 + length] != ']')
+        return 0;
+    if (((const tp_axes *)value_of(node, f))->n > 0)
+        tp_format_attr(t, f, node->attr);
+    return 3 + length;
+}
+
+void tp_format_op(tp_text *t, const tp_formula *f, uint32_t id)
+{
+    const tp_node *node = tp_node_at(f->tape, id);
+    const char *p = template_of(node);
+    while (*p != '\0' && !t->cut) {
+        size_t skip = put_constant(t, node, p) + put_axes(t, node, p);
+        if (skip > 0)
+            p += skip;
+        else if (*p == '#')
+            p = put_operand(t, f, node, p);
+        else if (*p == '@')
+            p = put_attr(t, node, p);
+        else if (*p == '?' && node->op->text == NULL)
+            tp_text_add(t, "%s", node->op->name), p++;
+        else
+            tp_text_add(t, "%c", *p++);
+    }
+}
+
+void tp_format_var(tp_text *t, const tp_formula *f, uint32_t id)
+{
+    operand(t, f, id, FREE, NULL);
+}
+
+void tp_formula_share(tp_formula *f, uint32_t end, int roots, const tp_var *root)
+{
+    f->shared_count = 0;
+    for (uint32_t id = f->first; id < end && f->shared_count < TP_SHARED_MAX; id++) {
+        const tp_node *node = tp_node_at(f->tape, id);
+        int uses = 0;
+        bool deep = false;
+        for (int i = 0; i < node->n; i++)
+            deep |= node->x[i] >= f->first && node->x[i] < end;
+        for (int i = 0; i < roots; i++)
+            uses += root[i].id == id;
+        for (uint32_t user = id + 1; user < end; user++)
+            for (int i = 0; i < tp_node_at(f->tape, user)->n; i++)
+                uses += tp_node_at(f->tape, user)->x[i] == id;
+        if (deep && uses > 1)
+            f->shared[f->shared_count++] = id;
+    }
+}

@@ -1,0 +1,52 @@
+/* format.h: writing numbers and formulas as text. Private to autograd/.
+ *
+ * A formula is put together from the op rows: `.text` with its operands and attributes filled in, bracketed
+ * where the operand binds more loosely than its place in the template allows. Nothing here knows about
+ * lines or pages: that is explain.c. A second notation (TeX) needs another template and other signs. */
+#ifndef TP_AUTOGRAD_FORMAT_H
+#define TP_AUTOGRAD_FORMAT_H
+
+#include "autograd/node.h"
+
+/* A bounded buffer. What does not fit is dropped and the text ends in "…". */
+enum { TP_TEXT_BYTES = 4096 };
+typedef struct tp_text {
+    size_t used;
+    bool cut;
+    char data[TP_TEXT_BYTES];
+} tp_text;
+
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+void tp_text_add(tp_text *t, const char *format, ...);
+/* Columns on a terminal: code points that do not combine with the one before. */
+int tp_text_columns(const char *s);
+
+/* At most 12 elements whole; otherwise a corner, the range and the 2-norm. */
+void tp_format_tensor(tp_text *t, const tp_tensor *x);
+void tp_format_attr(tp_text *t, const tp_field *f, const void *attr);
+
+/* What is spelled out and what is a symbol. */
+enum { TP_SHARED_MAX = 16 };
+typedef struct tp_formula {
+    const tp_tape *tape;
+    uint32_t first, last; /* nodes first … last-1 are spelled out, all others are symbols */
+    uint32_t gy, at;      /* node gy is the gradient of node at; 0 if there is none */
+    uint32_t shared[TP_SHARED_MAX]; /* … but these are called t1, t2, … */
+    int shared_count;
+} tp_formula;
+
+/* The name of a node: that of TP_NAME or of the parameter (with #id if it is not the only one), or v<id>. */
+void tp_format_symbol(tp_text *t, const tp_tape *tape, uint32_t id);
+/* The same with a bar: the gradient of the root with respect to it. */
+void tp_format_bar(tp_text *t, const tp_tape *tape, uint32_t id);
+/* Node id as an operand would be written that needs no brackets. */
+void tp_format_var(tp_text *t, const tp_formula *f, uint32_t id);
+/* The op of node id with its operands, even if the node itself would be a symbol. */
+void tp_format_op(tp_text *t, const tp_formula *f, uint32_t id);
+/* Finds the nodes first … end-1 that are worth a name: made of more than one op and used twice, the roots
+ * being uses. */
+void tp_formula_share(tp_formula *f, uint32_t end, int roots, const tp_var *root);
+
+#endif

@@ -1,0 +1,221 @@
+/* replay.c: a step again, on a private tape. Values are only looked at there: the user's tape is not
+ * recorded on and does not fail. Read next: explain.c. */
+#include "autograd/replay.h"
+
+#include <math.h>
+
+/* --- the private tape --------------------------------------------------------------------------- */
+
+tp_status tp_replay_begin(tp_replay *r, const tp_sweep *s)
+{
+    *r = (tp_replay){.sweep = s, .node = tp_node_at(s->tape, s->at)};
+    TP_TRY(tp_tape_new(&r->tape));
+    r->tape->rule_hook = s->tape->rule_hook; /* a rule that is broken there is broken here */
+    r->tape->rule_hook_user = s->tape->rule_hook_user;
+    return TP_OK;
+}
+
+void tp_replay_end(tp_replay *r)
+{
+    tp_tape_truncate(r->tape, 1); /* one by one, because values of the other tape are counted */
+    tp_tape_free(r->tape);
+}
+
+/* Forgets a failure: what it spoiled was reported, and the next thing to try may work. */
+static tp_status take_failure(tp_tape *p)
+{
+    tp_status status = p->status;
+    p->status = TP_OK;
+    return status;
+}
+
+static tp_var borrow(tp_tape *p, const tp_tape *from, uint32_t id)
+{
+    const tp_node *node = tp_node_at(from, id);
+    if (id != 0 && !node->freed)
+        return tp_constant(p, &node->value);
+    tp_var *x = id == 0 ? NULL : tp_arena_alloc(&p->arena, ((size_t)node->n + 1) * sizeof *x);
+    if (x == NULL || node->op == NULL)
+        return tp_tape_poison(p, tp_fail(TP_EFREED, "the value of #%u was released", id));
+    for (int i = 0; i < node->n; i++)
+        x[i] = borrow(p, from, node->x[i]);
+    return tp_apply_on(p, node->op, node->n, x, node->attr);
+}
+
+tp_status tp_replay_value(const tp_replay *r, uint32_t id, tp_tensor *value)
+{
+    const tp_tensor *v = tp_value(borrow(r->tape, r->sweep->tape, id));
+    if (v != NULL)
+        *value = *v;
+    return take_failure(r->tape);
+}
+
+/* --- the step in f64 ---------------------------------------------------------------------------- */
+
+/* A contiguous f64 copy in the tape's arena. */
+static tp_status copy_f64(tp_tape *p, const tp_tensor *x, tp_tensor *y)
+{
+    TP_TRY(tp_arena_tensor(&p->arena, y, TP_F64, x->shape));
+    return tp_copy(y, x);
+}
+
+static tp_var replay_op(const tp_replay *r)
+{
+    return tp_apply_on(r->tape, r->node->op, r->node->n, r->x, r->node->attr);
+}
+
+/* Runs the op and its rule. */
+static tp_status prepare(tp_replay *r)
+{
+    const tp_sweep *s = r->sweep;
+    tp_tape *p = r->tape;
+    size_t n = (size_t)r->node->n;
+    r->x = tp_arena_alloc(&p->arena, 2 * n * sizeof *r->x);
+    r->value = tp_arena_alloc(&p->arena, n * sizeof *r->value);
+    if (r->x == NULL || r->value == NULL)
+        return TP_ENOMEM;
+    r->gx = r->x + n;
+    for (size_t i = 0; i < n; i++) {
+        const tp_node *in = tp_node_at(s->tape, r->node->x[i]);
+        bool real = !in->freed && tp_dtype_is_float(in->value.dtype);
+        if (real)
+            TP_TRY(copy_f64(p, &in->value, &r->value[i]));
+        r->x[i] = real ? tp_leaf(p, &r->value[i]) : borrow(p, s->tape, r->node->x[i]);
+    }
+    TP_TRY(copy_f64(p, &tp_node_at(s->tape, s->gy.id)->value, &r->gy));
+    tp_var y = replay_op(r), gy = tp_constant(p, &r->gy);
+    for (size_t i = 0; i < n; i++)
+        if (tp_node_at(s->tape, r->node->x[i])
+                ->wanted) /* with a graph: then no fused rule is taken */
+            TP_TRY(tp_grad(1, &y, 1, &r->x[i], &r->gx[i],
+                           (tp_grad_opts){&gy, .create_graph = true, .allow_unused = true}));
+    return p->status;
+}
+
+/* --- finite differences ------------------------------------------------------------------------- */
+
+/* y with input i moved by h along d */
+static tp_status moved(const tp_replay *r, int i, const tp_tensor *d, double h, tp_tensor *to)
+{
+    tp_tensor x;
+    TP_TRY(copy_f64(r->tape, &r->value[i], &x));
+    double *at = tp_data_mut(&x);
+    const double *step = tp_data(d);
+    for (int64_t k = 0; k < tp_numel(&x); k++)
+        at[k] += h * step[k];
+    tp_var keep = r->x[i];
+    r->x[i] = tp_constant(r->tape, &x);
+    const tp_tensor *y = tp_value(replay_op(r));
+    r->x[i] = keep;
+    return y == NULL ? take_failure(r->tape) : copy_f64(r->tape, y, to);
+}
+
+/* Σ w ⊙ (a − b); b may be NULL. With size, Σ |w ⊙ (a − b)|. */
+static double weighted(const tp_tensor *w, const tp_tensor *a, const tp_tensor *b, double *size)
+{
+    const double *pw = tp_data(w), *pa = tp_data(a), *pb = b == NULL ? NULL : tp_data(b);
+    double sum = 0, all = 0;
+    for (int64_t k = 0; k < tp_numel(w); k++) {
+        double term = pw[k] * (pb == NULL ? pa[k] : pa[k] - pb[k]);
+        sum += term;
+        all += fabs(term);
+    }
+    if (size != NULL)
+        *size = all;
+    return sum;
+}
+
+typedef struct finding {
+    double rule, difference, error; /* along the direction; error relative to Σ|g ⊙ d| */
+    bool valid, ok, kink;
+} finding;
+
+/* Compares the gradient g of input i with a central difference of step h along d. */
+static finding compare(const tp_replay *r, int i, const tp_tensor *d, const tp_tensor *g, double h)
+{
+    enum { ROUNDINGS = 4 };
+    const double tolerance = 1e-6, epsilon = 0x1p-52;
+    finding f = {.error = NAN};
+    tp_tensor lo, mid, hi;
+    if (moved(r, i, d, -h, &lo) != TP_OK || moved(r, i, d, 0, &mid) != TP_OK ||
+        moved(r, i, d, h, &hi) != TP_OK)
+        return f;
+    double scale, size;
+    double left = weighted(&r->gy, &mid, &lo, NULL) / h;
+    double right = weighted(&r->gy, &hi, &mid, NULL) / h;
+    f.difference = weighted(&r->gy, &hi, &lo, NULL) / (2 * h);
+    f.rule = weighted(d, g, NULL, &scale);
+    weighted(&r->gy, &mid, NULL, &size);
+    double off = fabs(f.rule - f.difference), noise = ROUNDINGS * epsilon * size / h;
+    scale = fmax(scale, fabs(f.difference));
+    f.error = off == 0 ? 0 : off / scale;
+    f.ok = off <= tolerance * scale + noise;
+    f.kink = fabs(right - left) > 1e-3 * scale + noise;
+    f.valid = isfinite(f.difference);
+    return f;
+}
+
+/* A direction that no gradient is orthogonal to by accident; small beside the input's elements, so that the
+ * edge of the domain stays away. */
+static tp_status direction(const tp_replay *r, int i, tp_tensor *d)
+{
+    TP_TRY(tp_arena_tensor(&r->tape->arena, d, TP_F64, r->value[i].shape));
+    TP_TRY(tp_random_uniform(d, (tp_rng_key){.seed = 1, .draw = (uint32_t)i}));
+    double *at = tp_data_mut(d);
+    const double *x = tp_data(&r->value[i]);
+    for (int64_t k = 0; k < tp_numel(d); k++)
+        at[k] = (at[k] < 0.5 ? at[k] - 1 : at[k]) * fmax(fabs(x[k]), 0.1);
+    return TP_OK;
+}
+
+/* How far the shown numbers are from g. A fused kernel that disagrees with its rule is found here. Relative
+ * to the cotangent where that is larger, because f32 loses small differences. */
+static double shown_error(const tp_replay *r, const tp_tensor *shown, const tp_tensor *g)
+{
+    const double *pg = tp_data(g), *pgy = tp_data(&r->gy);
+    double worst = 0, scale = 0;
+    for (int64_t k = 0; k < tp_numel(g); k++) {
+        double off = fabs(tp_flat(shown, k) - pg[k]);
+        worst = isnan(off) || off > worst ? off : worst;
+        scale = fmax(scale, fabs(pg[k]));
+    }
+    for (int64_t k = 0; k < tp_numel(&r->gy); k++)
+        scale = fmax(scale, fabs(pgy[k]));
+    return worst == 0 ? 0 : worst / scale;
+}
+
+static tp_status check(tp_replay *r, int i, const tp_tensor *shown, tp_text *verdict)
+{
+    if (!r->ready)
+        TP_TRY(prepare(r));
+    r->ready = true;
+    tp_tensor g, d;
+    finding f = {0};
+    TP_TRY(copy_f64(r->tape, tp_value(r->gx[i]), &g));
+    TP_TRY(direction(r, i, &d));
+    for (int k = 0; k < 3 && !f.ok; k++)
+        f = compare(r, i, &d, &g, ldexp(1, -17 - 6 * k));
+    double shift = shown == NULL ? 0 : shown_error(r, shown, &g);
+    if (!f.valid)
+        tp_text_add(verdict, "not checked: at the edge of the domain");
+    else if (!f.ok && f.kink && r->node->op->smooth == TP_PIECEWISE)
+        tp_text_add(verdict, "not checked: at a kink");
+    else if (!f.ok)
+        tp_text_add(verdict, "FAIL rule %.6g, difference %.6g", f.rule, f.difference);
+    else if (!(shift < (shown != NULL && shown->dtype == TP_F32 ? 1e-3 : 1e-7)))
+        tp_text_add(verdict, "FAIL the rule in f64 agrees, but these numbers are off by %.1g",
+                    shift);
+    else
+        tp_text_add(verdict, "ok %.0e", f.error);
+    return TP_OK;
+}
+
+void tp_replay_check(tp_replay *r, int i, const tp_tensor *shown, tp_text *verdict)
+{
+    tp_status status = TP_OK;
+    if (r->node->op->smooth == TP_ESTIMATOR)
+        tp_text_add(verdict, "not checked: an estimator is not the derivative");
+    else if ((status = check(r, i, shown, verdict)) != TP_OK)
+        tp_text_add(verdict, "not checked: %s", tp_status_meaning(status));
+    take_failure(r->tape);
+}

@@ -1,0 +1,90 @@
+/* rule.c: running the rule of one node: what it reads is still there and unchanged, then the fused or the
+ * composed form. Where the results go is sweep.c. */
+#include "autograd/compose.h"
+#include "autograd/sweep_step.h"
+
+/* Every value the rule reads must still be there, and be what it was. */
+static tp_status check_reads(const tp_sweep *s, const tp_node *node)
+{
+    char rule[TP_VAR_TEXT], what[TP_VAR_TEXT];
+    for (int i = -1; i < node->n; i++) { /* -1: the output */
+        unsigned bit = i < 0 ? TP_READS_Y : i < 31 ? TP_READS(i) : TP_READS(30);
+        uint32_t id = i < 0 ? s->at : node->x[i];
+        const tp_node *read = tp_node_at(s->tape, id);
+        if (!(node->op->reads & bit))
+            continue;
+        tp_var_text(tp_var_at(s->tape, s->at), rule);
+        tp_var_text(tp_var_at(s->tape, id), what);
+        if (read->freed)
+            return tp_fail(TP_EFREED,
+                           "backward of %s needs %s, which an earlier backward released: call it "
+                           "without release to keep values",
+                           rule, what);
+        if (read->value.storage->version != read->version)
+            return tp_fail(TP_EVERSION,
+                           "backward of %s needs %s as it was in the forward pass, but it was "
+                           "written since (version %llu, now %llu)",
+                           rule, what, (unsigned long long)read->version,
+                           (unsigned long long)read->value.storage->version);
+    }
+    return TP_OK;
+}
+
+static tp_status run_fused(tp_sweep *s, const tp_node *node, const bool *want, tp_var *gx)
+{
+    enum { FEW = 4 };
+    tp_tape *t = s->tape;
+    const tp_tensor *x[FEW];
+    tp_tensor g[FEW] = {{0}};
+    if (node->n > FEW)
+        return tp_fail(TP_EARG, "%s: a fused rule takes at most %d inputs", node->op->name, FEW);
+    tp_status status = TP_OK;
+    for (int i = 0; i < node->n; i++) {
+        x[i] = &tp_node_at(t, node->x[i])->value;
+        if (want[i] && status == TP_OK)
+            status = tp_arena_tensor(&t->arena, &g[i], x[i]->dtype, x[i]->shape);
+    }
+    tp_fused_call call = {node->n, x,          &node->value, &tp_node_at(t, s->gy.id)->value,
+                          g,       node->attr, want};
+    if (status == TP_OK)
+        status = node->op->vjp_fused(&call);
+    for (int i = 0; i < node->n; i++) {
+        uint32_t id;
+        tp_node *out = g[i].storage != NULL && status == TP_OK ? tp_node_push(t, &id) : NULL;
+        if (out != NULL) {
+            out->value = g[i];
+            gx[i] = tp_var_at(t, id);
+        } else if (g[i].storage != NULL) {
+            tp_tensor_drop(&g[i]);
+            status = status != TP_OK ? status : TP_ENOMEM;
+        }
+    }
+    return status;
+}
+
+tp_status tp_rule_run(tp_sweep *s, const tp_node *node, const bool *want, tp_var *contribution)
+{
+    enum { FEW = 8 };
+    tp_tape *t = s->tape;
+    tp_var few[FEW], *x = few;
+    TP_TRY(check_reads(s, node));
+    size_t bytes = (size_t)node->n * sizeof *x;
+    if (node->n > FEW && (x = tp_arena_alloc(&t->arena, bytes)) == NULL)
+        return TP_ENOMEM;
+    for (int i = 0; i < node->n; i++)
+        x[i] = tp_var_at(t, node->x[i]);
+    tp_vjp_call call = {node->n, x, tp_var_at(t, s->at), s->gy, node->attr, want};
+    t->rule_of = s->at;
+    s->fused = node->op->vjp_fused != NULL && !s->opts.create_graph && !s->opts.composed;
+    tp_status status = TP_OK;
+    if (s->fused)
+        status = run_fused(s, node, want, contribution);
+    else
+        node->op->vjp(&call, contribution);
+    if (t->rule_hook != NULL)
+        t->rule_hook(t->rule_hook_user, node->op, &call, contribution);
+    t->rule_of = 0;
+    if (x != few)
+        tp_arena_recycle(&t->arena, x, bytes);
+    return status != TP_OK ? status : t->status;
+}
