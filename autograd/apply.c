@@ -57,7 +57,7 @@ static tp_var fail_op(tp_tape *t, const tp_op *op, const tp_op_call *c, const tp
              tp_last_error() + strlen(tp_status_name(status)) + 1);
     for (int i = 0; i < n && i < 4; i++)
         describe_operand(tail + strlen(tail), sizeof tail - strlen(tail), x[i], i);
-    if (status == TP_ESHAPE && n == 2 && op->broadcasts)
+    if (status == TP_ESHAPE && n == 2 && op->shape == tp_shape_broadcast_all)
         add_hint(hint, sizeof hint, c, x);
     tp_scope_path(t, t->scope, path);
     char backward[TP_VAR_TEXT + 32] = "";

@@ -25,6 +25,7 @@ typedef struct check {
     const double *v;         /* its cotangent */
     double *x0, *a, *u;      /* parameters, analytic gradient, direction of the moment; [inputs] */
     double *f0;              /* values at x0; [outputs] */
+    bool *depends;           /* whether they depend on what u moves */
     double *plus[STENCIL], *minus[STENCIL]; /* values at x0 ± h·u, ± 2h·u, ± 3h·u */
     tp_check_report r;
 } check;
@@ -144,20 +145,30 @@ typedef struct quotient {
     bool kink;           /* the second difference shrinks as h, not as h² */
 } quotient;
 
-/* Outputs that do not move have no say: their rounding errors cancel. */
+/* Marks the outputs that NaN reaches from the elements that u moves. What stops a NaN, as a comparison
+ * does, has no derivative. */
+static tp_status find_dependents(check *c)
+{
+    place(c, (double)NAN);
+    tp_status s = evaluate(c, c->plus[0]);
+    if (s != TP_OK && s != TP_EVALUE)
+        return s;
+    for (int64_t j = 0; j < c->outputs; j++)
+        c->depends[j] = s != TP_OK || !(c->plus[0][j] == c->f0[j]);
+    return TP_OK;
+}
+
+/* Only over the outputs that depend: the rounding errors of the others, however large, do not blur it. */
 static quotient difference(const check *c, double h)
 {
     quotient q = {0};
     double bend = 0, bend2 = 0;
     for (int64_t j = 0; j < c->outputs; j++) {
         double largest = fabs(c->f0[j]);
-        bool moves = false;
-        for (int k = 0; k < STENCIL; k++) {
-            largest = fmax(largest, fmax(fabs(c->plus[k][j]), fabs(c->minus[k][j])));
-            moves |= c->plus[k][j] != c->f0[j] || c->minus[k][j] != c->f0[j];
-        }
-        if (!moves)
+        if (!c->depends[j])
             continue;
+        for (int k = 0; k < STENCIL; k++)
+            largest = fmax(largest, fmax(fabs(c->plus[k][j]), fabs(c->minus[k][j])));
         double d1 = c->plus[0][j] - c->minus[0][j], d2 = c->plus[1][j] - c->minus[1][j];
         double d3 = c->plus[2][j] - c->minus[2][j];
         q.value += c->v[j] * (0.75 * d1 - 0.15 * d2 + d3 / 60) / h;
@@ -169,14 +180,14 @@ static quotient difference(const check *c, double h)
             bend2 += far / h;
         }
     }
-    q.kink = bend > q.noise + c->o.rtol * fabs(q.value) && bend2 < 3 * bend;
+    q.kink = bend > c->o.atol + c->o.rtol * fabs(q.value) + q.noise && bend2 < 3 * bend;
     return q;
 }
 
 /* Counts a comparison and keeps it if it is the worst so far. */
 static void compare(check *c, double a, quotient q, int64_t index)
 {
-    double bound = c->o.rtol * fmax(fabs(a), fabs(q.value)) + q.noise;
+    double bound = c->o.atol + c->o.rtol * fmax(fabs(a), fabs(q.value)) + q.noise;
     double off = fabs(a - q.value);
     double ratio = off == 0 ? 0 : isfinite(off) ? off / bound : INFINITY;
     c->r.checked++;
@@ -202,6 +213,7 @@ static tp_status probe(check *c, double scale, int64_t index)
     for (int64_t e = 0; e < c->inputs; e++)
         a += c->u[e] != 0 ? c->a[e] * c->u[e] : 0;
     quotient old = {0};
+    TP_TRY(find_dependents(c));
     bool known = false; /* old and the points belong to 2h */
     for (int level = 0; level < LEVELS; level++, h /= 2) {
         double *p = c->plus[1], *m = c->minus[1];
@@ -218,7 +230,7 @@ static tp_status probe(check *c, double scale, int64_t index)
             continue;
         }
         quotient q = difference(c, h);
-        double slack = 4 * (c->o.rtol * fabs(q.value) + q.noise);
+        double slack = 4 * (c->o.atol + c->o.rtol * fabs(q.value) + q.noise);
         if (known && !q.kink && fabs(q.value - old.value) <= slack)
             return compare(c, a, q, index), TP_OK;
         old = q;
@@ -337,7 +349,7 @@ static tp_status size_up(check *c)
 static size_t block_bytes(const check *c)
 {
     return (size_t)(3 * c->inputs + (1 + 2 * STENCIL) * c->outputs) * sizeof(double) +
-           4 * (size_t)c->n * sizeof(tp_var);
+           4 * (size_t)c->n * sizeof(tp_var) + (size_t)c->outputs * sizeof(bool);
 }
 
 static void cut_block(check *c, void *block)
@@ -354,6 +366,7 @@ static void cut_block(check *c, void *block)
     c->x = (tp_var *)at;
     c->g = c->x + c->n;
     c->gg = c->g + c->n; /* 2n: the second half is for cotangents */
+    c->depends = (bool *)(c->gg + 2 * c->n);
 }
 
 /* f must be finite, and the same when asked again. */

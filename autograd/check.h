@@ -25,6 +25,7 @@ typedef struct tp_check_opts {
     int elements;   /* … and so many random elements (16); -1: none */
     uint64_t seed;  /* of the cotangent v, the directions and the choice of elements */
     double rtol;    /* relative tolerance (1e-8) */
+    double atol;    /* absolute tolerance (none): for an f that is 0 but for rounding errors */
     double rounding; /* how many ulps of its values f may be off by (4) */
 } tp_check_opts;
 
@@ -41,8 +42,8 @@ typedef struct tp_check_report {
 
 /* Compares the gradient of Σ v ⊙ f by the n parameters wrt, v fixed and random, with the six-point central
  * difference at step h:
- *     |analytic − numeric| <= rtol·max(|analytic|, |numeric|) + rounding·ε·S/h,  S = Σ |v_j|·max|f_j|
- * over the outputs j that move. h starts at 2^-8·max(1, |x|) and is halved while h and 2h disagree by more, or
+ *     |analytic − numeric| <= atol + rtol·max(|analytic|, |numeric|) + rounding·ε·S/h,  S = Σ |v_j|·max|f_j|
+ * over the outputs j that depend on the element. h starts at 2^-8·max(1, |x|) and is halved while h and 2h disagree by more, or
  * a stencil point leaves the domain: an element where no h settles it lies at a kink and is counted, not
  * passed. The parameters are restored bit for bit; their gradients are not touched. report may be NULL.
  * TP_EVALUE names the worst element if a gradient is wrong, if all elements lie at kinks, or if f gives

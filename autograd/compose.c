@@ -1,6 +1,11 @@
 /* compose.c: one or two lines of ops each. */
 #include "autograd/compose.h"
 
+tp_var tp_scalar(tp_tape *t, tp_dtype dtype, double value)
+{
+    return tp_full(t, dtype, TP_SHAPE(), value);
+}
+
 tp_var tp_scale(tp_var x, double c)
 {
     return tp_affine(x, c, 0);

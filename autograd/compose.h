@@ -9,6 +9,8 @@
 extern "C" {
 #endif
 
+/* A 0-d constant. */
+tp_var tp_scalar(tp_tape *t, tp_dtype dtype, double value);
 /* x times a constant, x plus a constant. */
 tp_var tp_scale(tp_var x, double c);
 tp_var tp_shift(tp_var x, double c);

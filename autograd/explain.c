@@ -18,7 +18,7 @@ static tp_status written(FILE *out)
     return tp_fail(TP_EIO, "tp_explain: the text could not be written");
 }
 
-/* "<line> = <numbers>   <note>", on two lines if it would be too wide. */
+/* "<line> = <numbers>   <note>", on two lines if that would be too wide. */
 static void put_value(FILE *out, tp_explain_opts o, const tp_text *line, const tp_tensor *value,
                       const char *note)
 {
@@ -28,19 +28,17 @@ static void put_value(FILE *out, tp_explain_opts o, const tp_text *line, const t
     if (note[0] != '\0')
         tp_text_add(&rest, "%s%s", rest.used > 0 ? "   " : "", note);
     int width = o.width > 0 ? o.width : 100;
-    bool wide = tp_text_columns(line->data) + tp_text_columns(rest.data) + 1 > width;
-    fprintf(out, "%s%s%s\n", line->data,
-            rest.used == 0 ? ""
-            : wide         ? "\n        "
-                           : " ",
-            rest.data);
+    const char *gap = rest.used == 0 ? "" : *rest.data == '=' ? " " : "   ";
+    if (rest.used > 0 && tp_text_columns(line->data) + tp_text_columns(rest.data) + 3 > width)
+        gap = "\n        ";
+    fprintf(out, "%s%s%s\n", line->data, gap, rest.data);
 }
 
 /* Type, scope and origin of a node, as far as they are known. */
 static void add_origin(tp_text *t, const tp_tape *tape, const tp_node *node)
 {
     char type[TP_TENSOR_TEXT], path[TP_VAR_TEXT];
-    tp_text_add(t, "   %s", tp_tensor_text(&node->value, type));
+    tp_text_add(t, "%s", tp_tensor_text(&node->value, type));
     tp_scope_path(tape, node->scope, path);
     if (path[0] != '\0')
         tp_text_add(t, "   in %s", path);
@@ -109,13 +107,21 @@ static bool *ancestors(const tp_tape *tape, uint32_t root, bool wanted)
     return mark;
 }
 
-/* The node the sweep began at: the last one with a gradient and one element. */
-static uint32_t root_of(const tp_sweep *s)
+/* The node a sweep began at, which it does not say: the last with a gradient, one element, and this step
+ * on the way to the leaves. *mark as from ancestors; NULL if memory is short. */
+static uint32_t find_root(const tp_sweep *s, bool **mark)
 {
     uint32_t id = s->base - 1;
-    while (id > s->at && !(tp_node_at(s->tape, id)->wanted_inputs &&
-                           tp_numel(&tp_node_at(s->tape, id)->value) == 1))
-        id--;
+    for (; id > s->at; id--) {
+        const tp_node *node = tp_node_at(s->tape, id);
+        if (!node->wanted_inputs || tp_numel(&node->value) != 1)
+            continue;
+        *mark = ancestors(s->tape, id, true);
+        if (*mark == NULL || (*mark)[s->at])
+            return id;
+        tp_free(*mark, id + 1);
+    }
+    *mark = ancestors(s->tape, id, true);
     return id;
 }
 
@@ -124,7 +130,7 @@ static bool rule_reads(const tp_op *op, int i)
     return op->reads & (i < 31 ? TP_READS(i) : TP_READS(30));
 }
 
-/* "kept for backward: its own rule (exp) and that of v7 (mul) read it" */
+/* "kept for backward: read by the rule of v4 (exp, itself), v7 (mul)" */
 static void add_readers(tp_text *t, const tp_tape *tape, uint32_t id, uint32_t root,
                         const bool *mark)
 {
@@ -159,16 +165,16 @@ static void put_forward(FILE *out, tp_var root, tp_explain_opts o, const bool *m
         const tp_node *node = tp_node_at(tape, id);
         if (!mark[id])
             continue;
-        tp_text line = {0}, kept = {0};
+        tp_text line = {0}, note = {0}, kept = {0};
         tp_text_add(&line, "  #%u  ", id);
         add_definition(&line, tape, id);
-        add_origin(&line, tape, node);
+        add_origin(&note, tape, node);
         if (node->op != NULL && is_random(node->op))
-            tp_text_add(&line, "   random");
+            tp_text_add(&note, "   random");
         if (node->op != NULL && node->cut)
-            tp_text_add(&line, "   no gradient (%s)",
+            tp_text_add(&note, "   no gradient (%s)",
                         node->op->smooth == TP_NO_GRADIENT ? node->op->why : "not recorded");
-        put_value(out, o, &line, node->freed ? NULL : &node->value, "");
+        put_value(out, o, &line, node->freed ? NULL : &node->value, note.data);
         add_readers(&kept, tape, id, root.id, mark);
         if (kept.used > 0)
             fprintf(out, "%s\n", kept.data);
@@ -219,6 +225,7 @@ static void put_title(const step *c)
     tp_text line = {0};
     tp_text_add(&line, "step %d: %s%s   ", number, node->op->name, c->s->fused ? " (fused)" : "");
     add_definition(&line, c->s->tape, c->s->at);
+    tp_text_add(&line, "   ");
     add_origin(&line, c->s->tape, node);
     fprintf(c->out, "%s\n", line.data);
     if (node->op->why != NULL)
@@ -297,18 +304,11 @@ static void put_contribution(step *c, int i)
         put_total(c, input, total);
 }
 
-static tp_status explain_step(FILE *out, const tp_sweep *s, uint32_t root, tp_explain_opts o)
+static tp_status explain_step(FILE *out, const tp_sweep *s, tp_explain_opts o, uint32_t root,
+                              const bool *mark)
 {
-    step c = {.out = out, .s = s, .o = o, .root = root};
-    bool *mark = ancestors(s->tape, root, true);
-    if (mark == NULL)
-        return TP_ENOMEM;
-    tp_status status = tp_replay_begin(&c.replay, s);
-    if (status != TP_OK) {
-        tp_free(mark, root + 1);
-        return status;
-    }
-    c.mark = mark;
+    step c = {.out = out, .s = s, .o = o, .root = root, .mark = mark};
+    TP_TRY(tp_replay_begin(&c.replay, s));
     c.formula = (tp_formula){s->tape, s->first, s->last, s->gy.id, s->at, {0}, 0};
     put_title(&c);
     if (!s->fused)
@@ -317,7 +317,6 @@ static tp_status explain_step(FILE *out, const tp_sweep *s, uint32_t root, tp_ex
         if (tp_node_at(s->tape, tp_node_at(s->tape, s->at)->x[i])->wanted)
             put_contribution(&c, i);
     tp_replay_end(&c.replay);
-    tp_free(mark, root + 1);
     return written(out);
 }
 
@@ -325,7 +324,11 @@ tp_status tp_explain_step(FILE *out, const tp_sweep *s, tp_explain_opts o)
 {
     if (s->tape == NULL || s->n == 0 || s->status != TP_OK)
         return tp_fail(TP_EARG, "tp_explain_step: the sweep has not just taken a step");
-    return explain_step(out, s, root_of(s), o);
+    bool *mark;
+    uint32_t root = find_root(s, &mark);
+    tp_status status = mark == NULL ? TP_ENOMEM : explain_step(out, s, o, root, mark);
+    tp_free(mark, root + 1);
+    return status;
 }
 
 /* --- the whole derivation ----------------------------------------------------------------------- */
@@ -343,28 +346,38 @@ static void put_gradients(FILE *out, const tp_sweep *s, tp_var root, tp_explain_
         char type[TP_TENSOR_TEXT];
         tp_text_add(&line, "    ");
         tp_format_bar(&line, s->tape, id);
-        tp_text_add(&line, "   %s", tp_tensor_text(&node->value, type));
-        put_value(out, o, &line, &tp_node_at(s->tape, node->grad)->value, "");
+        put_value(out, o, &line, &tp_node_at(s->tape, node->grad)->value,
+                  tp_tensor_text(&node->value, type));
     }
+}
+
+static tp_status explain_sweep(FILE *out, tp_sweep *s, tp_var root, tp_explain_opts o)
+{
+    TP_TRY(s->status);
+    bool *mark = ancestors(s->tape, root.id, true);
+    tp_status status = mark == NULL ? TP_ENOMEM : TP_OK;
+    while (status == TP_OK && tp_sweep_next(s)) {
+        fputc('\n', out);
+        status = explain_step(out, s, o, root.id, mark);
+    }
+    tp_free(mark, root.id + 1);
+    TP_TRY(status != TP_OK ? status : s->status);
+    put_gradients(out, s, root, o);
+    return written(out);
 }
 
 tp_status tp_explain(FILE *out, tp_var root, tp_explain_opts o)
 {
     TP_TRY(tp_var_status(root));
     TP_TRY(tp_explain_forward(out, root, o));
-    tp_tape *tape = root.tape;
+    tp_status before = root.tape->status;
     tp_sweep s = tp_sweep_begin(root, (tp_sweep_opts){.composed = true});
-    tp_status status = s.status;
-    while (status == TP_OK && tp_sweep_next(&s)) {
-        fputc('\n', out);
-        status = explain_step(out, &s, root.id, o);
-    }
-    status = status != TP_OK ? status : s.status;
-    if (status == TP_OK)
-        put_gradients(out, &s, root, o);
-    s.status = TP_EARG; /* ends the sweep without writing gradients */
+    tp_status status = explain_sweep(out, &s, root, o);
+    s.done = false; /* as if abandoned: no gradient is written */
     tp_sweep_end(&s);
-    tape->status = TP_OK; /* as it was before: the failure is the caller's to handle */
-    tape->message[0] = '\0';
-    return status != TP_OK ? status : written(out);
+    if (before == TP_OK) { /* what failed is the caller's to handle, the tape stays usable */
+        root.tape->status = TP_OK;
+        root.tape->message[0] = '\0';
+    }
+    return status;
 }

@@ -180,12 +180,13 @@ static const struct {
     const char *sign;
     int after, before;
 } signs[] = {
-    {"(", FREE, TIGHT}, {")", TIGHT, FREE}, {"[", FREE, TIGHT}, {"]", TIGHT, FREE},
-    {"|", FREE, FREE}, {",", FREE, FREE}, {":", FREE, FREE}, {";", FREE, FREE},
-    {"‖", FREE, FREE}, {"+", SUM, SUM}, {"−", TERM, SUM}, {"-", TERM, SUM},
+    {"(", FREE, TIGHT},      {")", TIGHT, FREE},      {"[", FREE, TIGHT},
+    {"]", TIGHT, FREE},      {"|", FREE, FREE},       {",", FREE, FREE},
+    {":", FREE, FREE},       {";", FREE, FREE},       {"‖", FREE, FREE},
+    {"+", SUM, SUM},         {"−", TERM, SUM},        {"-", TERM, SUM},
     {"·", PRODUCT, PRODUCT}, {"⊙", PRODUCT, PRODUCT}, {"×", PRODUCT, PRODUCT},
-    {"/", TIGHT, PRODUCT}, {"<", SUM, SUM}, {">", SUM, SUM}, {"=", SUM, SUM},
-    {"≤", SUM, SUM}, {"≥", SUM, SUM},
+    {"/", TIGHT, PRODUCT},   {"<", SUM, SUM},         {">", SUM, SUM},
+    {"=", SUM, SUM},         {"≤", SUM, SUM},         {"≥", SUM, SUM},
 };
 
 /* The loosest operand that may stand at p … p+length of a template without brackets. */

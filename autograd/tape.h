@@ -57,8 +57,6 @@ tp_var tp_constant(tp_tape *t, const tp_tensor *x);
 tp_var tp_leaf(tp_tape *t, const tp_tensor *x);
 /* A parameter; made once per tape and epoch, repeated calls give the same var. */
 tp_var tp_param(tp_tape *t, tp_parameter *p);
-/* A 0-d constant. */
-tp_var tp_scalar(tp_tape *t, tp_dtype dtype, double value);
 
 /* --- looking at vars -------------------------------------------------------------------------- */
 

@@ -140,23 +140,21 @@ typedef struct update {
 DEFINE_UPDATES(float, sqrtf, FLT_MIN)
 DEFINE_UPDATES(double, sqrt, DBL_MIN)
 
-/* x − x is 0 for finite x and NaN otherwise: one sum tells. */
+/* x − x is 0 for finite x and NaN otherwise. Collected as an integer, which compilers vectorise. */
 static bool all_finite(const tp_tensor *g)
 {
-    double sum = 0;
     int64_t n = tp_numel(g);
+    int bad = 0;
     if (g->dtype == TP_F32) {
         const float *x = tp_data(g);
-        float s = 0;
         for (int64_t i = 0; i < n; i++)
-            s += x[i] - x[i];
-        sum = s;
+            bad |= x[i] - x[i] != 0;
     } else {
         const double *x = tp_data(g);
         for (int64_t i = 0; i < n; i++)
-            sum += x[i] - x[i];
+            bad |= x[i] - x[i] != 0;
     }
-    return sum == 0;
+    return !bad;
 }
 
 tp_status tp_optimizer_step(tp_optimizer *o)
