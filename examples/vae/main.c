@@ -1,0 +1,106 @@
+/* main.c: the command-line tool: trains variational autoencoders and looks at them.
+ *
+ * Results go to stdout, everything else to stderr. Exit code 0: fine; 1: the data or the system is in the
+ * way; 2: the call makes no sense. The locale is never set, so numbers have points everywhere.
+ * Read next: options.c (what can be asked for), train.c. */
+#define _POSIX_C_SOURCE 200809L
+#include "commands.h"
+#include "say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+    command id;
+    const char *name, *summary;
+    int (*run)(const options *o);
+} commands[] = {
+    {TRAIN, "train", "trains a model and writes it, its curves and its pictures to a folder",
+     command_train},
+    {EVAL, "eval", "measures a trained model and prints one JSON object", command_eval},
+    {SAMPLE, "sample", "draws pictures from the prior", command_sample},
+    {RECONSTRUCT, "reconstruct", "draws test images above their reconstructions",
+     command_reconstruct},
+    {MANIFOLD, "manifold", "draws a 2-D latent space as a map", command_manifold},
+    {INFO, "info", "says what this program and a trained model are", command_info},
+};
+
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_help(FILE *to, const char *program)
+{
+    fprintf(to,
+            "usage: %s command [flags]\n\nTrains variational autoencoders and looks at them.\n\n",
+            program);
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(to, "  %-14s%s\n", commands[i].name, commands[i].summary);
+    fprintf(to, "\n'%s command --help' lists the flags of a command. To begin with:\n", program);
+    fprintf(to, "  %s train --out runs/first\n", program);
+}
+
+static int unknown_command(const char *word, const char *program)
+{
+    nearest n = nearest_to(word);
+    for (int i = 0; i < COMMANDS; i++)
+        nearest_offer(&n, commands[i].name);
+    if (n.best != NULL)
+        return complain(EXIT_USAGE, "there is no command '%s'; did you mean '%s'?", word, n.best);
+    return complain(EXIT_USAGE, "there is no command '%s'; see '%s --help'", word, program);
+}
+
+static int dispatch(int argc, char **argv)
+{
+    options o = {.program = argc > 0 ? argv[0] : "vae"};
+    if (argc < 2) {
+        print_help(stderr, o.program);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_help(stdout, o.program);
+        return EXIT_GOOD;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("vae (tapir) " VERSION);
+        return EXIT_GOOD;
+    }
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        int code = options_read(&o, commands[i].id, argv[1], argc - 2, argv + 2);
+        if (code != EXIT_GOOD)
+            return code;
+        if (!o.help)
+            return commands[i].run(&o);
+        options_help(o.program, commands[i].id, argv[1], commands[i].summary);
+        return EXIT_GOOD;
+    }
+    return unknown_command(argv[1], o.program);
+}
+
+/* With a standard stream closed, the next file opened would take its number and get its output. */
+static bool streams_open(void)
+{
+    bool writable = true;
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+            writable &= fd != STDOUT_FILENO;
+            if (open("/dev/null", O_RDWR) < 0)
+                return false;
+        }
+    return writable;
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* a reader that leaves shows as a failing write */
+    if (!streams_open())
+        return complain(EXIT_BAD, "standard output is closed");
+    int code = dispatch(argc, argv);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_GOOD)
+        code = complain(EXIT_BAD, "cannot write to standard output");
+    return code;
+}

@@ -1,0 +1,316 @@
+/* options.c: the table of flags, and reading a command line by it.
+ *
+ * Arguments are first matched to rows and their values tried, so that a slip is reported before any file
+ * is opened; then preset, config.json and flags are laid over each other. Read next: config.c. */
+#include "options.h"
+#include "say.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- the table ---------------------------------------------------------------------------------- */
+
+static const char *model_choice(int i)
+{
+    return i < tp_model_type_count ? tp_model_types[i]->name : NULL;
+}
+
+static const char *likelihood_choice(int i)
+{
+    static const char *const names[] = {[TP_BERNOULLI] = "bernoulli", [TP_GAUSSIAN] = "gaussian"};
+    return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
+}
+
+#define AT(member) offsetof(options, member)
+enum {
+    WITH_RUN = EVAL | SAMPLE | RECONSTRUCT | MANIFOLD,
+    PICTURES = SAMPLE | RECONSTRUCT | MANIFOLD,
+    MILLION = 1000000
+};
+
+/* clang-format off */
+const flag flags[] = {
+    {"run",        "DIR",  WITH_RUN | INFO, WITH_RUN, false, TEXT,    AT(run),        .help = "folder that 'train' wrote"},
+    {"config",     "FILE", TRAIN,           0,        false, TEXT,    AT(config),     .help = "settings from the config.json of another run"},
+    {"preset",     "NAME", TRAIN,           0,        true,  CHOICE,  AT(preset),     .choice = preset_name, .help = "settings to start from; --config and flags go over it"},
+    {"model",      "NAME", TRAIN,           0,        true,  CHOICE,  AT(model),      .choice = model_choice, .help = "vae, or ae: the same network without sampling and KL"},
+    {"data",       "DIR",  TRAIN | EVAL | RECONSTRUCT, 0, true, TEXT, AT(data),       .help = "folder with idx files, plain or .gz: train-images-idx3-ubyte and t10k-… or test-…;\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
+    {"height",     NULL,   0,               0,        true,  INTEGER, AT(height),     1, 16384, .help = "of one picture"},
+    {"width",      NULL,   0,               0,        true,  INTEGER, AT(width),      1, 16384, .help = "of one picture"},
+    {"hidden",     "N,…",  TRAIN,           0,        true,  SIZES,   AT(hidden),     1, MILLION, .help = "sizes of the encoder's hidden layers; the decoder mirrors them"},
+    {"latent-dim", "N",    TRAIN,           0,        true,  INTEGER, AT(latent_dim), 1, MILLION, .help = "latent dimensions"},
+    {"likelihood", "NAME", TRAIN,           0,        true,  CHOICE,  AT(likelihood), .choice = likelihood_choice, .help = "of a pixel: bernoulli, or gaussian with unit variance"},
+    {"beta",       "X",    TRAIN,           0,        true,  NUMBER,  AT(beta),       0, 1e6, .help = "weight of the KL term"},
+    {"epochs",     "N",    TRAIN,           0,        true,  INTEGER, AT(epochs),     1, MILLION, .help = "passes over the training images"},
+    {"batch-size", "N",    TRAIN,           0,        true,  INTEGER, AT(batch_size), 1, MILLION, .help = "images in a step"},
+    {"lr",         "X",    TRAIN,           0,        true,  NUMBER,  AT(lr),         0, 1000, .help = "Adam's learning rate"},
+    {"seed",       "N",    TRAIN,           0,        true,  SEED,    AT(seed),       .help = "of initial weights, order and noise"},
+    {"split",      "NAME", EVAL,            0,        false, TEXT,    AT(split),      .help = "which images: train, test, … (default: the test images)"},
+    {"count",      "N",    SAMPLE,          0,        false, INTEGER, AT(count),      1, 16384, .help = "pictures"},
+    {"seed",       "N",    SAMPLE,          0,        false, SEED,    AT(seed),       .help = "of the draws (default: that of the run)"},
+    {"threads",    "N",    ~0u,             0,        true,  INTEGER, AT(threads),    0, 256, .help = "threads; 0: one for each core. Results do not depend on it"},
+    {"out",        "DIR",  TRAIN,           TRAIN,    false, TEXT,    AT(out),        .help = "new or empty folder for the results"},
+    {"out",        "FILE", PICTURES,        PICTURES, false, TEXT,    AT(out),        .help = "picture to write (PNG)"},
+};
+/* clang-format on */
+enum { FLAGS = sizeof flags / sizeof *flags };
+const int flag_count = FLAGS;
+
+static bool takes(command c, const flag *f)
+{
+    return f->value != NULL && (f->commands & (unsigned)c) != 0;
+}
+
+/* --- values ------------------------------------------------------------------------------------- */
+
+static tp_status outside(const flag *f, const char *text)
+{
+    return tp_fail(TP_EARG, "%s is outside %.15g to %.15g", text, f->min, f->max);
+}
+
+static bool is_integer(const char *text)
+{
+    size_t sign = *text == '-';
+    return text[sign] != '\0' && strspn(text + sign, "0123456789") == strlen(text + sign);
+}
+
+static tp_status set_integer(int64_t *to, const flag *f, const char *text)
+{
+    if (!is_integer(text))
+        return tp_fail(TP_EARG, "'%s' is not a whole number", text);
+    errno = 0;
+    long long v = strtoll(text, NULL, 10);
+    if (errno != 0 || (double)v < f->min || (double)v > f->max)
+        return outside(f, text);
+    *to = v;
+    return TP_OK;
+}
+
+static tp_status set_seed(uint64_t *to, const char *text)
+{
+    if (!is_integer(text))
+        return tp_fail(TP_EARG, "'%s' is not a whole number", text);
+    errno = 0;
+    unsigned long long v = strtoull(text, NULL, 10);
+    if (errno != 0 || *text == '-')
+        return tp_fail(TP_EARG, "%s is outside 0 to %llu", text, (unsigned long long)UINT64_MAX);
+    *to = v;
+    return TP_OK;
+}
+
+/* Decimal notation only: strtod also takes hexadecimal, infinities, NaN and space in front. */
+static tp_status set_number(double *to, const flag *f, const char *text)
+{
+    char *end = NULL;
+    double v = strspn(text, "0123456789+-.eE") == strlen(text) ? strtod(text, &end) : 0;
+    if (end == NULL || end == text || *end != '\0')
+        return tp_fail(TP_EARG, "'%s' is not a number", text);
+    if (!isfinite(v))
+        return tp_fail(TP_EARG, "%s is too large a number", text);
+    if (v < f->min || v > f->max)
+        return outside(f, text);
+    *to = v;
+    return TP_OK;
+}
+
+static tp_status set_sizes(sizes *to, const flag *f, const char *text)
+{
+    sizes made = {0};
+    for (const char *at = text;; at++) {
+        char one[32];
+        size_t n = strcspn(at, ",");
+        if (made.n == TP_MLP_LAYERS - 1)
+            return tp_fail(TP_EARG, "'%s' has more than %d sizes", text, TP_MLP_LAYERS - 1);
+        snprintf(one, sizeof one, "%.*s", (int)(n < 31 ? n : 31), at);
+        if (!is_integer(one))
+            return tp_fail(TP_EARG, "'%s' is not a list of sizes as 400 or 400,200", text);
+        TP_TRY(set_integer(&made.size[made.n++], f, one));
+        at += n;
+        if (*at == '\0')
+            break;
+    }
+    *to = made;
+    return TP_OK;
+}
+
+static tp_status set_choice(int64_t *to, const flag *f, const char *text)
+{
+    char all[256] = "";
+    nearest near = nearest_to(text);
+    for (int i = 0; f->choice(i) != NULL; i++) {
+        if (strcmp(f->choice(i), text) == 0) {
+            *to = i;
+            return TP_OK;
+        }
+        nearest_offer(&near, f->choice(i));
+        snprintf(all + strlen(all), sizeof all - strlen(all), i > 0 ? ", %s" : "%s", f->choice(i));
+    }
+    if (near.best != NULL)
+        return tp_fail(TP_EARG, "there is no '%s'; did you mean '%s'?", text, near.best);
+    return tp_fail(TP_EARG, "there is no '%s', only: %s", text, all);
+}
+
+tp_status flag_set(options *o, const flag *f, const char *text)
+{
+    void *to = (char *)o + f->offset;
+    switch (f->kind) {
+    case INTEGER:
+        return set_integer(to, f, text);
+    case NUMBER:
+        return set_number(to, f, text);
+    case SEED:
+        return set_seed(to, text);
+    case SIZES:
+        return set_sizes(to, f, text);
+    case CHOICE:
+        return set_choice(to, f, text);
+    case TEXT:
+        if (*text == '\0' || strlen(text) > PATH_MAX_GIVEN)
+            return tp_fail(TP_EARG, *text == '\0' ? "is empty" : "is longer than %d bytes",
+                           PATH_MAX_GIVEN);
+        snprintf(to, PATH_SIZE, "%s", text);
+        return TP_OK;
+    }
+    return TP_OK;
+}
+
+void flag_text(const options *o, const flag *f, char text[PATH_SIZE])
+{
+    const void *from = (const char *)o + f->offset;
+    const sizes *list = from;
+    size_t used = 0;
+    switch (f->kind) {
+    case INTEGER:
+        snprintf(text, PATH_SIZE, "%lld", (long long)*(const int64_t *)from);
+        break;
+    case NUMBER: {
+        json j = {0};
+        json_number(&j, *(const double *)from);
+        snprintf(text, PATH_SIZE, "%s", j.failed ? "0" : j.text);
+        json_free(&j);
+        break;
+    }
+    case SEED:
+        snprintf(text, PATH_SIZE, "%llu", (unsigned long long)*(const uint64_t *)from);
+        break;
+    case SIZES:
+        for (int i = 0; i < list->n; i++)
+            used += (size_t)snprintf(text + used, PATH_SIZE - used, i > 0 ? ",%lld" : "%lld",
+                                     (long long)list->size[i]);
+        break;
+    case CHOICE:
+        snprintf(text, PATH_SIZE, "%s", f->choice((int)*(const int64_t *)from));
+        break;
+    case TEXT:
+        snprintf(text, PATH_SIZE, "%s", (const char *)from);
+        break;
+    }
+}
+
+/* --- command line ------------------------------------------------------------------------------- */
+
+static const flag *find_flag(command c, const char *name, size_t n, nearest *near)
+{
+    for (int i = 0; i < FLAGS; i++)
+        if (takes(c, &flags[i])) {
+            if (strncmp(flags[i].name, name, n) == 0 && flags[i].name[n] == '\0')
+                return &flags[i];
+            nearest_offer(near, flags[i].name);
+        }
+    nearest_offer(near, "help");
+    return NULL;
+}
+
+/* Matches arguments to rows of the table: text[row] becomes the value. */
+static int match(options *o, command c, const char *name, int argc, char **argv,
+                 const char *text[FLAGS])
+{
+    for (int i = 0; i < argc; i++) {
+        const char *arg = argv[i];
+        if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+            o->help = true;
+            return EXIT_GOOD;
+        }
+        if (strncmp(arg, "--", 2) != 0 || arg[2] == '\0')
+            return complain(EXIT_USAGE, "%s takes flags only; '%s' is none", name, arg);
+        size_t n = strcspn(arg + 2, "=");
+        char word[64];
+        snprintf(word, sizeof word, "%.*s", (int)(n < 63 ? n : 63), arg + 2);
+        nearest near = nearest_to(word);
+        const flag *f = find_flag(c, arg + 2, n, &near);
+        if (f == NULL && near.best != NULL)
+            return complain(EXIT_USAGE, "%s has no flag --%s; did you mean --%s?", name, word,
+                            near.best);
+        if (f == NULL)
+            return complain(EXIT_USAGE, "%s has no flag --%s; see '%s %s --help'", name, word,
+                            o->program, name);
+        if (text[f - flags] != NULL)
+            return complain(EXIT_USAGE, "--%s is given twice", f->name);
+        if (arg[2 + n] == '=')
+            text[f - flags] = arg + 3 + n;
+        else if (i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0)
+            text[f - flags] = argv[++i];
+        else
+            return complain(EXIT_USAGE, "--%s needs a value: --%s %s", f->name, f->name, f->value);
+    }
+    return EXIT_GOOD;
+}
+
+static int set_all(options *o, const char *const text[FLAGS])
+{
+    for (int i = 0; i < FLAGS; i++)
+        if (text[i] != NULL && flag_set(o, &flags[i], text[i]) != TP_OK) {
+            tp_fail_prefix("--%s: ", flags[i].name);
+            return complain_error(EXIT_USAGE);
+        }
+    return EXIT_GOOD;
+}
+
+/* Lays the settings of a config.json over its preset, or that of the flags. */
+static int read_config(options *o, const options *given, bool preset_given)
+{
+    char path[PATH_SIZE];
+    bool named;
+    options file = *o;
+    snprintf(path, sizeof path, *given->run != '\0' ? "%s/config.json" : "%s",
+             *given->run != '\0' ? given->run : given->config);
+    if (config_read(&file, path, &named) != TP_OK)
+        return complain_error(EXIT_BAD);
+    if (named && preset_given && file.preset != given->preset)
+        return complain(EXIT_USAGE,
+                        "--preset %s: %s is of preset %s and settles everything; "
+                        "give one of the two",
+                        preset_name((int)given->preset), path, preset_name((int)file.preset));
+    *o = preset_options((int)file.preset);
+    o->program = given->program;
+    return config_read(o, path, &named) == TP_OK ? EXIT_GOOD : complain_error(EXIT_BAD);
+}
+
+int options_read(options *o, command c, const char *name, int argc, char **argv)
+{
+    const char *text[FLAGS] = {0};
+    const char *program = o->program;
+    *o = preset_options(0);
+    o->program = program;
+    int code = match(o, c, name, argc, argv, text);
+    if (code != EXIT_GOOD || o->help)
+        return code;
+    options given = *o;
+    if ((code = set_all(&given, text)) != EXIT_GOOD)
+        return code;
+    bool preset_given = false;
+    for (int i = 0; i < FLAGS; i++) {
+        if (takes(c, &flags[i]) && (flags[i].required & (unsigned)c) != 0 && text[i] == NULL)
+            return complain(EXIT_USAGE, "%s needs --%s %s: %s", name, flags[i].name, flags[i].value,
+                            flags[i].help);
+        preset_given |= text[i] != NULL && flags[i].offset == AT(preset);
+    }
+    *o = preset_options((int)given.preset);
+    o->program = program;
+    if (*given.config != '\0' || *given.run != '\0')
+        code = read_config(o, &given, preset_given);
+    return code == EXIT_GOOD ? set_all(o, text) : code;
+}

@@ -1,0 +1,107 @@
+/* options.h: what a call of the tool asks for: flags, presets and config.json.
+ *
+ * One table of flags drives parsing, --help, suggestions, and the keys of config.json. Values come from a
+ * preset, then from a config.json, then from flags; the later wins. Read next: options.c, config.c.
+ */
+#ifndef VAE_OPTIONS_H
+#define VAE_OPTIONS_H
+
+#include "models/tapir.h"
+#include "json.h"
+
+/* Paths on the command line may be this long; PATH_SIZE leaves room for a file name behind. */
+enum { PATH_MAX_GIVEN = 960, PATH_SIZE = 1024 };
+
+enum { EXIT_GOOD = 0, EXIT_BAD = 1, EXIT_USAGE = 2 };
+
+/* Commands are bits, so that a flag can say which ones take it. */
+typedef enum command {
+    TRAIN = 1,
+    EVAL = 2,
+    SAMPLE = 4,
+    RECONSTRUCT = 8,
+    MANIFOLD = 16,
+    INFO = 32
+} command;
+
+typedef struct sizes {
+    int n;
+    int64_t size[TP_MLP_LAYERS - 1];
+} sizes;
+
+typedef struct options {
+    const char *program; /* as it was called */
+    /* What makes a run; config.json holds these. Choices are indices. */
+    int64_t model, preset, likelihood;
+    char data[PATH_SIZE]; /* a folder, or DIGITS */
+    int64_t height, width;
+    sizes hidden;
+    int64_t latent_dim, epochs, batch_size, threads;
+    double lr, beta;
+    uint64_t seed;
+    /* What belongs to one call. */
+    char out[PATH_SIZE], config[PATH_SIZE], run[PATH_SIZE], split[PATH_SIZE];
+    int64_t count;
+    bool help;
+} options;
+
+#define VAE_TEXT_OF_(x) #x
+#define VAE_TEXT_OF(x) VAE_TEXT_OF_(x)
+#define VERSION                                                                                    \
+    VAE_TEXT_OF(TP_VERSION_MAJOR)                                                                  \
+    "." VAE_TEXT_OF(TP_VERSION_MINOR) "." VAE_TEXT_OF(TP_VERSION_PATCH)
+
+/* --data of this name means the digits that come with the source. */
+#define DIGITS "digits"
+
+/* --- flags (options.c) -------------------------------------------------------------------------- */
+
+typedef enum flag_kind { INTEGER, NUMBER, SEED, SIZES, CHOICE, TEXT } flag_kind;
+
+typedef struct flag {
+    const char *name;  /* "batch-size"; the key in config.json is "batch_size" */
+    const char *value; /* what --help calls its value; NULL: in config.json only */
+    unsigned commands, required;
+    bool config; /* part of config.json */
+    flag_kind kind;
+    size_t offset; /* in options */
+    double min, max;
+    const char *(*choice)(int i); /* NULL behind the last */
+    const char *help;
+} flag;
+
+extern const flag flags[];
+extern const int flag_count;
+
+/* Reads the arguments behind the command, and config.json where one is named. Returns EXIT_GOOD, or
+ * the exit code after saying what is wrong. */
+int options_read(options *o, command c, const char *name, int argc, char **argv);
+/* Sets one value from text. TP_EARG says what is wrong with it, without naming the flag. */
+tp_status flag_set(options *o, const flag *f, const char *text);
+/* The value as text that flag_set reads. */
+void flag_text(const options *o, const flag *f, char text[PATH_SIZE]);
+/* (help.c) */
+void options_help(const char *program, command c, const char *name, const char *summary);
+
+/* Of all candidates offered, the one that word may be a slip for; best is NULL if none is near. */
+typedef struct nearest {
+    const char *word, *best;
+    int distance;
+} nearest;
+nearest nearest_to(const char *word);
+void nearest_offer(nearest *n, const char *candidate);
+
+/* --- presets and config.json (config.c) ------------------------------------------------------------ */
+
+const char *preset_name(int i); /* NULL behind the last */
+const char *preset_summary(int i);
+/* Everything as the preset says; index 0 is the default. */
+options preset_options(int i);
+
+/* Overwrites o with what the file sets. *preset_set tells whether it named a preset. */
+tp_status config_read(options *o, const char *path, bool *preset_set);
+/* The settings as JSON: a key a line for config.json, or on one line and without what does not change
+ * the weights (data folder, threads) for the metadata of the model's file. */
+void config_write(const options *o, json *j, bool metadata);
+
+#endif

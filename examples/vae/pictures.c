@@ -1,0 +1,183 @@
+/* pictures.c: decoding latents to PNG grids, and the commands that do nothing else.
+ *
+ * Shown are means of p(x|z), not draws from it. Read next: models/vae.c for encode and decode. */
+#define _POSIX_C_SOURCE 200809L
+#include "commands.h"
+#include "pictures.h"
+#include "say.h"
+
+#include "autograd/ops.h"
+#include "tensor/gather.h"
+#include "tensor/io/file.h"
+#include "tensor/io/png.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PAD = 2, SCALE = 2, SIDE = 20, SHOWN = 10 };
+
+/* Writes values [n, width] as n pictures. */
+static tp_status write_grid(const run *r, const char *path, const tp_tensor *values, int columns)
+{
+    tp_tensor images;
+    TP_TRY(
+        tp_view_reshape(values, TP_SHAPE(values->shape.dim[0], r->o.height, r->o.width), &images));
+    return tp_png_grid(path, &images, columns, PAD, SCALE);
+}
+
+static tp_ctx begin(run *r, uint64_t seed)
+{
+    tp_tape_reset(r->tape);
+    tp_no_grad_begin(r->tape);
+    return (tp_ctx){r->tape, TP_EVAL, tp_stream_key(seed, TP_STREAM_SAMPLE, 0)};
+}
+
+static tp_status write_decoded(run *r, tp_ctx *c, tp_var z, const char *path, int columns)
+{
+    tp_var x = tp_model_decode(&r->model, c, z); /* [n, width] */
+    tp_no_grad_end(r->tape);
+    TP_TRY(tp_var_status(x));
+    return write_grid(r, path, tp_value(x), columns);
+}
+
+tp_status picture_samples(run *r, const char *path, int64_t count, uint64_t seed)
+{
+    tp_ctx c = begin(r, seed);
+    tp_var z = tp_noise_normal(r->tape, TP_F32, TP_SHAPE(count, r->o.latent_dim), tp_ctx_draw(&c));
+    return write_decoded(r, &c, z, path, 0);
+}
+
+tp_status picture_reconstructions(run *r, const char *path)
+{
+    const tp_dataset *d = r->test.x.storage != NULL ? &r->test : &r->train;
+    int64_t size = tp_dataset_size(d), n = size < SHOWN ? size : SHOWN, row[SHOWN];
+    for (int64_t i = 0; i < n; i++)
+        row[i] = i * size / n; /* some test sets are sorted by digit: never the first ones */
+    tp_tensor both, inputs, outputs, all;
+    TP_TRY(tp_tensor_new(&both, TP_F32, TP_SHAPE(2 * n, tp_dataset_width(d))));
+    tp_status s = tp_view_slice(&both, 0, 0, n, 1, &inputs);
+    if (s == TP_OK)
+        s = tp_view_slice(&both, 0, n, 2 * n, 1, &outputs);
+    if (s == TP_OK)
+        s = tp_view_reshape(&d->x, TP_SHAPE(size, tp_dataset_width(d)), &all);
+    if (s == TP_OK)
+        s = tp_gather_rows(&inputs, &all, row, n, 1.0 / 255);
+    if (s == TP_OK) {
+        tp_ctx c = begin(r, r->o.seed);
+        tp_normal q = tp_model_encode(&r->model, &c, tp_constant(r->tape, &inputs));
+        tp_var x = tp_model_decode(&r->model, &c, q.mu);
+        tp_no_grad_end(r->tape);
+        s = tp_var_status(x);
+        if (s == TP_OK)
+            s = tp_copy(&outputs, tp_value(x));
+    }
+    if (s == TP_OK)
+        s = write_grid(r, path, &both, (int)n);
+    tp_tensor_free(&both);
+    return s;
+}
+
+/* z with Φ(z) = p, by bisection: exact to the last bits and used for twenty numbers. */
+static double normal_quantile(double p)
+{
+    double low = -10, high = 10;
+    for (int i = 0; i < 70; i++) {
+        double z = (low + high) / 2;
+        if (0.5 * erfc(-z * sqrt(0.5)) < p)
+            low = z;
+        else
+            high = z;
+    }
+    return (low + high) / 2;
+}
+
+tp_status picture_manifold(run *r, const char *path)
+{
+    if (r->o.latent_dim != 2)
+        return tp_fail(TP_EARG, "%s has %lld latent dimensions; a manifold is drawn for 2",
+                       r->o.run, (long long)r->o.latent_dim);
+    float grid[SIDE * SIDE][2];
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        grid[i][0] = (float)normal_quantile((i % SIDE + 0.5) / SIDE);
+        grid[i][1] = (float)normal_quantile((SIDE - 1 - i / SIDE + 0.5) / SIDE);
+    }
+    tp_tensor z;
+    TP_TRY(tp_tensor_from(&z, TP_F32, TP_SHAPE(SIDE * SIDE, 2), grid));
+    tp_ctx c = begin(r, r->o.seed);
+    tp_status s = write_decoded(r, &c, tp_constant(r->tape, &z), path, SIDE);
+    tp_tape_reset(r->tape);
+    tp_tensor_free(&z);
+    return s;
+}
+
+/* --- commands ----------------------------------------------------------------------------------- */
+
+/* A picture may replace a picture, nothing else. */
+static tp_status check_target(const char *path, bool *exists)
+{
+    char head[16];
+    tp_file f;
+    *exists = access(path, F_OK) == 0;
+    if (!*exists)
+        return TP_OK;
+    TP_TRY(tp_file_open(&f, path));
+    size_t n = f.size < 16 ? (size_t)f.size : 16;
+    tp_status s = tp_file_read_at(&f, 0, head, n);
+    tp_file_close(&f);
+    if (s == TP_OK && strcmp(tp_file_looks_like(head, n), "a PNG image") != 0)
+        return tp_fail(TP_EIO, "--out %s: is there and is %s, which is not replaced", path,
+                       tp_file_looks_like(head, n));
+    return s;
+}
+
+static tp_status sample(run *r)
+{
+    TP_TRY(run_load_model(r));
+    return picture_samples(r, r->o.out, r->o.count, r->o.seed);
+}
+
+static tp_status reconstruct(run *r)
+{
+    TP_TRY(run_data(r));
+    TP_TRY(run_load_model(r));
+    return picture_reconstructions(r, r->o.out);
+}
+
+static tp_status manifold(run *r)
+{
+    TP_TRY(run_load_model(r));
+    return picture_manifold(r, r->o.out);
+}
+
+static int draw(const options *o, tp_status (*picture)(run *r))
+{
+    run r;
+    bool exists = false;
+    tp_status s = run_open(&r, o);
+    if (s == TP_OK)
+        s = check_target(o->out, &exists);
+    if (s == TP_OK)
+        s = picture(&r);
+    run_close(&r);
+    if (s != TP_OK)
+        return complain_error(EXIT_BAD);
+    printf("%s %s\n", exists ? "replaced" : "wrote", o->out);
+    return EXIT_GOOD;
+}
+
+int command_sample(const options *o)
+{
+    return draw(o, sample);
+}
+
+int command_reconstruct(const options *o)
+{
+    return draw(o, reconstruct);
+}
+
+int command_manifold(const options *o)
+{
+    return draw(o, manifold);
+}

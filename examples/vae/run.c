@@ -1,0 +1,224 @@
+/* run.c: finding and opening what a command works on. Read next: train.c. */
+#define _XOPEN_SOURCE 700 /* POSIX 2008 with realpath */
+#include "run.h"
+#include "say.h"
+
+#include "tensor/parallel.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *path_in(char path[PATH_SIZE], const char *dir, const char *name)
+{
+    snprintf(path, PATH_SIZE, "%.*s/%.60s", PATH_MAX_GIVEN, dir, name);
+    return path;
+}
+
+static bool is_directory(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* --- opening ------------------------------------------------------------------------------------ */
+
+tp_status run_open(run *r, const options *o)
+{
+    *r = (run){.o = *o};
+    TP_TRY(tp_set_threads((int)o->threads));
+    if (o->threads != 1 && !tp_have_openmp())
+        note("built without OpenMP: runs on one thread");
+    else if (o->threads == 0 && tp_cores() == 1)
+        note("this machine offers one core: runs on one thread");
+    return tp_tape_new(&r->tape);
+}
+
+void run_close(run *r)
+{
+    tp_tape_free(r->tape);
+    tp_model_free(&r->model);
+    tp_dataset_free(&r->train);
+    tp_dataset_free(&r->test);
+}
+
+/* --- data --------------------------------------------------------------------------------------- */
+
+/* The folder of the digits: where the source was when the tool was built, or where it is beside the
+ * build tree that the program lies in. */
+static tp_status find_digits(char path[PATH_SIZE], const char *program)
+{
+    char self[PATH_SIZE];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n < 0)
+        n = snprintf(self, sizeof self, "%s", program);
+    if (n < 0 || n >= (ssize_t)sizeof self)
+        n = 0;
+    self[n] = '\0';
+    char *slash = strrchr(self, '/');
+    int length = slash != NULL ? (int)(slash - self) : 1;
+    snprintf(path, PATH_SIZE, "%.*s/../../../examples/data", length, slash != NULL ? self : ".");
+    if (tp_dataset_exists(path, "train"))
+        return TP_OK;
+#ifdef TAPIR_EXAMPLE_DATA
+    snprintf(path, PATH_SIZE, "%s", TAPIR_EXAMPLE_DATA);
+    if (tp_dataset_exists(path, "train"))
+        return TP_OK;
+#endif
+    return tp_fail(TP_EIO, "the digits that come with the source are not there any more; name a "
+                           "folder with --data");
+}
+
+/* The folder of --data; o->data becomes absolute, so that config.json means the same everywhere. */
+static tp_status find_data(options *o, char path[PATH_SIZE])
+{
+    if (strcmp(o->data, DIGITS) == 0)
+        return find_digits(path, o->program);
+    if (!is_directory(o->data))
+        return tp_fail(TP_EIO, "%s: %s", o->data,
+                       access(o->data, F_OK) == 0 ? "is not a folder" : "there is no such folder");
+    char *absolute = realpath(o->data, NULL);
+    if (absolute == NULL || strlen(absolute) > PATH_MAX_GIVEN) {
+        free(absolute);
+        return tp_fail(TP_EIO, "%s: its absolute path cannot be found or is too long", o->data);
+    }
+    snprintf(path, PATH_SIZE, "%s", o->data);
+    snprintf(o->data, sizeof o->data, "%s", absolute);
+    free(absolute);
+    return TP_OK;
+}
+
+/* Reads a split and checks or, for the first, takes the size of its pictures. */
+static tp_status read_split(run *r, tp_dataset *d, const char *path, const char *split)
+{
+    TP_TRY(tp_dataset_read(d, path, split));
+    const tp_shape s = d->x.shape;
+    char text[TP_SHAPE_TEXT];
+    if (s.ndim != 3)
+        return tp_fail(TP_EFORMAT, "%s: the %s images have shape %s, expected count, height, width",
+                       path, split, tp_shape_text(s, text));
+    if (r->o.height == 0) {
+        r->o.height = s.dim[1];
+        r->o.width = s.dim[2];
+    }
+    if (s.dim[1] != r->o.height || s.dim[2] != r->o.width)
+        return tp_fail(TP_ESHAPE, "%s: the %s images are %lldx%lld, expected %lldx%lld", path,
+                       split, (long long)s.dim[1], (long long)s.dim[2], (long long)r->o.height,
+                       (long long)r->o.width);
+    return TP_OK;
+}
+
+tp_status run_data(run *r)
+{
+    char path[PATH_SIZE];
+    const char *const tests[] = {"t10k", "test"};
+    const char *split = r->o.split;
+    TP_TRY(find_data(&r->o, path));
+    bool named = *split != '\0' && strcmp(split, "test") != 0;
+    if (named)
+        r->test_split = split;
+    for (int i = 0; i < 2 && !named && r->test_split == NULL; i++)
+        if (tp_dataset_exists(path, tests[i]))
+            r->test_split = tests[i];
+    if (*split != '\0' && r->test_split == NULL)
+        r->test_split = split; /* reading it says what was looked for */
+    if (*r->o.run == '\0' || tp_dataset_exists(path, "train"))
+        TP_TRY(read_split(r, &r->train, path, "train"));
+    if (r->test_split != NULL)
+        return read_split(r, &r->test, path, r->test_split);
+    if (r->train.x.storage == NULL)
+        return tp_fail(TP_EIO,
+                       "%s: no images: none of train-, t10k- and test-images-idx3-ubyte "
+                       "is there, with or without .gz",
+                       path);
+    note("%s: no test images (t10k-images-idx3-ubyte or test-…, plain or .gz): going without",
+         r->o.data);
+    return TP_OK;
+}
+
+/* --- models ------------------------------------------------------------------------------------- */
+
+tp_status run_new_model(run *r)
+{
+    tp_model_config c = tp_model_defaults();
+    c.data_dim = r->o.height * r->o.width;
+    c.hidden_layers = r->o.hidden.n;
+    memcpy(c.hidden, r->o.hidden.size, sizeof c.hidden);
+    c.latent_dim = r->o.latent_dim;
+    c.likelihood = (tp_likelihood)r->o.likelihood;
+    c.beta = r->o.beta;
+    return tp_model_init(&r->model, tp_model_types[r->o.model], c, TP_F32, r->o.seed);
+}
+
+tp_status run_load_model(run *r)
+{
+    char path[PATH_SIZE];
+    if (r->o.height == 0 || r->o.width == 0)
+        return tp_fail(TP_EFORMAT, "%s: \"height\" or \"width\" is missing",
+                       path_in(path, r->o.run, "config.json"));
+    TP_TRY(run_new_model(r));
+    return tp_params_load(&r->model.params, path_in(path, r->o.run, "model.safetensors"));
+}
+
+/* --- the folder of results ---------------------------------------------------------------------- */
+
+tp_status folder_check(const char *path)
+{
+    DIR *d = opendir(path);
+    if (d == NULL && errno == ENOENT)
+        return TP_OK;
+    if (d == NULL)
+        return tp_fail(TP_EIO, "--out %s: %s", path, strerror(errno));
+    bool empty = true;
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+        empty &= strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+    closedir(d);
+    return empty ? TP_OK
+                 : tp_fail(TP_EIO,
+                           "--out %s: the folder is not empty, and nothing is ever "
+                           "overwritten: name a new one",
+                           path);
+}
+
+tp_status folder_make(folder *f, const char *path)
+{
+    snprintf(f->path, sizeof f->path, "%s", path);
+    size_t n = strlen(f->path);
+    while (n > 1 && f->path[n - 1] == '/')
+        f->path[--n] = '\0';
+    f->kept = n;
+    for (size_t i = 1; i <= n; i++) {
+        if (i < n && f->path[i] != '/')
+            continue;
+        char end = f->path[i];
+        f->path[i] = '\0';
+        int failed = mkdir(f->path, 0777), why = errno;
+        f->path[i] = end;
+        if (failed == 0 && f->kept == n)
+            f->kept = i - 1;
+        else if (failed != 0 && why != EEXIST) {
+            folder_undo(f);
+            return tp_fail(TP_EIO, "--out %s: cannot be made: %s", path, strerror(why));
+        }
+    }
+    tp_status s =
+        is_directory(f->path) ? TP_OK : tp_fail(TP_EIO, "--out %s: is not a folder", path);
+    return s == TP_OK ? folder_check(path) : s;
+}
+
+void folder_undo(const folder *f)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s", f->path);
+    for (size_t n = strlen(path); n > f->kept; n--) {
+        if (n < strlen(f->path) && f->path[n] != '/')
+            continue;
+        path[n] = '\0';
+        rmdir(path); /* what is not empty stays */
+    }
+}

@@ -1,0 +1,42 @@
+/* run.h: what a command works on: threads, data, a model; and the folder that results go to.
+ *
+ * Read next: run.c, then train.c.
+ */
+#ifndef VAE_RUN_H
+#define VAE_RUN_H
+
+#include "options.h"
+
+typedef struct run {
+    options o;
+    const char *test_split; /* its name; NULL if there is none */
+    tp_dataset train, test; /* empty if not opened or not there */
+    tp_model model;
+    tp_tape *tape;
+} run;
+
+/* Each step needs those above it; run_close frees whatever was opened. */
+tp_status run_open(run *r, const options *o);
+/* Reads the training images and, if there are any, the test images; all must be of one size. With a split
+ * given, its images are the test images. */
+tp_status run_data(run *r);
+/* A fresh model for the data, or that of the folder o.run. */
+tp_status run_new_model(run *r);
+tp_status run_load_model(run *r);
+void run_close(run *r);
+
+/* A file in a folder; PATH_SIZE is enough for what options let through. */
+const char *path_in(char path[PATH_SIZE], const char *dir, const char *name);
+
+/* The folder of results. It must be new or empty; what had to be made, parents included, is undone as long
+ * as it is empty. */
+typedef struct folder {
+    char path[PATH_SIZE];
+    size_t kept; /* the part of path that was there before */
+} folder;
+
+tp_status folder_check(const char *path);
+tp_status folder_make(folder *f, const char *path);
+void folder_undo(const folder *f);
+
+#endif

@@ -1,0 +1,106 @@
+/* say.c: complaints, notes and the progress bar. Read next: say.h. */
+#define _POSIX_C_SOURCE 200809L
+#include "say.h"
+
+#include "tensor/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static void print_line(const char *format, va_list args)
+{
+    fflush(stdout); /* keeps the order where both go to one place */
+    fputs("vae: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+int complain(int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    print_line(format, args);
+    va_end(args);
+    return code;
+}
+
+int complain_error(int code)
+{
+    const char *text = tp_last_error();
+    const char *space = strchr(text, ' ');
+    return complain(code, "%s", space != NULL ? space + 1 : text);
+}
+
+void note(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    print_line(format, args);
+    va_end(args);
+}
+
+double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+char *time_text(double seconds, char text[TIME_TEXT])
+{
+    long long s = (long long)(seconds + 0.5);
+    if (s < 3600)
+        snprintf(text, TIME_TEXT, "%lld:%02lld", s / 60, s % 60);
+    else
+        snprintf(text, TIME_TEXT, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    return text;
+}
+
+/* --- the bar ------------------------------------------------------------------------------------ */
+
+bar bar_start(int64_t epochs, int64_t samples, int64_t evaluated)
+{
+    const char *term = getenv("TERM");
+    bool dumb = term == NULL || strcmp(term, "dumb") == 0;
+    /* evaluating a sample is the forward third of training on it */
+    return (bar){.terminal = isatty(STDERR_FILENO) == 1 && !dumb,
+                 .epochs = epochs,
+                 .samples = samples,
+                 .evaluation = (double)evaluated / 3,
+                 .start = seconds_now()};
+}
+
+void bar_show(bar *b, int64_t epoch, int64_t done, double loss)
+{
+    enum { WIDTH = 30, LONG = 10 };
+    static const char full[] = "##############################";
+    char left[TIME_TEXT];
+    double now = seconds_now(), each = (double)b->samples + b->evaluation;
+    double fraction = ((double)(epoch - 1) * each + (double)done) / ((double)b->epochs * each);
+    double rest = (now - b->start) * (1 - fraction) / fraction;
+    if (!b->terminal) {
+        if (!b->estimated && now - b->start > 1) {
+            b->estimated = true;
+            if (rest > LONG)
+                note("about %s to go", time_text(rest, left));
+        }
+        return;
+    }
+    if (now - b->last < 0.1)
+        return;
+    b->last = now;
+    fprintf(stderr, "\r%3d%% [%-*.*s] epoch %lld/%lld  train %.2f  %s left\033[K",
+            (int)(100 * fraction), WIDTH, (int)(WIDTH * fraction), full, (long long)epoch,
+            (long long)b->epochs, loss, time_text(rest, left));
+    fflush(stderr);
+}
+
+void bar_clear(const bar *b)
+{
+    if (b->terminal && b->last > 0)
+        fputs("\r\033[K", stderr);
+}
