@@ -107,24 +107,6 @@ static bool *ancestors(const tp_tape *tape, uint32_t root, bool wanted)
     return mark;
 }
 
-/* The node a sweep began at, which it does not say: the last with a gradient, one element, and this step
- * on the way to the leaves. *mark as from ancestors; NULL if memory is short. */
-static uint32_t find_root(const tp_sweep *s, bool **mark)
-{
-    uint32_t id = s->base - 1;
-    for (; id > s->at; id--) {
-        const tp_node *node = tp_node_at(s->tape, id);
-        if (!node->wanted_inputs || tp_numel(&node->value) != 1)
-            continue;
-        *mark = ancestors(s->tape, id, true);
-        if (*mark == NULL || (*mark)[s->at])
-            return id;
-        tp_free(*mark, id + 1);
-    }
-    *mark = ancestors(s->tape, id, true);
-    return id;
-}
-
 static bool rule_reads(const tp_op *op, int i)
 {
     return op->reads & (i < 31 ? TP_READS(i) : TP_READS(30));
@@ -275,17 +257,18 @@ static void put_total(const step *c, uint32_t input, uint32_t total)
 static void put_contribution(step *c, int i)
 {
     const tp_sweep *s = c->s;
-    uint32_t input = tp_node_at(s->tape, s->at)->x[i], total = s->gx[i].id, added = total;
-    const tp_node *sum = tp_node_at(s->tape, total);
-    if (total >= s->rule_end && sum->op == &tp_op_add) /* the sweep summed: old total, new part */
-        added = sum->x[1];
+    bool nothing = s->contribution[i].id == 0;
+    uint32_t input = tp_node_at(s->tape, s->at)->x[i], total = s->gx[i].id;
+    uint32_t added = nothing ? 0 : total;
+    if (added >= s->rule_end && tp_node_at(s->tape, total)->op == &tp_op_add)
+        added = tp_node_at(s->tape, total)->x[1]; /* the sweep summed: old total, new part */
     tp_text line = {0}, note = {0};
     tp_tensor value;
     bool known = tp_replay_value(&c->replay, added, &value) == TP_OK;
     tp_text_add(&line, "    ");
     tp_format_bar(&line, s->tape, input);
     tp_text_add(&line, " += ");
-    if (s->contribution[i].id == 0)
+    if (nothing)
         tp_text_add(&line, "0 (the rule gave nothing)");
     else if (s->fused)
         tp_text_add(&line, "(one kernel; a sweep with .composed shows its operations)");
@@ -300,7 +283,7 @@ static void put_contribution(step *c, int i)
         tp_text_add(&note, "finite difference: "),
             tp_replay_check(&c->replay, i, known ? &value : NULL, &note);
     put_value(c->out, c->o, &line, known ? &value : NULL, note.data);
-    if (added != total)
+    if (!nothing && added != total)
         put_total(c, input, total);
 }
 
@@ -324,10 +307,9 @@ tp_status tp_explain_step(FILE *out, const tp_sweep *s, tp_explain_opts o)
 {
     if (s->tape == NULL || s->n == 0 || s->status != TP_OK)
         return tp_fail(TP_EARG, "tp_explain_step: the sweep has not just taken a step");
-    bool *mark;
-    uint32_t root = find_root(s, &mark);
-    tp_status status = mark == NULL ? TP_ENOMEM : explain_step(out, s, o, root, mark);
-    tp_free(mark, root + 1);
+    bool *mark = ancestors(s->tape, s->root, true);
+    tp_status status = mark == NULL ? TP_ENOMEM : explain_step(out, s, o, s->root, mark);
+    tp_free(mark, s->root + 1);
     return status;
 }
 

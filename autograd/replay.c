@@ -155,16 +155,18 @@ static finding compare(const tp_replay *r, int i, const tp_tensor *d, const tp_t
     return f;
 }
 
-/* A direction that no gradient is orthogonal to by accident; small beside the input's elements, so that the
- * edge of the domain stays away. */
-static tp_status direction(const tp_replay *r, int i, tp_tensor *d)
+/* A random direction that goes uphill by g in every element, so that an error cannot cancel; small beside
+ * the input's elements, so that the edge of the domain stays away. */
+static tp_status direction(const tp_replay *r, int i, const tp_tensor *g, tp_tensor *d)
 {
     TP_TRY(tp_arena_tensor(&r->tape->arena, d, TP_F64, r->value[i].shape));
     TP_TRY(tp_random_uniform(d, (tp_rng_key){.seed = 1, .draw = (uint32_t)i}));
     double *at = tp_data_mut(d);
-    const double *x = tp_data(&r->value[i]);
-    for (int64_t k = 0; k < tp_numel(d); k++)
-        at[k] = (at[k] < 0.5 ? at[k] - 1 : at[k]) * fmax(fabs(x[k]), 0.1);
+    const double *x = tp_data(&r->value[i]), *pg = tp_data(g);
+    for (int64_t k = 0; k < tp_numel(d); k++) {
+        bool up = pg[k] != 0 ? pg[k] > 0 : at[k] > 0.5;
+        at[k] = (up ? 1 : -1) * (0.5 + at[k] / 2) * fmax(fabs(x[k]), 0.1);
+    }
     return TP_OK;
 }
 
@@ -192,7 +194,7 @@ static tp_status check(tp_replay *r, int i, const tp_tensor *shown, tp_text *ver
     tp_tensor g, d;
     finding f = {0};
     TP_TRY(copy_f64(r->tape, tp_value(r->gx[i]), &g));
-    TP_TRY(direction(r, i, &d));
+    TP_TRY(direction(r, i, &g, &d));
     for (int k = 0; k < 3 && !f.ok; k++)
         f = compare(r, i, &d, &g, ldexp(1, -17 - 6 * k));
     double shift = shown == NULL ? 0 : shown_error(r, shown, &g);

@@ -125,7 +125,8 @@ bool tp_sweep_next(tp_sweep *s)
 
 tp_sweep tp_sweep_open(tp_tape *t, uint32_t top, tp_sweep_opts opts)
 {
-    tp_sweep s = {.tape = t, .opts = opts, .base = t->count, .at = top + 1, .status = t->status};
+    tp_sweep s = {
+        .tape = t, .opts = opts, .root = top, .base = t->count, .at = top + 1, .status = t->status};
     t->no_grad += !opts.create_graph;
     return s;
 }
@@ -148,11 +149,14 @@ static tp_status no_gradient(tp_tape *t, tp_var root)
 {
     char what[TP_VAR_TEXT], cut[TP_VAR_TEXT];
     tp_var_text(root, what);
+    tp_node_at(t, root.id)->wanted = true; /* now marks what root was computed from */
     for (uint32_t id = root.id; id > 0; id--) {
         const tp_node *node = tp_node_at(t, id);
         bool input_needs = false;
-        for (int i = 0; i < node->n; i++)
+        for (int i = 0; i < node->n && node->wanted; i++) {
+            tp_node_at(t, node->x[i])->wanted = true;
             input_needs |= tp_node_at(t, node->x[i])->needs_grad;
+        }
         if (node->cut && input_needs)
             return tp_fail(
                 TP_EGRAD, "no gradient reaches a parameter from %s: the path ends at %s (%s)", what,

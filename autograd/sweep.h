@@ -24,6 +24,7 @@ typedef struct tp_sweep {
     tp_tape *tape;
     tp_sweep_opts opts;
     tp_status status;
+    uint32_t root;  /* id of the node it began at */
     uint32_t base;  /* nodes before the sweep: what lies beyond are gradients */
     uint32_t at;    /* id of the node this step treated; nodes below it are still to come */
     uint32_t first; /* the rule recorded nodes first … rule_end-1, adding up made … last-1 */

@@ -145,8 +145,14 @@ void tp_node_release(tp_node *node)
 
 void tp_tape_truncate(tp_tape *t, uint32_t id)
 {
-    while (t->count > id)
-        tp_node_release(tp_node_at(t, --t->count));
+    while (t->count > id) {
+        tp_node *node = tp_node_at(t, --t->count);
+        tp_node_release(node);
+        if (node->x != NULL)
+            tp_arena_recycle(&t->arena, (void *)node->x, (size_t)node->n * sizeof *node->x);
+        if (node->attr != NULL)
+            tp_arena_recycle(&t->arena, (void *)node->attr, node->op->attr_size);
+    }
 }
 
 /* --- entering values -------------------------------------------------------------------------- */

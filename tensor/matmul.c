@@ -192,7 +192,7 @@ static void choose_grid(product *job, int64_t threads)
 
 static tp_status prepare_buffers(product *job)
 {
-    int64_t k = least(STEPS, job->k);
+    int64_t k = job->k > 0 ? least(STEPS, job->k) : 1; /* memory even if nothing is packed */
     job->buffer_a =
         round_up(least(ROWS, round_up(job->a.lanes, job->tile.mr)) * k * job->size, TP_ALIGN);
     job->buffer_bytes =
