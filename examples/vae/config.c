@@ -14,10 +14,10 @@ static const struct {
     const char *name, *summary;
     int64_t hidden, latent_dim, epochs, batch_size;
 } presets[] = {
-    {"quick", "for the digits in examples/data: good pictures in half a minute", 400, 20, 30, 100},
+    {"quick", "for the digits in examples/data: good pictures in half a minute", 400, 20, 60, 100},
     {"pytorch-example", "as the VAE of the PyTorch examples, for the whole of MNIST", 400, 20, 10,
      128},
-    {"manifold", "two latent dimensions, so that they fit on a page", 400, 2, 30, 100},
+    {"manifold", "two latent dimensions, so that they fit on a page", 400, 2, 50, 100},
 };
 
 enum { PRESETS = sizeof presets / sizeof *presets };

@@ -3,6 +3,7 @@
  * What it prints comes from the tables of options.c and config.c. Read next: options.c. */
 #include "options.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,7 +82,8 @@ static void print_flag(const flag *f, command c, const options *defaults)
 void options_help(const char *program, command c, const char *name, const char *summary)
 {
     options defaults = preset_options(0);
-    printf("usage: %s %s [flags]\n\n%s.\n\n", program, name, summary);
+    printf("usage: %s %s [flags]\n\n%c%s.\n\n", program, name, toupper((unsigned char)*summary),
+           summary + 1);
     for (int i = 0; i < flag_count; i++)
         if (flags[i].value != NULL && (flags[i].commands & (unsigned)c) != 0)
             print_flag(&flags[i], c, &defaults);

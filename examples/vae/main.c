@@ -3,7 +3,7 @@
  * Results go to stdout, everything else to stderr. Exit code 0: fine; 1: the data or the system is in the
  * way; 2: the call makes no sense. The locale is never set, so numbers have points everywhere.
  * Read next: options.c (what can be asked for), train.c. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700 /* POSIX 2008 with SIGXFSZ */
 #include "commands.h"
 #include "say.h"
 
@@ -96,7 +96,8 @@ static bool streams_open(void)
 
 int main(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN); /* a reader that leaves shows as a failing write */
+    signal(SIGPIPE, SIG_IGN); /* a reader that leaves and a full quota show as failing writes */
+    signal(SIGXFSZ, SIG_IGN);
     if (!streams_open())
         return complain(EXIT_BAD, "standard output is closed");
     int code = dispatch(argc, argv);

@@ -205,6 +205,7 @@ static tp_status prepare(training *t, const options *o)
 {
     TP_TRY(folder_check(o->out)); /* before anything that takes time */
     TP_TRY(run_open(&t->r, o));
+    t->r.o.height = t->r.o.width = 0; /* the data say, whatever a config.json said */
     TP_TRY(run_data(&t->r));
     TP_TRY(run_new_model(&t->r));
     TP_TRY(tp_batches_init(&t->train, &t->r.train, o->batch_size, TP_F32));
