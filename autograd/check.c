@@ -67,9 +67,9 @@ static tp_status unload_all(const check *c, const tp_var *g, double *to)
 static tp_status gradients(const check *c, tp_var y, bool create_graph)
 {
     tp_var v = tp_constant(c->tape, &c->cot);
-    return tp_grad(1, &y, c->n, c->x, c->g,
-                   (tp_grad_opts){.grad_outputs = &v, .create_graph = create_graph,
-                                  .allow_unused = true});
+    return tp_grad(
+        1, &y, c->n, c->x, c->g,
+        (tp_grad_opts){.grad_outputs = &v, .create_graph = create_graph, .allow_unused = true});
 }
 
 /* What is differentiated, at the parameters as they are: f, or at order 2 the gradient of v·f. */
@@ -145,8 +145,8 @@ typedef struct quotient {
     bool kink;           /* the second difference shrinks as h, not as h² */
 } quotient;
 
-/* Marks the outputs that NaN reaches from the elements that u moves. What stops a NaN, as a comparison
- * does, has no derivative. */
+/* Marks the outputs that NaN reaches from the elements that u moves. A comparison stops a NaN; its outputs
+ * count once they are seen to move. */
 static tp_status find_dependents(check *c)
 {
     place(c, (double)NAN);
@@ -165,10 +165,12 @@ static quotient difference(const check *c, double h)
     double bend = 0, bend2 = 0;
     for (int64_t j = 0; j < c->outputs; j++) {
         double largest = fabs(c->f0[j]);
+        for (int k = 0; k < STENCIL; k++) {
+            largest = fmax(largest, fmax(fabs(c->plus[k][j]), fabs(c->minus[k][j])));
+            c->depends[j] |= c->plus[k][j] != c->f0[j] || c->minus[k][j] != c->f0[j];
+        }
         if (!c->depends[j])
             continue;
-        for (int k = 0; k < STENCIL; k++)
-            largest = fmax(largest, fmax(fabs(c->plus[k][j]), fabs(c->minus[k][j])));
         double d1 = c->plus[0][j] - c->minus[0][j], d2 = c->plus[1][j] - c->minus[1][j];
         double d3 = c->plus[2][j] - c->minus[2][j];
         q.value += c->v[j] * (0.75 * d1 - 0.15 * d2 + d3 / 60) / h;
@@ -205,8 +207,8 @@ static void compare(check *c, double a, quotient q, int64_t index)
     snprintf(c->r.parameter, sizeof c->r.parameter, "%s", c->wrt[i]->name);
 }
 
-/* Compares along u: halves h until the quotients of h and 2h agree, then takes that of h, whose truncation error
- * is at most a 63rd of their difference. With k·h = (k/2)·2h, one of three points is already known. */
+/* Compares along u: halves h until the quotients of h and 2h agree, then takes that of h, whose truncation
+ * error is at most a 63rd of their difference. Since 2·h = 1·2h, one of three points is already known. */
 static tp_status probe(check *c, double scale, int64_t index)
 {
     double a = 0, h = ldexp(scale, -FIRST_STEP);
@@ -302,8 +304,10 @@ static tp_status check_arguments(const check *c)
 {
     char text[TP_TENSOR_TEXT];
     if (c->n < 1 || c->o.order < 1 || c->o.order > 2 || c->o.directions < 0)
-        return tp_fail(TP_EARG, "%d parameters, order %d, %d directions: at least one parameter, "
-                                "order 1 or 2 needed", c->n, c->o.order, c->o.directions);
+        return tp_fail(TP_EARG,
+                       "%d parameters, order %d, %d directions: at least one parameter, "
+                       "order 1 or 2 needed",
+                       c->n, c->o.order, c->o.directions);
     for (int i = 0; i < c->n; i++) {
         const tp_parameter *p = c->wrt[i];
         if (p->value.dtype != TP_F64)
@@ -379,8 +383,9 @@ static tp_status check_f(check *c)
             return tp_fail(TP_EVALUE, "%s %lld is %g at the parameters",
                            c->o.order == 1 ? "output" : "gradient", (long long)j, c->f0[j]);
         if (c->f0[j] != c->plus[0][j])
-            return tp_fail(TP_EVALUE, "f is no function of the parameters: run twice, it gave %.17g "
-                                      "and %.17g (does it draw noise without a fixed key?)",
+            return tp_fail(TP_EVALUE,
+                           "f is no function of the parameters: run twice, it gave %.17g "
+                           "and %.17g (does it draw noise without a fixed key?)",
                            c->f0[j], c->plus[0][j]);
     }
     return TP_OK;
@@ -392,11 +397,13 @@ static tp_status verdict(const check *c)
     char where[96];
     snprintf(where, sizeof where, "%s, element %lld", r->parameter, (long long)r->index);
     if (r->checked == 0 && r->skipped_kinks > 0)
-        return tp_fail(TP_EVALUE, "nothing was checked: all %lld elements or directions lie at kinks",
+        return tp_fail(TP_EVALUE,
+                       "nothing was checked: all %lld elements or directions lie at kinks",
                        (long long)r->skipped_kinks);
     if (r->worst > 1)
-        return tp_fail(TP_EVALUE, "the %sgradient is wrong at %s: analytic %.12g, numeric %.12g, off "
-                                  "by %.3g where %.3g is allowed",
+        return tp_fail(TP_EVALUE,
+                       "the %sgradient is wrong at %s: analytic %.12g, numeric %.12g, off "
+                       "by %.3g where %.3g is allowed",
                        c->o.order == 2 ? "second " : "", r->index < 0 ? "a direction" : where,
                        r->analytic, r->numeric, fabs(r->analytic - r->numeric), r->bound);
     return TP_OK;

@@ -160,8 +160,8 @@ static tp_status check_gradients(trial *r, tp_check_report *report, int64_t *kin
 {
     for (int order = 1; order <= 2; order++) {
         tp_check_report one;
-        tp_status s = tp_gradcheck(run_trial, r, r->count, r->wrt, (tp_check_opts){.order = order},
-                                   &one);
+        tp_status s =
+            tp_gradcheck(run_trial, r, r->count, r->wrt, (tp_check_opts){.order = order}, &one);
         *kinks += one.skipped_kinks;
         add_report(report, &one);
         if (s != TP_OK)
@@ -181,8 +181,7 @@ static tp_status check_sample(const tp_op *op, const tp_sample *sample, tp_check
         s = fill_trial(&r, seed);
         if (s == TP_OK)
             s = check_value(&r);
-        if (s == TP_OK && r.count > 0 &&
-            (op->smooth == TP_SMOOTH || op->smooth == TP_PIECEWISE))
+        if (s == TP_OK && r.count > 0 && (op->smooth == TP_SMOOTH || op->smooth == TP_PIECEWISE))
             s = check_gradients(&r, report, &kinks);
         free_trial(&r);
         if (op->smooth != TP_PIECEWISE && kinks > 0 && s == TP_OK)

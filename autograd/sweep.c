@@ -19,7 +19,8 @@ static tp_status fail(tp_sweep *s, tp_status status)
 static void drop_grad(tp_sweep *s, tp_node *node)
 {
     tp_node *g = tp_node_at(s->tape, node->grad);
-    if (node->grad != 0 && --g->held == 0 && !s->opts.create_graph && node->grad >= s->base)
+    bool shown = s->n > 0 && node->grad >= s->first; /* made in this step, which shows it */
+    if (node->grad != 0 && --g->held == 0 && !s->opts.create_graph && !shown && node->grad >= s->base)
         tp_node_release(g);
     node->grad = 0;
 }
@@ -149,12 +150,12 @@ static tp_status no_gradient(tp_tape *t, tp_var root)
 {
     char what[TP_VAR_TEXT], cut[TP_VAR_TEXT];
     tp_var_text(root, what);
-    tp_node_at(t, root.id)->wanted = true; /* now marks what root was computed from */
+    tp_node_at(t, root.id)->held = 1; /* marks what root was computed from */
     for (uint32_t id = root.id; id > 0; id--) {
         const tp_node *node = tp_node_at(t, id);
         bool input_needs = false;
-        for (int i = 0; i < node->n && node->wanted; i++) {
-            tp_node_at(t, node->x[i])->wanted = true;
+        for (int i = 0; i < node->n && node->held > 0; i++) {
+            tp_node_at(t, node->x[i])->held = 1;
             input_needs |= tp_node_at(t, node->x[i])->needs_grad;
         }
         if (node->cut && input_needs)

@@ -6,6 +6,13 @@ static const double LOG_2PI = 1.8378770664093454836;
 
 tp_normal tp_normal_logvar(tp_var mu, tp_var logvar)
 {
+    char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
+    tp_shape m = tp_shape_of(mu), v = tp_shape_of(logvar);
+    if (mu.tape != NULL && !tp_shape_equal(m, v)) { /* the density would broadcast without a word */
+        tp_fail(TP_ESHAPE, "normal: mu has shape %s, logvar %s: equal shapes needed",
+                tp_shape_text(m, a), tp_shape_text(v, b));
+        logvar = tp_tape_poison(mu.tape, TP_ESHAPE);
+    }
     return (tp_normal){mu, logvar, 1};
 }
 

@@ -18,7 +18,7 @@ typedef struct tp_normal {
     int event_dims;    /* 1: the last axis is the event */
 } tp_normal;
 
-/* From mean and log-variance of equal shapes. */
+/* From mean and log-variance of equal shapes; TP_ESHAPE otherwise. */
 tp_normal tp_normal_logvar(tp_var mu, tp_var logvar);
 /* From a mean, with the same constant log-variance everywhere (0: unit variance). */
 tp_normal tp_normal_fixed(tp_var mu, double logvar);

@@ -71,6 +71,7 @@ tp_status tp_evaluate(tp_trainer *t, tp_batches *b, tp_stats *stats)
         tp_no_grad_begin(t->tape);
         tp_ctx c = tp_ctx_eval(t->tape, t->seed, (uint64_t)stats->batches);
         tp_objective o = t->loss(t->model, &c, tp_constant(t->tape, &batch.x));
+        tp_no_grad_end(t->tape); /* the caller gets the tape back as it was */
         TP_TRY(add_stats(stats, &o, batch.n));
     }
 }

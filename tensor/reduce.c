@@ -22,7 +22,7 @@ enum {
     MIN_COLUMNS = 16,    /* fewer are reduced one by one */
     MAX_PIECES = 64,     /* of one reduction */
     MAX_PARTIALS = 8192, /* on the stack: 64 KB */
-    MAX_SPLIT_OUTPUTS = 512
+    ENOUGH_CHUNKS = 16   /* to keep the threads busy */
 };
 
 typedef struct reduction {
@@ -178,13 +178,20 @@ static void run_split(reduction *job, int64_t pieces)
     tp_iter_range(&job->outputs, 0, job->outputs.numel, combine_run, &g);
 }
 
-static void run_whole(reduction *job)
+/* Whole outputs make the chunks where there are enough of them; else the inputs are cut as well. */
+static void run(reduction *job)
 {
+    int64_t outputs = job->outputs.numel, inputs = job->inputs.numel;
     int64_t least = job->columns ? 64 : 1;
-    job->each = job->inputs.numel > 0 ? CHUNK / job->inputs.numel : CHUNK;
+    job->each = inputs > 0 ? CHUNK / inputs : CHUNK;
     if (job->each < least)
         job->each = least;
-    tp_parallel((job->outputs.numel + job->each - 1) / job->each, output_chunk, job);
+    int64_t chunks = (outputs + job->each - 1) / job->each;
+    int64_t pieces = min3(MAX_PIECES, MAX_PARTIALS / outputs, outputs * inputs / CHUNK);
+    if (chunks < ENOUGH_CHUNKS && chunks < pieces)
+        run_split(job, pieces);
+    else
+        tp_parallel(chunks, output_chunk, job);
 }
 
 /* --- preparation ------------------------------------------------------------------------------- */
@@ -272,12 +279,7 @@ tp_status tp_reduce(tp_reduction how, tp_tensor *y, const tp_tensor *x,
         return TP_OK;
     tp_data_mut(y);
     job.columns = by_columns(&job);
-    int64_t total = job.outputs.numel * job.inputs.numel;
-    int64_t pieces = min3(MAX_PIECES, MAX_PARTIALS / job.outputs.numel, total / CHUNK);
-    if (job.outputs.numel <= MAX_SPLIT_OUTPUTS && pieces > 1)
-        run_split(&job, pieces);
-    else
-        run_whole(&job);
+    run(&job);
     return TP_OK;
 }
 

@@ -38,7 +38,8 @@ static int distance(const char *a, const char *b)
 nearest nearest_to(const char *word)
 {
     /* a third of the word may be wrong, and always one letter */
-    return (nearest){.word = word, .distance = (int)strlen(word) / 3 + 2};
+    int slips = ((int)strlen(word) + 1) / 3;
+    return (nearest){.word = word, .distance = (slips > 0 ? slips : 1) + 1};
 }
 
 void nearest_offer(nearest *n, const char *candidate)

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const layout_names[LAYOUT_COUNT] = {
-    "contiguous", "transposed",  "stepped", "reversed", "stride-0 last", "stride-0 first",
-    "offset",     "overlapping", "odd"};
+const char *const layout_names[LAYOUT_COUNT] = {"contiguous", "transposed",    "stepped",
+                                                "reversed",   "stride-0 last", "stride-0 first",
+                                                "offset",     "overlapping",   "odd"};
 
 /* --- layouts ------------------------------------------------------------------------------------ */
 
@@ -73,8 +73,8 @@ static bool set_strides(layout *l, layout_kind kind)
 bool layout_make(layout *l, layout_kind kind, tp_shape shape, tp_fill_kind fill)
 {
     *l = (layout){.shape = shape};
-    bool aliases = kind == LAYOUT_STRIDE0_LAST || kind == LAYOUT_STRIDE0_FIRST ||
-                   kind == LAYOUT_OVERLAPPING;
+    bool aliases =
+        kind == LAYOUT_STRIDE0_LAST || kind == LAYOUT_STRIDE0_FIRST || kind == LAYOUT_OVERLAPPING;
     bool batch = kind == LAYOUT_STRIDE0_FIRST && shape.ndim > 2 && shape.dim[0] > 1;
     if ((fill == TP_FILL_SPD && aliases && !batch) || !set_strides(l, kind))
         return false;
@@ -196,12 +196,24 @@ static const tp_refusal fold_refusals[] = {
     {"other shape", 1, {{TP_DIMS(5), TP_F64, 0}}, &backward, TP_ESHAPE, "layout's shape"}};
 
 #define HALF(id, tex_)                                                                             \
-    const tp_op op_##id = {                                                                        \
-        .name = #id, .arity = 1, .smooth = TP_SMOOTH, .mixed_dtypes = true,                        \
-        .text = #id "(#0, @shape)", .tex = tex_, .why = "elements only change places",             \
-        .shape = id##_shape, .vjp = id##_vjp, .call = id##_call, .attr_size = sizeof(layout),      \
-        .fields = fields, .field_count = 1, .samples = id##_samples, .sample_count = 3,            \
-        .refusals = id##_refusals, .refusal_count = 1, HALF_##id}
+    const tp_op op_##id = {.name = #id,                                                            \
+                           .arity = 1,                                                             \
+                           .smooth = TP_SMOOTH,                                                    \
+                           .mixed_dtypes = true,                                                   \
+                           .text = #id "(#0, @shape)",                                             \
+                           .tex = tex_,                                                            \
+                           .why = "elements only change places",                                   \
+                           .shape = id##_shape,                                                    \
+                           .vjp = id##_vjp,                                                        \
+                           .call = id##_call,                                                      \
+                           .attr_size = sizeof(layout),                                            \
+                           .fields = fields,                                                       \
+                           .field_count = 1,                                                       \
+                           .samples = id##_samples,                                                \
+                           .sample_count = 3,                                                      \
+                           .refusals = id##_refusals,                                              \
+                           .refusal_count = 1,                                                     \
+                           HALF_##id}
 #define HALF_unfold .view = unfold_view
 #define HALF_fold .forward = fold_forward
 HALF(unfold, "\\operatorname{unfold}(#0)");
@@ -254,8 +266,8 @@ tp_var laid_out_call(tp_tape *t, laid_out *s, tp_var *x)
 {
     for (int i = 0; i < s->sample->n; i++) {
         tp_tensor view = layout_view(&s->in[i], &s->data[i]);
-        x[i] = s->p[i].name != NULL ? unfold(tp_param(t, &s->p[i]), &s->in[i])
-                                    : tp_constant(t, &view);
+        x[i] =
+            s->p[i].name != NULL ? unfold(tp_param(t, &s->p[i]), &s->in[i]) : tp_constant(t, &view);
     }
     tp_var y = op_call(t, s->op, s->sample->n, x, s->sample->attr);
     return s->fold_out ? fold(y, &s->out) : y;

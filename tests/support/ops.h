@@ -48,8 +48,8 @@ typedef struct laid_out {
     tp_dtype dtype;
     layout in[TP_SAMPLE_INPUTS], out;
     bool fold_out;
-    tp_parameter p[TP_SAMPLE_INPUTS];  /* the vectors behind inputs that are differentiated by */
-    tp_tensor data[TP_SAMPLE_INPUTS];  /* and behind the others */
+    tp_parameter p[TP_SAMPLE_INPUTS]; /* the vectors behind inputs that are differentiated by */
+    tp_tensor data[TP_SAMPLE_INPUTS]; /* and behind the others */
     tp_parameter *wrt[TP_SAMPLE_INPUTS];
     int wrt_count;
 } laid_out;

@@ -1,0 +1,444 @@
+/* test_train.c: the training loop: it reaches the known optimum, allocates nothing per step, gives the same
+ * bits on any number of threads, and stops with the last good parameters when numbers go wrong.
+ *
+ * Losses and steps against PyTorch are tests/oracle. All memory goes through a counting allocator that is
+ * installed before anything else. Read next: tests/models/test_vae.c.
+ */
+#include "tests/support/check.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autograd/compose.h"
+#include "autograd/sweep.h"
+#include "models/model.h"
+#include "tensor/mem.h"
+#include "tensor/parallel.h"
+
+/* --- the counting allocator --------------------------------------------------------------------- */
+
+static size_t hook_calls;
+
+static void *counting_alloc(void *user, size_t bytes)
+{
+    (void)user;
+    hook_calls++;
+    return aligned_alloc(TP_ALIGN, (bytes + TP_ALIGN) / TP_ALIGN * TP_ALIGN);
+}
+
+static void counting_free(void *user, void *p, size_t bytes)
+{
+    (void)user, (void)bytes;
+    hook_calls++;
+    free(p);
+}
+
+/* --- linear regression -------------------------------------------------------------------------- */
+
+/* Rows [x₁ x₂ y]; the loss is the mean squared error of a linear layer. */
+enum { ROWS = 24, FEATURES = 2, WIDTH = 3 };
+
+typedef enum bad_kind { BAD_LOSS, BAD_GRADIENT, BAD_SHAPE } bad_kind;
+
+typedef struct regression {
+    tp_params ps;
+    tp_nn_linear layer;
+    tp_dataset data;
+    tp_batches batches;
+    tp_optimizer optimizer;
+    tp_trainer trainer;
+    uint64_t bad_step; /* the loss of this step (from 1) is made bad, if set, */
+    bad_kind how;
+    uint64_t calls; /* of the loss function */
+} regression;
+
+static tp_var spoil(const regression *r, tp_var total)
+{
+    if (r->how == BAD_LOSS)
+        return tp_scale(total, INFINITY);
+    if (r->how == BAD_SHAPE)
+        return tp_add(tp_full(total.tape, TP_F64, TP_SHAPE(2), 0),
+                      tp_full(total.tape, TP_F64, TP_SHAPE(3), 0));
+    return tp_add(total, tp_sqrt(tp_scale(total, 0))); /* finite, but its slope is not */
+}
+
+static tp_objective squared_error(void *model, tp_ctx *c, tp_var x)
+{
+    regression *r = model;
+    tp_var features = tp_slice(x, 1, 0, FEATURES, 1), y = tp_slice(x, 1, FEATURES, WIDTH, 1);
+    tp_var error = tp_square(tp_sub(tp_nn_linear_apply(&r->layer, c, features), y));
+    tp_var total = tp_mean(error, TP_ALL_AXES, false);
+    if (++r->calls == r->bad_step)
+        total = spoil(r, total);
+    return (tp_objective){.total = total, .terms = 1, .term = {{"squared", total, 1}}};
+}
+
+static void start(regression *r, int64_t batch_size)
+{
+    *r = (regression){.ps = tp_params_make(TP_F64, 1)};
+    assert_ok(tp_nn_linear_init(&r->layer, &r->ps, "fc", FEATURES, 1));
+    assert_ok(tp_tensor_new(&r->data.x, TP_F64, TP_SHAPE(ROWS, WIDTH)));
+    assert_ok(tp_random_normal(&r->data.x, (tp_rng_key){3, 0, 0}));
+    assert_ok(tp_batches_init(&r->batches, &r->data, batch_size, TP_F64));
+    assert_ok(tp_sgd_init(&r->optimizer, &r->ps, (tp_sgd_opts){.lr = 0.1, .momentum = 0.5}));
+    r->trainer =
+        (tp_trainer){.loss = squared_error, .model = r, .optimizer = &r->optimizer, .seed = 9};
+    assert_ok(tp_tape_new(&r->trainer.tape));
+}
+
+static void finish(regression *r)
+{
+    tp_tape_free(r->trainer.tape);
+    tp_optimizer_free(&r->optimizer);
+    tp_batches_free(&r->batches);
+    tp_dataset_free(&r->data);
+    tp_params_free(&r->ps);
+}
+
+/* Least squares by the normal equations: two slopes and the intercept. */
+static void closed_form(const tp_tensor *data, double beta[3])
+{
+    double a[3][4] = {{0}};
+    for (int64_t i = 0; i < ROWS; i++) {
+        double row[4] = {tp_flat(data, 3 * i), tp_flat(data, 3 * i + 1), 1,
+                         tp_flat(data, 3 * i + 2)};
+        for (int j = 0; j < 3; j++)
+            for (int k = 0; k < 4; k++)
+                a[j][k] += row[j] * row[k];
+    }
+    for (int p = 0; p < 3; p++)
+        for (int j = 0; j < 3; j++) {
+            double factor = j == p ? 0 : a[j][p] / a[p][p];
+            for (int k = p; k < 4; k++)
+                a[j][k] -= factor * a[p][k];
+        }
+    for (int p = 0; p < 3; p++)
+        beta[p] = a[p][3] / a[p][p];
+}
+
+static void test_regression(void **state)
+{
+    (void)state;
+    regression r;
+    tp_stats stats, at_end;
+    start(&r, ROWS);
+    double beta[3], loss = 0;
+    for (uint64_t epoch = 0; epoch < 500; epoch++) {
+        assert_ok(tp_train_epoch(&r.trainer, &r.batches, epoch, &stats));
+        loss = stats.loss;
+    }
+    closed_form(&r.data.x, beta);
+    assert_tensor_close(&r.layer.weight.value, beta, 2, 1e-10, 0);
+    assert_tensor_close(&r.layer.bias.value, beta + 2, 1, 1e-10, 0);
+    assert_ok(tp_evaluate(&r.trainer, &r.batches, &at_end));
+    assert_close(at_end.loss, loss, 0, 1e-10);
+    assert_int_equal(r.trainer.step, 500);
+    assert_int_equal(r.optimizer.step, 500);
+    finish(&r);
+}
+
+/* Epoch means are weighted by samples, though the last batch is smaller: with lr 0 every cut agrees. */
+static void test_stats(void **state)
+{
+    (void)state;
+    double want = 0;
+    const int64_t sizes[] = {ROWS, 1, 5, 7, 23};
+    for (int i = 0; i < 5; i++) {
+        regression r;
+        tp_stats train, eval;
+        start(&r, sizes[i]);
+        r.optimizer.lr = 0;
+        assert_ok(tp_train_epoch(&r.trainer, &r.batches, 0, &train));
+        assert_ok(tp_evaluate(&r.trainer, &r.batches, &eval));
+        want = i == 0 ? train.loss : want;
+        assert_close(train.loss, want, 0, 1e-13);
+        assert_close(eval.loss, want, 0, 1e-13);
+        assert_int_equal(train.samples, ROWS);
+        assert_int_equal(train.batches, (ROWS + sizes[i] - 1) / sizes[i]);
+        assert_int_equal(train.terms, 1);
+        assert_string_equal(train.name[0], "squared");
+        assert_close(train.term[0], train.loss, 0, 1e-13);
+        finish(&r);
+    }
+}
+
+static bool stop_at_three(void *user, const tp_stats *so_far)
+{
+    int *calls = user;
+    assert_true(so_far->batches > 0);
+    return ++*calls < 3;
+}
+
+static void test_on_batch(void **state)
+{
+    (void)state;
+    regression r;
+    tp_stats stats;
+    int calls = 0;
+    start(&r, 4);
+    r.trainer.on_batch = stop_at_three;
+    r.trainer.user = &calls;
+    assert_ok(tp_train_epoch(&r.trainer, &r.batches, 0, &stats));
+    assert_int_equal(calls, 3);
+    assert_int_equal(stats.samples, 12);
+    assert_int_equal(r.trainer.step, 3);
+    finish(&r);
+}
+
+static bool same_params(const tp_params *a, const tp_params *b)
+{
+    bool same = a->n == b->n;
+    for (int i = 0; i < a->n && same; i++) {
+        const tp_tensor *x = &a->item[i]->value, *y = &b->item[i]->value;
+        same = memcmp(tp_data(x), tp_data(y), (size_t)(tp_numel(x) * tp_dtype_size(x->dtype))) == 0;
+    }
+    return same;
+}
+
+/* --- when numbers go wrong ---------------------------------------------------------------------- */
+
+/* Two steps are good, the third fails: the message says so and the parameters are those after the second. */
+static void test_bad_step(void **state)
+{
+    (void)state;
+    const struct {
+        bad_kind how;
+        tp_status status;
+        const char *says;
+    } rows[] = {
+        {BAD_LOSS, TP_EVALUE, "training step 3: the loss is inf"},
+        {BAD_GRADIENT, TP_EVALUE, "training step 3: the gradient of parameter 'fc.weight' is not"},
+        {BAD_SHAPE, TP_ESHAPE, "training step 3: "},
+    };
+    for (int i = 0; i < 3; i++) {
+        regression good, bad;
+        tp_stats stats;
+        int calls = 1; /* as if one batch were done: stops after two */
+        start(&good, 4);
+        start(&bad, 4);
+        good.trainer.on_batch = stop_at_three;
+        good.trainer.user = &calls;
+        bad.bad_step = 3;
+        bad.how = rows[i].how;
+        assert_ok(tp_train_epoch(&good.trainer, &good.batches, 0, &stats));
+        assert_status(tp_train_epoch(&bad.trainer, &bad.batches, 0, &stats), rows[i].status);
+        assert_message(rows[i].says);
+        assert_int_equal(bad.trainer.step, 2);
+        assert_int_equal(bad.optimizer.step, 2);
+        assert_true(same_params(&good.ps, &bad.ps));
+        bad.bad_step = 0; /* the cause removed, it goes on */
+        assert_ok(tp_train_epoch(&bad.trainer, &bad.batches, 1, &stats));
+        finish(&good);
+        finish(&bad);
+    }
+}
+
+/* --- a VAE in training -------------------------------------------------------------------------- */
+
+typedef struct session {
+    tp_model model;
+    tp_dataset data;
+    tp_batches batches;
+    tp_optimizer optimizer;
+    tp_trainer trainer;
+} session;
+
+static void open_session(session *s, tp_model_config config, int64_t examples, int64_t batch_size)
+{
+    *s = (session){0};
+    assert_ok(tp_model_init(&s->model, &tp_model_vae, config, TP_F32, 1));
+    assert_ok(tp_tensor_new(&s->data.x, TP_U8, TP_SHAPE(examples, config.data_dim)));
+    tp_tensor noise;
+    assert_ok(tp_tensor_new(&noise, TP_F32, s->data.x.shape));
+    assert_ok(tp_random_uniform(&noise, (tp_rng_key){1, 0, 0}));
+    unsigned char *to = tp_data_mut(&s->data.x);
+    const float *from = tp_data(&noise);
+    for (int64_t i = 0; i < tp_numel(&noise); i++)
+        to[i] = (unsigned char)(255 * from[i]);
+    tp_tensor_free(&noise);
+    assert_ok(tp_batches_init(&s->batches, &s->data, batch_size, TP_F32));
+    assert_ok(tp_adam_init(&s->optimizer, &s->model.params, tp_adam_defaults()));
+    s->trainer = (tp_trainer){
+        .loss = tp_model_loss, .model = &s->model, .optimizer = &s->optimizer, .seed = 4};
+    assert_ok(tp_tape_new(&s->trainer.tape));
+}
+
+static void close_session(session *s)
+{
+    tp_tape_free(s->trainer.tape);
+    tp_optimizer_free(&s->optimizer);
+    tp_batches_free(&s->batches);
+    tp_dataset_free(&s->data);
+    tp_model_free(&s->model);
+}
+
+static tp_model_config small(void)
+{
+    tp_model_config c = tp_model_defaults();
+    c.data_dim = 30;
+    c.hidden[0] = 20;
+    c.latent_dim = 4;
+    return c;
+}
+
+static void train(session *s, uint64_t first, uint64_t epochs, tp_stats *stats)
+{
+    for (uint64_t e = first; e < first + epochs; e++)
+        assert_ok(tp_train_epoch(&s->trainer, &s->batches, e, stats));
+}
+
+/* All parameters and moments, bit for bit. */
+static bool same_state(const session *a, const session *b)
+{
+    bool same = a->optimizer.step == b->optimizer.step && a->trainer.step == b->trainer.step &&
+                same_params(&a->model.params, &b->model.params);
+    for (int i = 0; i < a->model.params.n; i++) {
+        const tp_tensor *x[] = {&a->optimizer.first[i], &a->optimizer.second[i]};
+        const tp_tensor *y[] = {&b->optimizer.first[i], &b->optimizer.second[i]};
+        for (int k = 0; k < 2; k++) {
+            size_t bytes = (size_t)(tp_numel(x[k]) * tp_dtype_size(x[k]->dtype));
+            same = same && memcmp(tp_data(x[k]), tp_data(y[k]), bytes) == 0;
+        }
+    }
+    return same;
+}
+
+/* 10 steps per epoch; step 10 and step 1000 look alike, and between them nobody asked for memory. Batches
+ * of two sizes, so that both have been seen. */
+static void test_steady_state(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 2; threads++) {
+        session s;
+        tp_stats stats;
+        assert_ok(tp_set_threads(threads));
+        open_session(&s, small(), 75, 8);
+        train(&s, 0, 1, &stats);
+        assert_int_equal(s.trainer.step, 10);
+        tp_mem_stats at_10 = tp_mem();
+        size_t hook_at_10 = hook_calls;
+        train(&s, 1, 99, &stats);
+        assert_int_equal(s.trainer.step, 1000);
+        tp_mem_stats at_1000 = tp_mem();
+        assert_int_equal(at_1000.calls, at_10.calls);
+        assert_int_equal(hook_calls, hook_at_10);
+        assert_int_equal(at_1000.live_bytes, at_10.live_bytes);
+        assert_true(hook_at_10 > 0); /* the hook is the one in use */
+        close_session(&s);
+    }
+    assert_ok(tp_set_threads(1));
+}
+
+/* Evaluation in between neither: it runs on the same tape. */
+static void test_steady_with_evaluation(void **state)
+{
+    (void)state;
+    session s;
+    tp_stats stats;
+    open_session(&s, small(), 75, 8);
+    train(&s, 0, 1, &stats);
+    assert_ok(tp_evaluate(&s.trainer, &s.batches, &stats));
+    size_t calls = tp_mem().calls;
+    for (uint64_t e = 1; e < 5; e++) {
+        train(&s, e, 1, &stats);
+        assert_ok(tp_evaluate(&s.trainer, &s.batches, &stats));
+    }
+    assert_int_equal(tp_mem().calls, calls);
+    close_session(&s);
+}
+
+/* Same seed, same bits, on 1, 2 and 4 threads; the real size, so that every kernel is cut into chunks. */
+static void test_threads(void **state)
+{
+    (void)state;
+    const int threads[] = {1, 2, 4};
+    session s[3];
+    tp_stats stats[3];
+    for (int i = 0; i < 3; i++) {
+        assert_ok(tp_set_threads(threads[i]));
+        open_session(&s[i], tp_model_defaults(), 300, 128);
+        train(&s[i], 0, 1, &stats[i]);
+    }
+    for (int i = 1; i < 3; i++) {
+        assert_true(same_state(&s[0], &s[i]));
+        assert_true(stats[0].loss == stats[i].loss);
+    }
+    assert_close(stats[0].loss, 545, 10, 0); /* noise costs about 784·ln 2 nats */
+    for (int i = 0; i < 3; i++)
+        close_session(&s[i]);
+    assert_ok(tp_set_threads(1));
+}
+
+static void test_seeds(void **state)
+{
+    (void)state;
+    session a, b, c;
+    tp_stats stats;
+    open_session(&a, small(), 50, 8);
+    open_session(&b, small(), 50, 8);
+    open_session(&c, small(), 50, 8);
+    c.trainer.seed++;
+    train(&a, 0, 3, &stats);
+    train(&b, 0, 3, &stats);
+    train(&c, 0, 3, &stats);
+    assert_true(same_state(&a, &b));
+    assert_false(same_state(&a, &c)); /* order and noise differ, the initial values do not */
+    close_session(&a);
+    close_session(&b);
+    close_session(&c);
+}
+
+/* Twice the same number to the bit; neither parameters, moments nor the course of training notice. */
+static void test_evaluation(void **state)
+{
+    (void)state;
+    session plain, watched;
+    tp_stats first, second, stats;
+    open_session(&plain, small(), 50, 8);
+    open_session(&watched, small(), 50, 8);
+    train(&plain, 0, 1, &stats);
+    train(&watched, 0, 1, &stats);
+    assert_ok(tp_evaluate(&watched.trainer, &watched.batches, &first));
+    assert_true(same_state(&plain, &watched));
+    assert_ok(tp_evaluate(&watched.trainer, &watched.batches, &second));
+    assert_true(first.loss == second.loss && first.term[1] == second.term[1]);
+    assert_int_equal(first.samples, 50);
+    train(&plain, 1, 2, &stats);
+    train(&watched, 1, 2, &stats);
+    assert_true(same_state(&plain, &watched));
+    close_session(&plain);
+    close_session(&watched);
+}
+
+/* The tape comes back as it was: what is recorded on it after an evaluation has gradients again. */
+static void test_tape_after_evaluation(void **state)
+{
+    (void)state;
+    session s;
+    tp_stats stats;
+    open_session(&s, small(), 20, 8);
+    assert_ok(tp_evaluate(&s.trainer, &s.batches, &stats));
+    tp_var w = tp_param(s.trainer.tape, s.model.params.item[0]);
+    assert_ok(tp_backward(tp_sum(tp_square(w), TP_ALL_AXES, false)));
+    close_session(&s);
+}
+
+static int use_counting_allocator(void **state)
+{
+    (void)state;
+    tp_set_allocator(&(tp_allocator){counting_alloc, counting_free, NULL});
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_regression),   cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_on_batch),     cmocka_unit_test(test_bad_step),
+        cmocka_unit_test(test_steady_state), cmocka_unit_test(test_steady_with_evaluation),
+        cmocka_unit_test(test_threads),      cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_evaluation),   cmocka_unit_test(test_tape_after_evaluation),
+    };
+    return cmocka_run_group_tests(tests, use_counting_allocator, NULL) != 0;
+}

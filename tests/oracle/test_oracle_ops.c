@@ -1,0 +1,251 @@
+/* test_oracle_ops.c: values and gradients of every op PyTorch has, against PyTorch.
+ *
+ * Each case of cases.def runs with inputs and cotangents in several memory layouts, through the fused rules,
+ * the composed rules and tp_backward, in f64 and f32. The numbers come from generate.py; this file computes
+ * none. Read next: cases.def.
+ */
+#include "tests/oracle/oracle.h"
+
+#include <string.h>
+
+#include "autograd/compose.h"
+#include "autograd/sweep.h"
+#include "nn/bernoulli.h"
+#include "nn/normal.h"
+
+/* --- the cases ---------------------------------------------------------------------------------- */
+
+static tp_var second(tp_var y, tp_var x)
+{
+    tp_var g, root = tp_sum(y, TP_ALL_AXES, false);
+    tp_grad(1, &root, 1, &x, &g, (tp_grad_opts){.create_graph = true});
+    return g;
+}
+#define SECOND(f) second(f, x[0])
+
+#define CASE(name, expression)                                                                     \
+    static tp_var case_##name(const tp_var *x)                                                     \
+    {                                                                                              \
+        return expression;                                                                         \
+    }
+#include "tests/oracle/cases.def"
+#undef CASE
+
+typedef struct row {
+    const char *name;
+    tp_var (*run)(const tp_var *x);
+} row;
+
+static const row rows[] = {
+#define CASE(name, expression) {#name, case_##name},
+#include "tests/oracle/cases.def"
+#undef CASE
+};
+enum { ROWS = sizeof rows / sizeof *rows, INPUTS = 3 };
+
+static tp_safetensors file;
+
+/* --- one case in memory ------------------------------------------------------------------------- */
+
+typedef enum layout { CONTIGUOUS, TRANSPOSED, STEPPED, REVERSED, LAYOUTS } layout;
+
+/* A copy of x as dtype in a layout; *base owns the memory. Integers stay what they are. */
+static tp_tensor laid_out(const tp_tensor *x, layout how, tp_dtype dtype, tp_tensor *base)
+{
+    int n = x->shape.ndim;
+    tp_shape big = x->shape;
+    if (n > 0 && how == STEPPED)
+        big.dim[n - 1] = 2 * big.dim[n - 1] + 1;
+    for (int i = 0; i < n && how == TRANSPOSED; i++)
+        big.dim[i] = x->shape.dim[n - 1 - i];
+    assert_ok(tp_tensor_new(base, x->dtype == TP_I64 ? TP_I64 : dtype, big));
+    tp_tensor y = *base;
+    y.owns = false;
+    if (n > 0 && how == STEPPED)
+        assert_ok(tp_view_slice(base, n - 1, 1, TP_SLICE_END, 2, &y));
+    if (n > 0 && how == TRANSPOSED)
+        assert_ok(tp_view_permute(base, TP_ALL_AXES, &y));
+    if (n > 0 && how == REVERSED)
+        assert_ok(tp_view_slice(base, n - 1, -1, TP_SLICE_END, -1, &y));
+    assert_ok(tp_copy(&y, x));
+    return y;
+}
+
+typedef struct problem {
+    const char *name;
+    int n;
+    tp_tensor x[INPUTS], g[INPUTS], y, gy; /* g[i] is empty where no gradient is asked for */
+    bool differentiable;
+} problem;
+
+static tp_tensor load_part(const char *name, const char *part)
+{
+    char text[ORACLE_NAME];
+    if (tp_safetensors_find(&file, joined(text, name, part)) == NULL)
+        return (tp_tensor){0};
+    return oracle_load(&file, text);
+}
+
+static problem load(const char *name)
+{
+    static const char *const x_part[] = {"x0", "x1", "x2"}, *const g_part[] = {"g0", "g1", "g2"};
+    problem p = {.name = name, .y = load_part(name, "y"), .gy = load_part(name, "gy")};
+    if (p.y.storage == NULL)
+        fail_msg("%s: ops.safetensors has no such case", name);
+    for (int i = 0; i < INPUTS; i++) {
+        p.x[i] = load_part(name, x_part[i]);
+        p.g[i] = load_part(name, g_part[i]);
+        p.n += p.x[i].storage != NULL;
+        p.differentiable |= p.g[i].storage != NULL;
+    }
+    return p;
+}
+
+static void unload(problem *p)
+{
+    for (int i = 0; i < INPUTS; i++) {
+        tp_tensor_free(&p->x[i]);
+        tp_tensor_free(&p->g[i]);
+    }
+    tp_tensor_free(&p->y);
+    tp_tensor_free(&p->gy);
+}
+
+/* --- running it --------------------------------------------------------------------------------- */
+
+typedef enum way { FUSED, COMPOSED, BACKWARD, WAYS } way;
+
+static void check_backward(const problem *p, const char *what, tp_var y, tp_var gy, const tp_var *x,
+                           double rel, double *worst)
+{
+    assert_ok(tp_backward(tp_sum(tp_mul(y, gy), TP_ALL_AXES, false)));
+    for (int i = 0; i < p->n; i++)
+        if (p->g[i].storage != NULL)
+            compare(what, tp_leaf_grad(x[i]), &p->g[i], rel, worst);
+}
+
+static void check_grad(const problem *p, const char *what, tp_var y, tp_var gy, const tp_var *x,
+                       bool create_graph, double rel, double *worst)
+{
+    tp_var wrt[INPUTS] = {{0}}, g[INPUTS];
+    const tp_tensor *want[INPUTS] = {0};
+    int n = 0;
+    for (int i = 0; i < p->n; i++)
+        if (p->g[i].storage != NULL) {
+            wrt[n] = x[i];
+            want[n++] = &p->g[i];
+        }
+    assert_ok(tp_grad(1, &y, n, wrt, g,
+                      (tp_grad_opts){.grad_outputs = &gy, .create_graph = create_graph}));
+    for (int i = 0; i < n; i++)
+        compare(what, tp_value(g[i]), want[i], rel, worst);
+}
+
+static void run(tp_tape *t, const row *r, const problem *p, layout how, way by, tp_dtype dtype,
+                double rel, double *worst)
+{
+    tp_tensor base[INPUTS + 1] = {{0}}, x[INPUTS], gy;
+    tp_var v[INPUTS] = {{0}};
+    char what[ORACLE_NAME];
+    snprintf(what, sizeof what, "%s (%s, layout %d, way %d)", p->name, tp_dtype_name(dtype), how,
+             by);
+    tp_tape_reset(t);
+    for (int i = 0; i < p->n; i++) {
+        x[i] = laid_out(&p->x[i], how, dtype, &base[i]);
+        v[i] = p->g[i].storage != NULL ? tp_leaf(t, &x[i]) : tp_constant(t, &x[i]);
+    }
+    tp_var y = r->run(v);
+    if (tp_tape_status(t) != TP_OK)
+        fail_msg("%s: %s", what, tp_tape_message(t));
+    compare(what, tp_value(y), &p->y, rel, worst);
+    if (p->differentiable) {
+        gy = laid_out(&p->gy, how, dtype, &base[INPUTS]);
+        tp_var cotangent = tp_constant(t, &gy);
+        if (by == BACKWARD)
+            check_backward(p, what, y, cotangent, v, rel, worst);
+        else
+            check_grad(p, what, y, cotangent, v, by == COMPOSED, rel, worst);
+    }
+    for (int i = 0; i <= INPUTS; i++)
+        tp_tensor_free(&base[i]);
+}
+
+static double run_all(tp_dtype dtype, double rel)
+{
+    tp_tape *t;
+    double worst_of_all = 0;
+    assert_ok(tp_tape_new(&t));
+    for (int i = 0; i < ROWS; i++) {
+        problem p = load(rows[i].name);
+        double worst = 0;
+        for (int how = 0; how < LAYOUTS; how++)
+            for (int by = 0; by < WAYS; by++)
+                run(t, &rows[i], &p, (layout)how, (way)by, dtype, rel, &worst);
+        if (worst > rel / 4)
+            print_message("%s: off by %.2g in %s\n", rows[i].name, worst, tp_dtype_name(dtype));
+        worst_of_all = fmax(worst_of_all, worst);
+        unload(&p);
+    }
+    tp_tape_free(t);
+    print_message("%d cases in %s, worst deviation %.2g\n", ROWS, tp_dtype_name(dtype),
+                  worst_of_all);
+    return worst_of_all;
+}
+
+/* --- tests -------------------------------------------------------------------------------------- */
+
+static void test_f64(void **state)
+{
+    (void)state;
+    assert_true(run_all(TP_F64, 1e-12) < 1e-12);
+}
+
+static void test_f32(void **state)
+{
+    (void)state;
+    run_all(TP_F32, 5e-6);
+}
+
+/* No case of the file is left out, and it has as many as was promised. */
+static void test_complete(void **state)
+{
+    (void)state;
+    int found = 0;
+    for (int64_t i = 0; i < file.n; i++) {
+        const char *name = file.entry[i].name, *dot = strrchr(name, '.');
+        if (dot == NULL || strcmp(dot, ".y") != 0)
+            continue;
+        bool known = false;
+        for (int k = 0; k < ROWS && !known; k++)
+            known = strlen(rows[k].name) == (size_t)(dot - name) &&
+                    strncmp(rows[k].name, name, (size_t)(dot - name)) == 0;
+        if (!known)
+            fail_msg("%s has no row in cases.def", name);
+        found++;
+    }
+    assert_int_equal(found, ROWS);
+    assert_true(found >= 60);
+}
+
+static int open_file(void **state)
+{
+    (void)state;
+    return tp_safetensors_open(&file, ORACLE_FILE("ops.safetensors")) != TP_OK;
+}
+
+static int close_file(void **state)
+{
+    (void)state;
+    tp_safetensors_close(&file);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_complete),
+        cmocka_unit_test(test_f64),
+        cmocka_unit_test(test_f32),
+    };
+    return cmocka_run_group_tests(tests, open_file, close_file) != 0;
+}
