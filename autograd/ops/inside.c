@@ -1,67 +1,54 @@
 /* inside: 1 where lo <= x <= hi, else 0 (also where x is NaN). */
+#include "autograd/attrs.h"
 #include "autograd/compose.h"
 #include "tensor/map.h"
 
 #include <math.h>
 
-struct attr {
-    double lo, hi;
-};
-static const tp_field fields[] = {TP_FIELD(struct attr, lo, DOUBLE),
-                                  TP_FIELD(struct attr, hi, DOUBLE)};
-
 tp_var tp_inside(tp_var x, double lo, double hi)
 {
-    return tp_apply(&tp_op_inside, 1, &x, &(struct attr){lo, hi});
-}
-
-static tp_status shape(const tp_op_call *c)
-{
-    const struct attr *a = c->attr;
-    if (!(a->lo <= a->hi)) /* NaN too */
-        return tp_fail(TP_EARG, "bounds %g and %g: lo <= hi needed", a->lo, a->hi);
-    return tp_shape_same(c);
+    return tp_apply(&tp_op_inside, 1, &x, &(tp_range_attr){lo, hi});
 }
 
 static tp_status forward(const tp_op_call *c)
 {
-    const struct attr *a = c->attr;
+    const tp_range_attr *a = c->attr;
     return tp_map(TP_K_inside, c->y, c->x, (const double[]){a->lo, a->hi});
 }
 
 static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)
 {
-    const struct attr *a = attr;
+    const tp_range_attr *a = attr;
     (void)t, (void)n;
     return tp_inside(x[0], a->lo, a->hi);
 }
 
 static const tp_sample samples[] = {
-    {"matrix", 1, {{TP_DIMS(3, 4)}}, &(const struct attr){-1, 0.5}},
-    {"scalar", 1, {{TP_DIMS()}}, &(const struct attr){-10, 10}},
+    {"matrix", 1, {{TP_DIMS(3, 4)}}, &(const tp_range_attr){-1, 0.5}},
+    {"scalar", 1, {{TP_DIMS()}}, &(const tp_range_attr){-10, 10}},
     {"bounded above only",
      1,
      {{TP_DIMS(5), .lo = -1e6, .hi = 1e6}},
-     &(const struct attr){-INFINITY, 1}},
-    {"no elements", 1, {{TP_DIMS(0, 3)}}, &(const struct attr){-1, 1}},
+     &(const tp_range_attr){-INFINITY, 1}},
+    {"no elements", 1, {{TP_DIMS(0, 3)}}, &(const tp_range_attr){-1, 1}},
 };
 
 static const tp_refusal refusals[] = {
     {"bounds in the wrong order",
      1,
      {{TP_DIMS(2), TP_F32, 0}},
-     &(const struct attr){1, -1},
+     &(const tp_range_attr){1, -1},
      TP_EARG,
      "bounds 1 and -1: lo <= hi needed"},
     {"a bound that is NaN",
      1,
      {{TP_DIMS(2), TP_F32, 0}},
-     &(const struct attr){-1, NAN},
+     &(const tp_range_attr){-1, NAN},
      TP_EARG,
      "lo <= hi needed"},
 };
 
 TP_DEFINE_OP(inside, .arity = 1, .smooth = TP_NO_GRADIENT, .text = "[@lo ≤ #0 ≤ @hi]",
              .tex = "[@lo \\le #0 \\le @hi]",
-             .why = "constant on both sides of the steps at lo and hi", .shape = shape,
-             .forward = forward, .call = call, TP_ATTR(struct attr), TP_REFUSALS);
+             .why = "constant on both sides of the steps at lo and hi", .shape = tp_shape_range,
+             .forward = forward, .call = call, TP_RANGE_ATTR, TP_REFUSALS);

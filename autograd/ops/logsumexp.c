@@ -1,5 +1,6 @@
 /* logsumexp: log Σ e^x over axes, shifted by the maximum so that nothing overflows. Of nothing, and of
  * −∞ alone, it is −∞ with gradient 0; a +∞ gives +∞, whose gradient is NaN. */
+#include "autograd/attrs.h"
 #include "autograd/compose.h"
 #include "tensor/map.h"
 #include "tensor/reduce.h"
@@ -7,25 +8,9 @@
 #include <float.h>
 #include <math.h>
 
-struct attr {
-    tp_axes axes;
-    bool keepdim;
-};
-static const tp_field fields[] = {TP_FIELD(struct attr, axes, AXES),
-                                  TP_FIELD(struct attr, keepdim, BOOL)};
-
 tp_var tp_logsumexp(tp_var x, tp_axes axes, bool keepdim)
 {
-    return tp_apply(&tp_op_logsumexp, 1, &x, &(struct attr){axes, keepdim});
-}
-
-static tp_status shape(const tp_op_call *c)
-{
-    const struct attr *a = c->attr;
-    bool mask[TP_MAX_DIMS];
-    TP_TRY(tp_axes_mask(c->x[0]->shape, a->axes, mask));
-    c->y->shape = tp_shape_reduced(c->x[0]->shape, mask, a->keepdim);
-    return TP_OK;
+    return tp_apply(&tp_op_logsumexp, 1, &x, &(tp_reduce_attr){axes, keepdim});
 }
 
 /* y = m + log Σ e^(x − m) with the temporaries m, the maximum, and e */
@@ -36,7 +21,7 @@ static tp_status compute(const tp_op_call *c, tp_tensor *m, tp_tensor *e)
     double limit = dtype == TP_F32 ? FLT_MAX : DBL_MAX;
     bool mask[TP_MAX_DIMS];
     tp_tensor y; /* with the reduced axes kept */
-    TP_TRY(tp_axes_mask(s, ((const struct attr *)c->attr)->axes, mask));
+    TP_TRY(tp_axes_mask(s, ((const tp_reduce_attr *)c->attr)->axes, mask));
     TP_TRY(tp_view_reshape(c->y, tp_shape_reduced(s, mask, true), &y));
     TP_TRY(tp_scratch(c, m, dtype, y.shape));
     TP_TRY(tp_scratch(c, e, dtype, s));
@@ -64,7 +49,7 @@ static tp_status forward(const tp_op_call *c)
 static void vjp(const tp_vjp_call *c, tp_var *gx)
 {
     tp_shape from = tp_shape_of(c->x[0]);
-    tp_axes axes = ((const struct attr *)c->attr)->axes;
+    tp_axes axes = ((const tp_reduce_attr *)c->attr)->axes;
     tp_var zero = tp_full(c->gy.tape, tp_dtype_of(c->gy), TP_SHAPE(), 0);
     tp_var y = tp_keep_axes(tp_detach(c->y), from, axes);
     /* 1 where y = −∞: there every e is 0, and is divided by 0 + 1 */
@@ -76,39 +61,39 @@ static void vjp(const tp_vjp_call *c, tp_var *gx)
 
 static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)
 {
-    const struct attr *a = attr;
+    const tp_reduce_attr *a = attr;
     (void)t, (void)n;
     return tp_logsumexp(x[0], a->axes, a->keepdim);
 }
 
 static const tp_sample samples[] = {
-    {"everything", 1, {{TP_DIMS(3, 4)}}, &(const struct attr){{0, {0}}, false}},
-    {"rows, kept", 1, {{TP_DIMS(3, 4)}}, &(const struct attr){{1, {-1}}, true}},
-    {"outer and inner axis", 1, {{TP_DIMS(2, 3, 4)}}, &(const struct attr){{2, {0, 2}}, false}},
+    {"everything", 1, {{TP_DIMS(3, 4)}}, &(const tp_reduce_attr){{0, {0}}, false}},
+    {"rows, kept", 1, {{TP_DIMS(3, 4)}}, &(const tp_reduce_attr){{1, {-1}}, true}},
+    {"outer and inner axis", 1, {{TP_DIMS(2, 3, 4)}}, &(const tp_reduce_attr){{2, {0, 2}}, false}},
     {"where e^x overflows",
      1,
      {{TP_DIMS(2, 3), .lo = 998, .hi = 1002}},
-     &(const struct attr){{1, {1}}, false}},
-    {"no elements", 1, {{TP_DIMS(3, 0)}}, &(const struct attr){{1, {0}}, false}},
-    {"a scalar", 1, {{TP_DIMS()}}, &(const struct attr){{0, {0}}, false}},
+     &(const tp_reduce_attr){{1, {1}}, false}},
+    {"no elements", 1, {{TP_DIMS(3, 0)}}, &(const tp_reduce_attr){{1, {0}}, false}},
+    {"a scalar", 1, {{TP_DIMS()}}, &(const tp_reduce_attr){{0, {0}}, false}},
 };
 
 static const tp_refusal refusals[] = {
     {"an axis out of range",
      1,
      {{TP_DIMS(3, 4), TP_F32, 0}},
-     &(const struct attr){{1, {2}}, false},
+     &(const tp_reduce_attr){{1, {2}}, false},
      TP_ESHAPE,
      "axis 2 is out of range for 2 dimensions"},
     {"integers",
      1,
      {{TP_DIMS(2), TP_I64, 0}},
-     &(const struct attr){{0, {0}}, false},
+     &(const tp_reduce_attr){{0, {0}}, false},
      TP_EDTYPE,
      "f32 or f64 needed"},
 };
 
 TP_DEFINE_OP(logsumexp, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS_Y,
              .text = "log Σ[@axes] exp(#0)", .tex = "\\log \\sum\\nolimits_{@axes} e^{#0}",
-             .why = "d log Σ e^x/dx = e^x / Σ e^x, the softmax", .shape = shape, .forward = forward,
-             .vjp = vjp, .call = call, TP_ATTR(struct attr), TP_REFUSALS);
+             .why = "d log Σ e^x/dx = e^x / Σ e^x, the softmax", .shape = tp_shape_reduce,
+             .forward = forward, .vjp = vjp, .call = call, TP_REDUCE_ATTR, TP_REFUSALS);
