@@ -145,7 +145,7 @@ static tp_status compute(const tp_op *op, const tp_op_call *c)
         TP_TRY(op->view(c));
         if (c->y->storage != NULL) {
             c->y->owns = false;
-            c->y->storage->uses++;
+            c->y->storage->uses += c->y->storage->arena != NULL;
             return TP_OK;
         }
     }

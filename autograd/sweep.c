@@ -20,7 +20,8 @@ static void drop_grad(tp_sweep *s, tp_node *node)
 {
     tp_node *g = tp_node_at(s->tape, node->grad);
     bool shown = s->n > 0 && node->grad >= s->first; /* made in this step, which shows it */
-    if (node->grad != 0 && --g->held == 0 && !s->opts.create_graph && !shown && node->grad >= s->base)
+    if (node->grad != 0 && --g->held == 0 && !s->opts.create_graph && !shown &&
+        node->grad >= s->base)
         tp_node_release(g);
     node->grad = 0;
 }

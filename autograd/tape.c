@@ -170,7 +170,7 @@ static tp_var enter(tp_tape *t, const tp_tensor *x, const char *what)
     node->value = *x;
     node->value.owns = false;
     node->version = x->storage->version;
-    x->storage->uses++; /* matters if x is itself the value of a var */
+    x->storage->uses += x->storage->arena != NULL; /* x may itself be the value of a var */
     return tp_var_at(t, id);
 }
 

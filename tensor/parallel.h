@@ -1,9 +1,11 @@
 /* parallel.h: the only door to OpenMP.
  *
- * Work is cut into chunks whose number and borders depend on the problem alone, never on the number of
- * threads: that is why the bits of a result do not either. One parallel region per operation; with one
- * thread the body is called directly and OpenMP is never entered. Nothing inside a body may allocate,
- * print, assert or jump out. Read next: map.c for the usual use.
+ * Work is cut into chunks whose borders depend on the problem alone, or, in matmul, into rectangles whose
+ * borders no element's value depends on: that is why the bits of a result do not depend on the number
+ * of threads. One parallel region per operation; with one thread the body is called directly and OpenMP
+ * is never entered. Nothing inside a body may allocate, print, assert or jump out. On a machine that is
+ * busy with other work OMP_WAIT_POLICY=passive keeps waiting threads from taking the cores.
+ * Read next: map.c for the usual use.
  */
 #ifndef TP_TENSOR_PARALLEL_H
 #define TP_TENSOR_PARALLEL_H
