@@ -184,10 +184,26 @@ static void test_wrong_configurations(void **state)
         c = good, c.beta = beta[i];
         refuse(c, "beta is ");
     }
+}
+
+/* Failures further in, the last after half of the model was made: what was taken is given back. */
+static void test_failures_inside(void **state)
+{
+    (void)state;
+    const tp_model_config good = tiny(TP_RELU, TP_BERNOULLI);
+    tp_model_config c = good;
     tp_model m;
+    size_t before = tp_mem().live_bytes;
     assert_status(tp_model_init(&m, &tp_model_vae, good, TP_I64, 1), TP_EDTYPE);
-    c = good, c.data_dim = INT64_C(1) << 61; /* more than memory holds: an error, not a crash */
+    c.data_dim = INT64_C(1) << 61; /* more than an address can count */
     assert_status(tp_model_init(&m, &tp_model_vae, c, TP_F32, 1), TP_ESHAPE);
+    c = good, c.latent_dim = INT64_C(1) << 61;
+    assert_status(tp_model_init(&m, &tp_model_vae, c, TP_F32, 1), TP_ESHAPE);
+    c = good, c.latent_dim = 100000;
+    tp_mem_set_budget(before + 1000000); /* the decoder does not fit */
+    assert_status(tp_model_init(&m, &tp_model_vae, c, TP_F32, 1), TP_ENOMEM);
+    tp_mem_set_budget(0);
+    assert_int_equal(tp_mem().live_bytes, before);
 }
 
 static void test_table(void **state)
@@ -227,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_encode_decode),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_wrong_configurations),
+        cmocka_unit_test(test_failures_inside),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_memory),
     };

@@ -50,7 +50,9 @@ typedef struct regression {
     tp_trainer trainer;
     uint64_t bad_step; /* the loss of this step (from 1) is made bad, if set, */
     bad_kind how;
-    uint64_t calls; /* of the loss function */
+    uint64_t calls;       /* of the loss function */
+    tp_ctx seen[32];      /* what its last calls were given, */
+    bool needed_grad[32]; /* and whether they recorded for a backward */
 } regression;
 
 static tp_var spoil(const regression *r, tp_var total)
@@ -69,6 +71,8 @@ static tp_objective squared_error(void *model, tp_ctx *c, tp_var x)
     tp_var features = tp_slice(x, 1, 0, FEATURES, 1), y = tp_slice(x, 1, FEATURES, WIDTH, 1);
     tp_var error = tp_square(tp_sub(tp_nn_linear_apply(&r->layer, c, features), y));
     tp_var total = tp_mean(error, TP_ALL_AXES, false);
+    r->seen[r->calls % 32] = *c;
+    r->needed_grad[r->calls % 32] = tp_needs_grad(total);
     if (++r->calls == r->bad_step)
         total = spoil(r, total);
     return (tp_objective){.total = total, .terms = 1, .term = {{"squared", total, 1}}};
@@ -161,6 +165,35 @@ static void test_stats(void **state)
         assert_close(train.term[0], train.loss, 0, 1e-13);
         finish(&r);
     }
+}
+
+static bool same_key(tp_rng_key a, tp_rng_key b)
+{
+    return a.seed == b.seed && a.step == b.step && a.draw == b.draw;
+}
+
+/* Training draws fresh noise at every step, across epochs. Evaluation is in eval mode, records nothing for a
+ * backward, and gives each batch its own noise, the same at every evaluation. */
+static void test_contexts(void **state)
+{
+    (void)state;
+    regression r;
+    tp_stats stats;
+    start(&r, 4); /* six batches */
+    for (uint64_t epoch = 0; epoch < 2; epoch++) {
+        assert_ok(tp_train_epoch(&r.trainer, &r.batches, epoch, &stats));
+        assert_ok(tp_evaluate(&r.trainer, &r.batches, &stats));
+    }
+    assert_int_equal(r.calls, 24);
+    for (uint64_t i = 0; i < 24; i++) {
+        bool training = i / 6 % 2 == 0;
+        uint64_t number = training ? i % 6 + i / 12 * 6 : i % 6; /* of the step, of the batch */
+        tp_rng_key key = tp_stream_key(9, training ? TP_STREAM_TRAIN : TP_STREAM_EVAL, number);
+        assert_true(r.seen[i].mode == (training ? TP_TRAIN : TP_EVAL));
+        assert_true(r.needed_grad[i] == training);
+        assert_true(same_key(r.seen[i].key, key));
+    }
+    finish(&r);
 }
 
 static bool stop_at_three(void *user, const tp_stats *so_far)
@@ -434,11 +467,17 @@ static int use_counting_allocator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_regression),   cmocka_unit_test(test_stats),
-        cmocka_unit_test(test_on_batch),     cmocka_unit_test(test_bad_step),
-        cmocka_unit_test(test_steady_state), cmocka_unit_test(test_steady_with_evaluation),
-        cmocka_unit_test(test_threads),      cmocka_unit_test(test_seeds),
-        cmocka_unit_test(test_evaluation),   cmocka_unit_test(test_tape_after_evaluation),
+        cmocka_unit_test(test_regression),
+        cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_on_batch),
+        cmocka_unit_test(test_contexts),
+        cmocka_unit_test(test_bad_step),
+        cmocka_unit_test(test_steady_state),
+        cmocka_unit_test(test_steady_with_evaluation),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_evaluation),
+        cmocka_unit_test(test_tape_after_evaluation),
     };
     return cmocka_run_group_tests(tests, use_counting_allocator, NULL) != 0;
 }
