@@ -13,6 +13,8 @@ static tp_status check_reads(const tp_sweep *s, const tp_node *node)
         const tp_node *read = tp_node_at(s->tape, id);
         if (!(node->op->reads & bit))
             continue;
+        if (!read->freed && read->value.storage->version == read->version)
+            continue;
         tp_var_text(tp_var_at(s->tape, s->at), rule);
         tp_var_text(tp_var_at(s->tape, id), what);
         if (read->freed)
@@ -20,12 +22,11 @@ static tp_status check_reads(const tp_sweep *s, const tp_node *node)
                            "backward of %s needs %s, which an earlier backward released: call it "
                            "without release to keep values",
                            rule, what);
-        if (read->value.storage->version != read->version)
-            return tp_fail(TP_EVERSION,
-                           "backward of %s needs %s as it was in the forward pass, but it was "
-                           "written since (version %llu, now %llu)",
-                           rule, what, (unsigned long long)read->version,
-                           (unsigned long long)read->value.storage->version);
+        return tp_fail(TP_EVERSION,
+                       "backward of %s needs %s as it was in the forward pass, but it was written "
+                       "since (version %llu, now %llu)",
+                       rule, what, (unsigned long long)read->version,
+                       (unsigned long long)read->value.storage->version);
     }
     return TP_OK;
 }

@@ -4,11 +4,16 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 tp_status tp_nn_linear_init(tp_nn_linear *l, tp_params *ps, const char *name, int64_t in,
                             int64_t out)
 {
-    char full[128];
+    enum { NAME = 128 };
+    char full[NAME];
+    if (strlen(name) + sizeof ".weight" > NAME)
+        return tp_fail(TP_EARG, "the layer name '%.40s…' is longer than %d bytes", name,
+                       NAME - (int)sizeof ".weight");
     if (in < 1 || out < 1)
         return tp_fail(TP_ESHAPE, "linear layer '%s' of %lld inputs and %lld outputs", name,
                        (long long)in, (long long)out);
@@ -54,8 +59,8 @@ tp_status tp_nn_mlp_init(tp_nn_mlp *m, tp_params *ps, const char *name, const in
     m->activation = activation;
     m->last = last;
     for (int i = 0; i < layers; i++) {
-        char part[96];
-        snprintf(part, sizeof part, "%s.%d", name, 2 * i);
+        char part[160]; /* a name that does not fit is refused by the layer */
+        snprintf(part, sizeof part, "%.140s.%d", name, 2 * i);
         TP_TRY(tp_nn_linear_init(&m->layer[i], ps, part, size[i], size[i + 1]));
     }
     return TP_OK;

@@ -19,7 +19,8 @@ typedef struct tp_nn_linear {
 } tp_nn_linear;
 
 /* Registers "<name>.weight" and "<name>.bias", both drawn from U(±1/√in): torch.nn.Linear's default,
- * He et al. 2015 with a = √5. TP_ESHAPE unless in and out are positive. */
+ * He et al. 2015 with a = √5. TP_ESHAPE unless in and out are positive; TP_EARG for a name
+ * of more than 120 bytes or one that is taken. */
 tp_status tp_nn_linear_init(tp_nn_linear *l, tp_params *ps, const char *name, int64_t in,
                             int64_t out);
 /* x [.., in] -> [.., out] */

@@ -21,39 +21,31 @@ tp_adam_opts tp_adam_defaults(void)
 
 /* --- state -------------------------------------------------------------------------------------- */
 
-static tp_status make_moments(tp_optimizer *o, tp_tensor **list)
-{
-    size_t bytes = (size_t)o->params->n * sizeof **list;
-    if ((*list = tp_alloc_zero(bytes)) == NULL)
-        return TP_ENOMEM;
-    for (int i = 0; i < o->params->n; i++) {
-        const tp_tensor *v = &o->params->item[i]->value;
-        TP_TRY(tp_tensor_new(&(*list)[i], v->dtype, v->shape));
-    }
-    return TP_OK;
-}
-
-static void free_moments(const tp_optimizer *o, tp_tensor *list)
-{
-    for (int i = 0; list != NULL && i < o->params->n; i++)
-        tp_tensor_free(&list[i]);
-    tp_free(list, (size_t)(list ? o->params->n : 0) * sizeof *list);
-}
-
 void tp_optimizer_free(tp_optimizer *o)
 {
-    if (o->params != NULL) {
-        free_moments(o, o->first);
-        free_moments(o, o->second);
+    for (int i = 0; i < o->n; i++) {
+        tp_tensor_free(&o->moments[i].first);
+        tp_tensor_free(&o->moments[i].second);
     }
+    tp_free(o->moments, (size_t)o->n * sizeof *o->moments);
     *o = (tp_optimizer){0};
 }
 
 static tp_status finish_init(tp_optimizer *made, tp_optimizer *o, bool first, bool second)
 {
-    tp_status s = first ? make_moments(made, &made->first) : TP_OK;
-    if (s == TP_OK && second)
-        s = make_moments(made, &made->second);
+    int n = made->params->n;
+    tp_status s = TP_OK;
+    made->moments = tp_alloc_zero((size_t)n * sizeof *made->moments);
+    if (made->moments == NULL)
+        return TP_ENOMEM;
+    made->n = n;
+    for (int i = 0; i < n && s == TP_OK; i++) {
+        const tp_tensor *v = &made->params->item[i]->value;
+        if (first)
+            s = tp_tensor_new(&made->moments[i].first, v->dtype, v->shape);
+        if (second && s == TP_OK)
+            s = tp_tensor_new(&made->moments[i].second, v->dtype, v->shape);
+    }
     if (s != TP_OK) {
         tp_optimizer_free(made);
         return s;
@@ -157,31 +149,44 @@ static bool all_finite(const tp_tensor *g)
     return !bad;
 }
 
+static void *data_or_null(tp_tensor *t)
+{
+    return t->storage != NULL ? tp_data_mut(t) : NULL;
+}
+
+static void update_parameter(tp_optimizer *o, tp_parameter *p, tp_moments *moments)
+{
+    double t = (double)++moments->step;
+    update u = {.o = o,
+                .p = tp_data_mut(&p->value),
+                .m = data_or_null(&moments->first),
+                .v = data_or_null(&moments->second),
+                .g = tp_data(&p->grad),
+                .n = tp_numel(&p->value),
+                .step_size = o->lr / (1 - pow(o->beta1, t)),
+                .root2 = sqrt(1 - pow(o->beta2, t))};
+    bool f32 = p->value.dtype == TP_F32;
+    tp_parallel((u.n + CHUNK - 1) / CHUNK,
+                o->adam ? (f32 ? adam_float : adam_double) : (f32 ? sgd_float : sgd_double), &u);
+}
+
+static bool updates(const tp_parameter *p)
+{
+    return p->has_grad && !p->frozen;
+}
+
 tp_status tp_optimizer_step(tp_optimizer *o)
 {
-    for (int i = 0; i < o->params->n; i++) {
-        const tp_parameter *p = o->params->item[i];
-        if (p->has_grad && !p->frozen && !all_finite(&p->grad))
-            return tp_fail(TP_EVALUE, "the gradient of parameter '%s' is not finite", p->name);
-    }
+    if (o->n != o->params->n)
+        return tp_fail(TP_EARG, "the optimizer was made for %d parameters, now there are %d", o->n,
+                       o->params->n);
+    for (int i = 0; i < o->n; i++)
+        if (updates(o->params->item[i]) && !all_finite(&o->params->item[i]->grad))
+            return tp_fail(TP_EVALUE, "the gradient of parameter '%s' is not finite",
+                           o->params->item[i]->name);
+    for (int i = 0; i < o->n; i++)
+        if (updates(o->params->item[i]))
+            update_parameter(o, o->params->item[i], &o->moments[i]);
     o->step++;
-    double t = (double)o->step;
-    for (int i = 0; i < o->params->n; i++) {
-        tp_parameter *p = o->params->item[i];
-        if (!p->has_grad || p->frozen)
-            continue;
-        update u = {.o = o,
-                    .p = tp_data_mut(&p->value),
-                    .m = o->first ? tp_data_mut(&o->first[i]) : NULL,
-                    .v = o->second ? tp_data_mut(&o->second[i]) : NULL,
-                    .g = tp_data(&p->grad),
-                    .n = tp_numel(&p->value),
-                    .step_size = o->lr / (1 - pow(o->beta1, t)),
-                    .root2 = sqrt(1 - pow(o->beta2, t))};
-        bool f32 = p->value.dtype == TP_F32;
-        tp_parallel((u.n + CHUNK - 1) / CHUNK,
-                    o->adam ? (f32 ? adam_float : adam_double) : (f32 ? sgd_float : sgd_double),
-                    &u);
-    }
     return TP_OK;
 }

@@ -26,13 +26,20 @@ typedef struct tp_adam_opts {
 tp_sgd_opts tp_sgd_defaults(void);
 tp_adam_opts tp_adam_defaults(void);
 
+/* State of one parameter. */
+typedef struct tp_moments {
+    tp_tensor first, second; /* momentum or Adam's m, and Adam's v; empty if the rule has none */
+    uint64_t step;           /* updates of this parameter, which bias correction counts */
+} tp_moments;
+
 typedef struct tp_optimizer {
     const tp_params *params;
     double lr; /* may be changed between steps */
     double momentum, beta1, beta2, eps;
     bool adam;
-    uint64_t step;             /* steps done */
-    tp_tensor *first, *second; /* moments per parameter: momentum or Adam's m, and Adam's v */
+    uint64_t step;       /* steps done */
+    int n;               /* parameters at init; */
+    tp_moments *moments; /* one per parameter */
 } tp_optimizer;
 
 /* v ← momentum·v + g (v starts as g), p ← p − lr·v. TP_EARG for lr or momentum outside [0, ∞) or [0, 1). */
@@ -43,7 +50,8 @@ tp_status tp_adam_init(tp_optimizer *o, const tp_params *ps, tp_adam_opts opts);
 void tp_optimizer_free(tp_optimizer *o);
 
 /* Updates every parameter that has a gradient and is not frozen; gradients are kept. TP_EVALUE if a gradient
- * is not finite: nothing is changed, and the message names the parameter. */
+ * is not finite: nothing is changed, and the message names the parameter. TP_EARG if parameters were added
+ * since init. */
 tp_status tp_optimizer_step(tp_optimizer *o);
 
 #ifdef __cplusplus

@@ -107,13 +107,28 @@ static tp_status check_entries(const tp_params *ps, const tp_safetensors *file, 
     return TP_OK;
 }
 
+/* Reads everything before it writes anything: a disk that fails half-way changes no parameter. */
+static tp_status load_all(const tp_params *ps, const tp_safetensors *file, tp_tensor *fresh)
+{
+    for (int i = 0; i < ps->n; i++)
+        TP_TRY(tp_safetensors_load_new(file, ps->item[i]->name, &fresh[i]));
+    for (int i = 0; i < ps->n; i++)
+        TP_TRY(tp_copy(&ps->item[i]->value, &fresh[i]));
+    return TP_OK;
+}
+
 tp_status tp_params_load(const tp_params *ps, const char *path)
 {
     tp_safetensors file;
+    size_t bytes = (size_t)ps->n * sizeof(tp_tensor);
     TP_TRY(tp_safetensors_open(&file, path));
     tp_status s = check_entries(ps, &file, path);
-    for (int i = 0; i < ps->n && s == TP_OK; i++)
-        s = tp_safetensors_load(&file, ps->item[i]->name, &ps->item[i]->value);
+    tp_tensor *fresh = s == TP_OK ? tp_alloc_zero(bytes) : NULL;
+    if (s == TP_OK)
+        s = fresh == NULL ? TP_ENOMEM : load_all(ps, &file, fresh);
+    for (int i = 0; fresh != NULL && i < ps->n; i++)
+        tp_tensor_free(&fresh[i]);
+    tp_free(fresh, bytes);
     tp_safetensors_close(&file);
     return s;
 }

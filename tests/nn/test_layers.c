@@ -239,6 +239,24 @@ static void test_dropout_refusals(void **state)
     }
 }
 
+/* A name that would not fit is refused, not cut: two long names must not become one. */
+static void test_long_names(void **state)
+{
+    (void)state;
+    char name[200];
+    tp_params ps = tp_params_make(TP_F64, 1);
+    tp_nn_linear a, b;
+    memset(name, 'n', sizeof name);
+    name[120] = '\0';
+    assert_ok(tp_nn_linear_init(&a, &ps, name, 1, 1));
+    name[120] = 'n';
+    name[121] = '\0';
+    assert_status(tp_nn_linear_init(&b, &ps, name, 1, 1), TP_EARG);
+    assert_message("longer than 120 bytes");
+    assert_int_equal(ps.n, 2);
+    tp_params_free(&ps);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_activations),      cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_dropout_scaling),  cmocka_unit_test(test_dropout_modes),
         cmocka_unit_test(test_dropout_gradient), cmocka_unit_test(test_dropout_refusals),
+        cmocka_unit_test(test_long_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

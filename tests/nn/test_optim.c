@@ -63,7 +63,7 @@ static void test_sgd(void **state)
     assert_true(f.a.has_grad); /* gradients are kept */
     assert_close(tp_flat(&f.a.grad, 1), -4, 0, 0);
     assert_int_equal(f.o.step, 1);
-    assert_null(f.o.first);
+    assert_null(f.o.moments[0].first.storage);
     drop(&f);
 }
 
@@ -170,13 +170,13 @@ static void test_has_grad(void **state)
         set_grad(&f.a, 1, 1, 1);
         set_grad(&f.b, 1, 0, 0);
         assert_ok(tp_optimizer_step(&f.o));
-        double at = tp_flat(&f.a.value, 0), moment = tp_flat(&f.o.first[0], 0);
+        double at = tp_flat(&f.a.value, 0), moment = tp_flat(&f.o.moments[0].first, 0);
         tp_params_zero_grad(&f.ps);
         set_grad(&f.b, 1, 0, 0);
         double b = tp_flat(&f.b.value, 0);
         assert_ok(tp_optimizer_step(&f.o));
         assert_close(tp_flat(&f.a.value, 0), at, 0, 0);
-        assert_close(tp_flat(&f.o.first[0], 0), moment, 0, 0);
+        assert_close(tp_flat(&f.o.moments[0].first, 0), moment, 0, 0);
         assert_true(tp_flat(&f.b.value, 0) < b);
         tp_params_zero_grad(&f.ps);
         assert_ok(tp_optimizer_step(&f.o)); /* nobody has one */
@@ -196,7 +196,7 @@ static void test_frozen(void **state)
     assert_ok(tp_optimizer_step(&f.o));
     const double want[] = {1, -2, 0.5};
     assert_tensor_close(&f.a.value, want, 3, 0, 0);
-    assert_close(tp_flat(&f.o.first[0], 0), 0, 0, 0);
+    assert_close(tp_flat(&f.o.moments[0].first, 0), 0, 0, 0);
     assert_true(tp_flat(&f.b.value, 0) < 4);
     drop(&f);
 }
@@ -236,8 +236,8 @@ static void test_not_finite(void **state)
         assert_message("gradient of parameter 'b' is not finite");
         const double want[] = {1, -2, 0.5}, zero[] = {0, 0, 0};
         assert_tensor_close(&f.a.value, want, 3, 0, 0);
-        assert_tensor_close(&f.o.first[0], zero, 3, 0, 0);
-        assert_tensor_close(&f.o.second[0], zero, 3, 0, 0);
+        assert_tensor_close(&f.o.moments[0].first, zero, 3, 0, 0);
+        assert_tensor_close(&f.o.moments[0].second, zero, 3, 0, 0);
         assert_int_equal(f.o.step, 0);
         set_grad(&f.b, 1, 0, 0); /* and it can go on */
         assert_ok(tp_optimizer_step(&f.o));
@@ -308,10 +308,10 @@ static void test_denormals(void **state)
                 double g = t == 0 ? 1 : 0;
                 set_grad(&f.a, g, 1e-3 * g, d == TP_F32 ? -1e-37 : -1e-307);
                 assert_ok(tp_optimizer_step(&f.o));
-                assert_false(has_denormal(&f.o.first[0]));
-                assert_false(adam && has_denormal(&f.o.second[0]));
+                assert_false(has_denormal(&f.o.moments[0].first));
+                assert_false(adam && has_denormal(&f.o.moments[0].second));
             }
-            assert_close(tp_flat(&f.o.first[0], 0), 0, 0, 0);
+            assert_close(tp_flat(&f.o.moments[0].first, 0), 0, 0, 0);
             assert_close(tp_flat(&f.a.value, 2), 0.5, 1e-20, 0);
             drop(&f);
         }
@@ -336,6 +336,39 @@ static void test_memory(void **state)
     drop(&f);
 }
 
+/* As in PyTorch, bias correction counts the updates of the parameter, not of the optimizer: a parameter
+ * whose first gradient comes late makes a first step, of size lr. */
+static void test_late_gradient(void **state)
+{
+    (void)state;
+    fixture f;
+    make(&f, TP_F64);
+    assert_ok(tp_adam_init(&f.o, &f.ps, (tp_adam_opts){0.5, 0.9, 0.999, 1e-8}));
+    set_grad(&f.a, 1, 1, 1);
+    for (int i = 0; i < 10; i++)
+        assert_ok(tp_optimizer_step(&f.o));
+    set_grad(&f.b, 3, 0, 0);
+    assert_ok(tp_optimizer_step(&f.o));
+    assert_close(tp_flat(&f.b.value, 0), 4 - 0.5, 1e-8, 0);
+    assert_int_equal(f.o.moments[0].step, 11);
+    assert_int_equal(f.o.moments[1].step, 1);
+    assert_int_equal(f.o.step, 11);
+    drop(&f);
+}
+
+static void test_late_parameter(void **state)
+{
+    (void)state;
+    fixture f;
+    tp_parameter c;
+    make(&f, TP_F64);
+    assert_ok(tp_adam_init(&f.o, &f.ps, tp_adam_defaults()));
+    assert_ok(tp_params_add(&f.ps, &c, "c", TP_SHAPE(1)));
+    assert_status(tp_optimizer_step(&f.o), TP_EARG);
+    assert_message("made for 2 parameters, now there are 3");
+    drop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +386,8 @@ int main(void)
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_denormals),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_late_gradient),
+        cmocka_unit_test(test_late_parameter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -327,8 +327,8 @@ static bool same_state(const session *a, const session *b)
     bool same = a->optimizer.step == b->optimizer.step && a->trainer.step == b->trainer.step &&
                 same_params(&a->model.params, &b->model.params);
     for (int i = 0; i < a->model.params.n; i++) {
-        const tp_tensor *x[] = {&a->optimizer.first[i], &a->optimizer.second[i]};
-        const tp_tensor *y[] = {&b->optimizer.first[i], &b->optimizer.second[i]};
+        const tp_tensor *x[] = {&a->optimizer.moments[i].first, &a->optimizer.moments[i].second};
+        const tp_tensor *y[] = {&b->optimizer.moments[i].first, &b->optimizer.moments[i].second};
         for (int k = 0; k < 2; k++) {
             size_t bytes = (size_t)(tp_numel(x[k]) * tp_dtype_size(x[k]->dtype));
             same = same && memcmp(tp_data(x[k]), tp_data(y[k]), bytes) == 0;
