@@ -17,8 +17,6 @@ for ((i = 2; ; i++)); do
     out=runs/first-$i
 done
 mkdir -p runs
-# Threads that spin while they wait are a little faster alone and many times slower beside other work.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 build/release/bin/vae train --out "$out" "$@"
 
 echo

@@ -4,7 +4,7 @@
  * borders no element's value depends on: that is why the bits of a result do not depend on the number
  * of threads. One parallel region per operation; with one thread the body is called directly and OpenMP
  * is never entered. Nothing inside a body may allocate, print, assert or jump out. On a machine that is
- * busy with other work OMP_WAIT_POLICY=passive keeps waiting threads from taking the cores.
+ * busy with other work GOMP_SPINCOUNT=2000 keeps waiting threads from taking the cores.
  * Read next: map.c for the usual use.
  */
 #ifndef TP_TENSOR_PARALLEL_H
