@@ -1,0 +1,147 @@
+/* test_oom.c: one walk through the library (data, model, training, evaluation, files, derivation, gradients of
+ * gradients, gradient check, pictures), repeated with the first, second, third … allocation failing, until
+ * it succeeds. Every failure must come back as TP_ENOMEM, and no byte may stay behind. The method is
+ * Lua's. */
+#include "tests/support/check.h"
+
+#include "models/tapir.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static long left = -1; /* allocations until the one that fails; -1: none does */
+static long calls;
+
+static void *failing_alloc(void *user, size_t bytes)
+{
+    (void)user;
+    calls++;
+    if (left == 0)
+        return NULL;
+    left -= left > 0;
+    return aligned_alloc(TP_ALIGN, bytes);
+}
+
+static void plain_free(void *user, void *p, size_t bytes)
+{
+    (void)user, (void)bytes;
+    free(p);
+}
+
+typedef struct scene {
+    tp_dataset data;
+    tp_batches batches;
+    tp_model model;
+    tp_optimizer adam;
+    tp_tape *tape;
+    tp_tensor image;
+    tp_dataset digits;
+    FILE *sink;
+} scene;
+
+static tp_status set_up(scene *s)
+{
+    tp_model_config config = tp_model_defaults();
+    config.data_dim = 16;
+    config.hidden[0] = 8;
+    config.latent_dim = 2;
+    TP_TRY(tp_tensor_new(&s->data.x, TP_U8, TP_SHAPE(10, 16)));
+    TP_TRY(tp_batches_init(&s->batches, &s->data, 4, TP_F32));
+    TP_TRY(tp_model_init(&s->model, &tp_model_vae, config, TP_F32, 1));
+    TP_TRY(tp_adam_init(&s->adam, &s->model.params, tp_adam_defaults()));
+    return tp_tape_new(&s->tape);
+}
+
+static tp_status train_and_store(scene *s)
+{
+    tp_stats stats;
+    tp_trainer trainer = {.tape = s->tape,
+                          .loss = tp_model_loss,
+                          .model = &s->model,
+                          .optimizer = &s->adam,
+                          .seed = 1};
+    char path[512];
+    snprintf(path, sizeof path, "%s", test_tmp("oom.safetensors"));
+    TP_TRY(tp_train_epoch(&trainer, &s->batches, 1, &stats));
+    TP_TRY(tp_evaluate(&trainer, &s->batches, &stats));
+    TP_TRY(tp_params_save(&s->model.params, path, NULL));
+    return tp_params_load(&s->model.params, path);
+}
+
+static tp_status differentiate(scene *s)
+{
+    tp_batch batch;
+    bool got;
+    tp_batches_rewind(&s->batches);
+    TP_TRY(tp_batches_next(&s->batches, &batch, &got));
+    tp_tape_reset(s->tape);
+    tp_ctx c = tp_ctx_train(s->tape, 1, 0);
+    tp_var loss = tp_model_loss(&s->model, &c, tp_constant(s->tape, &batch.x)).total;
+    TP_TRY(tp_explain(s->sink, loss, (tp_explain_opts){.numbers = true, .check = true}));
+    tp_var g, h, w = tp_param(s->tape, s->model.params.item[0]);
+    TP_TRY(tp_grad(1, &loss, 1, &w, &g, (tp_grad_opts){.create_graph = true}));
+    tp_var norm = tp_sum(tp_square(g), TP_ALL_AXES, false);
+    TP_TRY(tp_grad(1, &norm, 1, &w, &h, (tp_grad_opts){.allow_unused = true}));
+    TP_TRY(tp_backward(loss));
+    return tp_check_op(&tp_op_mul, NULL);
+}
+
+static tp_status draw_and_read(scene *s)
+{
+    TP_TRY(tp_tensor_new(&s->image, TP_F32, TP_SHAPE(4, 5, 5)));
+    TP_TRY(tp_png_grid(test_tmp("oom.png"), &s->image, 2, 1, 1));
+    return tp_dataset_read(&s->digits, TAPIR_SOURCE_DIR "/examples/data", "t10k");
+}
+
+static tp_status walk(FILE *sink)
+{
+    scene s = {.sink = sink};
+    tp_status status = set_up(&s);
+    if (status == TP_OK)
+        status = train_and_store(&s);
+    if (status == TP_OK)
+        status = differentiate(&s);
+    if (status == TP_OK)
+        status = draw_and_read(&s);
+    tp_tape_free(s.tape);
+    tp_optimizer_free(&s.adam);
+    tp_model_free(&s.model);
+    tp_batches_free(&s.batches);
+    tp_dataset_free(&s.data);
+    tp_dataset_free(&s.digits);
+    tp_tensor_free(&s.image);
+    tp_matmul_release();
+    return status;
+}
+
+static void test_every_allocation(void **state)
+{
+    (void)state;
+    FILE *sink = tmpfile();
+    assert_non_null(sink);
+    tp_set_allocator(&(tp_allocator){failing_alloc, plain_free, NULL});
+    size_t before = tp_mem().live_bytes;
+    assert_ok(walk(sink));
+    assert_int_equal(tp_mem().live_bytes, before);
+    long total = calls;
+    for (long n = 0; n < total; n++) {
+        left = n;
+        tp_status s = walk(sink);
+        left = -1;
+        if (s != TP_ENOMEM)
+            print_error("allocation %ld: %s: %s\n", n, tp_status_name(s), tp_last_error());
+        assert_int_equal(s, TP_ENOMEM);
+        assert_int_equal(tp_mem().live_bytes, before);
+        rewind(sink);
+    }
+    assert_ok(walk(sink)); /* and nothing is broken for good */
+    tp_set_allocator(NULL);
+    fclose(sink);
+    print_message("%ld allocations, each failed once: all clean\n", total);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_allocation)};
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}
