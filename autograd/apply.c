@@ -73,9 +73,13 @@ static tp_var fail_op(tp_tape *t, const tp_op *op, const tp_op_call *c, const tp
 
 /* --- recording -------------------------------------------------------------------------------- */
 
-/* The first input that has a live tape decides where a failure goes. */
+/* The first valid input decides where a failure goes; a stale one only if there is no other, because the
+ * head of a freed tape may belong to somebody else by now. */
 static tp_tape *tape_of(int n, const tp_var *x)
 {
+    for (int i = 0; i < n; i++)
+        if (tp_var_current(x[i]))
+            return x[i].tape;
     for (int i = 0; i < n; i++)
         if (x[i].tape != NULL && x[i].tape->live)
             return x[i].tape;
@@ -108,7 +112,7 @@ static tp_status resolve(tp_tape *t, const tp_op *op, int n, const tp_var *x,
         const tp_node *node = tp_node_of(x[i]);
         if (node == NULL) {
             tp_fail_prefix("%s#%u: input %d: ", op->name, t->count, i);
-            return x[i].epoch != t->epoch || x[i].id >= t->count ? TP_ESTALE : TP_ETAPE;
+            return tp_var_current(x[i]) ? TP_ETAPE : TP_ESTALE;
         }
         if (node->freed)
             return tp_fail(TP_EFREED, "%s#%u: input %d, %s, was released by the backward sweep",
@@ -211,6 +215,11 @@ tp_var tp_apply_on(tp_tape *t, const tp_op *op, int n, const tp_var *x, const vo
 {
     enum { FEW = 8 };
     const tp_tensor *few[FEW], **value = few;
+    if (t == NULL || !t->live) {
+        tp_fail(t == NULL ? TP_ETAPE : TP_ESTALE, "%s: %s", op->name,
+                t == NULL ? "no tape was given" : "the tape was freed");
+        return (tp_var){0};
+    }
     if (t->status != TP_OK)
         return tp_var_at(t, 0);
     if (n > FEW && (value = tp_arena_alloc(&t->arena, (size_t)n * sizeof *value)) == NULL)

@@ -56,6 +56,7 @@ tp_status tp_gradcheck(tp_check_fn f, void *user, int n, tp_parameter *const *wr
 /* Runs an op's samples through its typed function in f64, first and second order, then its refusals:
  * status, message, poisoned output. A piecewise op draws other inputs if it hits a kink. TP_NO_GRADIENT:
  * the result must be finite and need no gradient. TP_ESTIMATOR: the rule must run; it is not compared.
+ * Not checked here: .reads, which tests/ops does by poisoning what it leaves out. TP_EARG without .smooth.
  * report sums up, and may be NULL. The failure of a check is TP_EVALUE and names op and sample. */
 tp_status tp_check_op(const tp_op *op, tp_check_report *report);
 

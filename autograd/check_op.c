@@ -206,6 +206,8 @@ static tp_status refuse(tp_tape *t, const tp_op *op, const tp_refusal *f, tp_ten
     tp_var y = apply(t, op, f->n, x, f->attr);
     if (tp_tape_status(t) == TP_OK)
         return tp_fail(TP_EVALUE, "accepted; %s needed", tp_status_name(f->status));
+    if (tp_tape_status(t) == TP_ENOMEM && f->status != TP_ENOMEM)
+        return TP_ENOMEM;
     if (tp_tape_status(t) != f->status || strstr(tp_tape_message(t), f->says) == NULL)
         return tp_fail(TP_EVALUE, "%s with '%s' needed, but it failed with %s",
                        tp_status_name(f->status), f->says, tp_tape_message(t));
@@ -230,6 +232,8 @@ tp_status tp_check_op(const tp_op *op, tp_check_report *report)
 {
     tp_check_report sum = {0};
     tp_status s = TP_OK;
+    if (op->smooth < TP_SMOOTH || op->smooth > TP_NO_GRADIENT)
+        s = tp_fail(TP_EARG, "op %s does not say whether it is smooth: set .smooth", op->name);
     for (int i = 0; i < op->sample_count && s == TP_OK; i++, sum.samples++)
         if ((s = check_sample(op, &op->samples[i], &sum)) != TP_OK)
             tp_fail_prefix("op %s, sample '%s': ", op->name, op->samples[i].note);

@@ -38,6 +38,13 @@ tp_var tp_sum_to(tp_var x, tp_shape shape)
     if (tp_shape_equal(from, shape))
         return x;
     tp_axes axes = {0, {0}};
+    tp_shape both;
+    if (tp_shape_broadcast(shape, from, &both) != TP_OK || !tp_shape_equal(both, from)) {
+        char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
+        tp_fail(TP_ESHAPE, "tp_sum_to: %s does not broadcast to %s, so nothing sums back to it",
+                tp_shape_text(shape, a), tp_shape_text(from, b));
+        return x.tape == NULL ? x : tp_tape_poison(x.tape, TP_ESHAPE);
+    }
     int lead = from.ndim - shape.ndim;
     for (int i = 0; i < from.ndim; i++)
         if (i < lead || (shape.dim[i - lead] == 1 && from.dim[i] != 1))
@@ -55,14 +62,23 @@ tp_var tp_keep_axes(tp_var x, tp_shape from, tp_axes axes)
     return tp_reshape(x, tp_shape_reduced(from, mask, true));
 }
 
+/* A shape outlives its value; a var that is not valid has none and is handed on, to be refused. */
+static tp_var full_like(tp_var x, double value)
+{
+    tp_status s = tp_var_status(x);
+    if (s != TP_OK && s != TP_EFREED)
+        return x;
+    return tp_full(x.tape, tp_dtype_of(x), tp_shape_of(x), value);
+}
+
 tp_var tp_zeros_like(tp_var x)
 {
-    return x.tape == NULL ? x : tp_full(x.tape, tp_dtype_of(x), tp_shape_of(x), 0);
+    return full_like(x, 0);
 }
 
 tp_var tp_ones_like(tp_var x)
 {
-    return x.tape == NULL ? x : tp_full(x.tape, tp_dtype_of(x), tp_shape_of(x), 1);
+    return full_like(x, 1);
 }
 
 tp_var tp_softmax(tp_var x, int axis)

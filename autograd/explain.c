@@ -189,6 +189,8 @@ typedef struct step {
     uint32_t root;
     const bool *mark; /* the nodes this sweep passes through */
     tp_replay replay;
+    tp_status
+        status; /* TP_ENOMEM once memory was short; what is missing for other reasons is said */
     tp_formula formula; /* of what the rule and the adding up recorded */
 } step;
 
@@ -196,6 +198,15 @@ static bool treated(const step *c, uint32_t id)
 {
     const tp_node *node = tp_node_at(c->s->tape, id);
     return c->mark[id] && node->op != NULL && node->wanted_inputs;
+}
+
+/* A value to show, or NULL if there is none. */
+static const tp_tensor *value_of(step *c, uint32_t id, tp_tensor *value)
+{
+    tp_status s = tp_replay_value(&c->replay, id, value);
+    if (s == TP_ENOMEM)
+        c->status = s;
+    return s == TP_OK ? value : NULL;
 }
 
 static void put_title(const step *c)
@@ -229,13 +240,12 @@ static void put_shared(step *c)
         uint32_t id = c->formula.shared[i];
         tp_text_add(&line, "    with t%d = ", i + 1);
         tp_format_op(&line, &c->formula, id);
-        bool known = tp_replay_value(&c->replay, id, &value) == TP_OK;
-        put_value(c->out, c->o, &line, known ? &value : NULL, "");
+        put_value(c->out, c->o, &line, value_of(c, id, &value), "");
     }
 }
 
 /* After a fan-out: the sum so far, and which uses of the value it comes from. */
-static void put_total(const step *c, uint32_t input, uint32_t total)
+static void put_total(step *c, uint32_t input, uint32_t total)
 {
     const tp_tape *tape = c->s->tape;
     tp_text line = {0}, from = {0};
@@ -249,8 +259,7 @@ static void put_total(const step *c, uint32_t input, uint32_t total)
                 tp_format_symbol(&from, tape, k);
             }
     tp_tensor value;
-    bool known = tp_replay_value(&c->replay, total, &value) == TP_OK;
-    put_value(c->out, c->o, &line, known ? &value : NULL, from.data);
+    put_value(c->out, c->o, &line, value_of(c, total, &value), from.data);
 }
 
 /* "v̄3 += v̄4 ⊙ v4 = [0.9241 0.07586]   finite difference: ok 2e-10" */
@@ -264,7 +273,7 @@ static void put_contribution(step *c, int i)
         added = tp_node_at(s->tape, total)->x[1]; /* the sweep summed: old total, new part */
     tp_text line = {0}, note = {0};
     tp_tensor value;
-    bool known = tp_replay_value(&c->replay, added, &value) == TP_OK;
+    const tp_tensor *shown = value_of(c, added, &value);
     tp_text_add(&line, "    ");
     tp_format_bar(&line, s->tape, input);
     tp_text_add(&line, " += ");
@@ -279,10 +288,12 @@ static void put_contribution(step *c, int i)
         tp_text_add(&note, "summed back to %s   ",
                     tp_shape_text(tp_node_at(s->tape, added)->value.shape, shape));
     }
-    if (c->o.check)
-        tp_text_add(&note, "finite difference: "),
-            tp_replay_check(&c->replay, i, known ? &value : NULL, &note);
-    put_value(c->out, c->o, &line, known ? &value : NULL, note.data);
+    if (c->o.check) {
+        tp_text_add(&note, "finite difference: ");
+        if (tp_replay_check(&c->replay, i, shown, &note) == TP_ENOMEM)
+            c->status = TP_ENOMEM;
+    }
+    put_value(c->out, c->o, &line, shown, note.data);
     if (!nothing && added != total)
         put_total(c, input, total);
 }
@@ -300,12 +311,13 @@ static tp_status explain_step(FILE *out, const tp_sweep *s, tp_explain_opts o, u
         if (tp_node_at(s->tape, tp_node_at(s->tape, s->at)->x[i])->wanted)
             put_contribution(&c, i);
     tp_replay_end(&c.replay);
-    return written(out);
+    return c.status != TP_OK ? c.status : written(out);
 }
 
 tp_status tp_explain_step(FILE *out, const tp_sweep *s, tp_explain_opts o)
 {
-    if (s->tape == NULL || s->n == 0 || s->status != TP_OK)
+    if (s->tape == NULL || !s->tape->live || s->tape->reset_epoch != s->epoch || s->n == 0 ||
+        s->status != TP_OK)
         return tp_fail(TP_EARG, "tp_explain_step: the sweep has not just taken a step");
     bool *mark = ancestors(s->tape, s->root, true);
     tp_status status = mark == NULL ? TP_ENOMEM : explain_step(out, s, o, s->root, mark);

@@ -67,6 +67,10 @@ static void nested(tp_text *t, const tp_tensor *x, int64_t *index, int axis, boo
 void tp_format_tensor(tp_text *t, const tp_tensor *x)
 {
     int64_t index[TP_MAX_DIMS] = {0}, n = tp_numel(x), odd = 0;
+    if (n == 0) { /* its other axes may be long */
+        tp_text_add(t, "[]");
+        return;
+    }
     nested(t, x, index, 0, n <= WHOLE);
     if (n <= WHOLE)
         return;

@@ -24,6 +24,8 @@ static tp_status seed(tp_sweep *s, int outputs, const tp_var *output, const tp_v
     char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
     for (int i = 0; i < outputs; i++) {
         tp_var g = cotangent ? cotangent[i] : tp_ones_like(output[i]);
+        if (s->tape->status != TP_OK)
+            return s->tape->status;
         if (!tp_shape_equal(tp_shape_of(g), tp_shape_of(output[i])))
             return tp_fail(TP_ESHAPE, "tp_grad: cotangent %d has shape %s, its output %s", i,
                            tp_shape_text(tp_shape_of(g), a),
@@ -52,17 +54,22 @@ tp_status tp_grad(int outputs, const tp_var *output, int inputs, const tp_var *i
                   tp_grad_opts opts)
 {
     tp_tape *t = outputs > 0 ? output[0].tape : NULL;
-    memset(grads, 0, (size_t)inputs * sizeof *grads);
+    for (int j = 0; j < inputs; j++)
+        grads[j] = t != NULL && t->live ? tp_var_at(t, 0) : (tp_var){0};
     if (t == NULL || !t->live || inputs < 1)
         return tp_fail(TP_ETAPE,
                        "tp_grad: at least one output and one input on a live tape needed");
+    TP_TRY(tp_sweep_may_open(t));
     tp_status status = check_vars(t, outputs, output, "output");
     if (status == TP_OK)
         status = check_vars(t, inputs, input, "input");
     if (status == TP_OK && opts.grad_outputs != NULL)
         status = check_vars(t, outputs, opts.grad_outputs, "cotangent");
-    if (status != TP_OK)
-        return tp_tape_poison(t, status), status;
+    if (status != TP_OK) {
+        if (tp_var_current(output[0])) /* else the tape may be somebody else's by now */
+            tp_tape_poison(t, status);
+        return status;
+    }
 
     uint32_t top = 0;
     for (int i = 0; i < outputs; i++)
@@ -83,7 +90,7 @@ tp_status tp_grad(int outputs, const tp_var *output, int inputs, const tp_var *i
     tp_sweep_finish_step(&s);
     if (status == TP_OK)
         status = collect(&s, inputs, input, grads, opts.allow_unused);
-    t->no_grad -= !opts.create_graph;
+    tp_sweep_close(&s);
     if (status != TP_OK) {
         for (int j = 0; j < inputs; j++)
             grads[j] = tp_tape_poison(t, status);

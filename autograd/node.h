@@ -20,12 +20,14 @@ typedef struct tp_node {
     const char *name, *file;
     int line;
     uint32_t scope;
+    uint32_t epoch; /* of the tape when it was made; ids are used again, epochs are not */
     bool needs_grad, is_leaf, freed;
     bool cut; /* recorded without gradients, or its op has none: nothing passes */
 
     /* the newest sweep's notes */
     bool target;         /* differentiate by this node: keep its gradient */
     bool wanted;         /* a target, or on the way to one */
+    bool ancestor;       /* the root was computed from it */
     bool wanted_inputs;  /* some input is wanted: the rule must run */
     uint32_t grad;       /* id of the var that holds the gradient so far, 0 if none */
     uint32_t held;       /* gradient slots that point at this node: it may not be released */
@@ -38,7 +40,8 @@ typedef struct tp_scope {
 } tp_scope;
 
 struct tp_tape {
-    uint32_t epoch; /* counts resets for the lifetime of the slot, so stale vars stay stale */
+    uint32_t epoch;       /* grows at every reset, truncation and free; given to new nodes */
+    uint32_t reset_epoch; /* the epoch after the last reset: that of the poisoned var */
     bool live;
     tp_arena arena;
     tp_node **segment;
@@ -50,6 +53,7 @@ struct tp_tape {
     } * leaf_of; /* by parameter slot */
     uint32_t leaf_capacity;
     int no_grad;
+    bool sweeping; /* a sweep is open: its notes are in the nodes, so there can be no second one */
     uint32_t rule_of; /* id of the node whose rule is running, 0 outside a sweep */
     tp_status status;
     char message[TP_MESSAGE_BYTES];
@@ -65,7 +69,14 @@ static inline tp_node *tp_node_at(const tp_tape *t, uint32_t id)
 
 static inline tp_var tp_var_at(tp_tape *t, uint32_t id)
 {
-    return (tp_var){t, id, t->epoch};
+    return (tp_var){t, id, id == 0 ? t->reset_epoch : tp_node_at(t, id)->epoch};
+}
+
+/* Whether v names a value, or the poisoned var, of its tape as it is now. Records nothing. */
+static inline bool tp_var_current(tp_var v)
+{
+    return v.tape != NULL && v.tape->live && v.id < v.tape->count &&
+           v.epoch == tp_var_at(v.tape, v.id).epoch;
 }
 
 /* The node of a var, or NULL after recording why not (stale, poisoned). Released nodes are returned. */

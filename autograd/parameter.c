@@ -19,7 +19,7 @@ tp_status tp_parameter_init(tp_parameter *p, const char *name, tp_dtype dtype, t
         tp_parameter_free(&q);
         return s;
     }
-    q.slot = atomic_fetch_add(&next_slot, 1);
+    q.slot = atomic_fetch_add(&next_slot, 1) + 1; /* 0 is that of a freed parameter */
     *p = q;
     return TP_OK;
 }

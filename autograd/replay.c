@@ -212,7 +212,7 @@ static tp_status check(tp_replay *r, int i, const tp_tensor *shown, tp_text *ver
     return TP_OK;
 }
 
-void tp_replay_check(tp_replay *r, int i, const tp_tensor *shown, tp_text *verdict)
+tp_status tp_replay_check(tp_replay *r, int i, const tp_tensor *shown, tp_text *verdict)
 {
     tp_status status = TP_OK;
     if (r->node->op->smooth == TP_ESTIMATOR)
@@ -220,4 +220,5 @@ void tp_replay_check(tp_replay *r, int i, const tp_tensor *shown, tp_text *verdi
     else if ((status = check(r, i, shown, verdict)) != TP_OK)
         tp_text_add(verdict, "not checked: %s", tp_status_meaning(status));
     take_failure(r->tape);
+    return status;
 }

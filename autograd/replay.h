@@ -24,7 +24,8 @@ void tp_replay_end(tp_replay *r);
 /* The value of a node of the sweep's tape, computed anew if it was released; valid until the end.
  * TP_EFREED if what it was computed from is gone too. */
 tp_status tp_replay_value(const tp_replay *r, uint32_t id, tp_tensor *value);
-/* Writes "ok 2e-10", "FAIL …" or "not checked: …" for input i, whose contribution is shown (or NULL). */
-void tp_replay_check(tp_replay *r, int i, const tp_tensor *shown, tp_text *verdict);
+/* Writes "ok 2e-10", "FAIL …" or "not checked: …" for input i, whose contribution is shown (or NULL).
+ * The status is why nothing was checked. */
+tp_status tp_replay_check(tp_replay *r, int i, const tp_tensor *shown, tp_text *verdict);
 
 #endif

@@ -54,6 +54,7 @@ static tp_status run_fused(tp_sweep *s, const tp_node *node, const bool *want, t
         tp_node *out = g[i].storage != NULL && status == TP_OK ? tp_node_push(t, &id) : NULL;
         if (out != NULL) {
             out->value = g[i];
+            out->version = g[i].storage->version;
             gx[i] = tp_var_at(t, id);
         } else if (g[i].storage != NULL) {
             tp_tensor_drop(&g[i]);

@@ -39,6 +39,13 @@ void tp_sweep_add(tp_sweep *s, tp_node *node, tp_var g)
 
 /* --- one step ----------------------------------------------------------------------------------- */
 
+/* Releases a value that no rule to come can need. Leaves stay, and so does what a gradient slot points at. */
+static void pass(tp_node *node)
+{
+    if (node->ancestor && !node->is_leaf && node->held == 0)
+        tp_node_release(node);
+}
+
 /* Frees what only the last step needed. Runs when the next step is asked for, so that in between
  * everything can be looked at. */
 void tp_sweep_finish_step(tp_sweep *s)
@@ -52,8 +59,8 @@ void tp_sweep_finish_step(tp_sweep *s)
     for (uint32_t id = s->first; id < s->last && !s->opts.create_graph; id++)
         if (tp_node_at(t, id)->held == 0)
             tp_node_release(tp_node_at(t, id));
-    if (s->opts.release && node->held == 0)
-        tp_node_release(node);
+    if (s->opts.release)
+        pass(node);
     tp_arena_recycle(&t->arena, (void *)s->contribution, 2 * (size_t)s->n * sizeof(tp_var));
     s->n = 0;
 }
@@ -61,13 +68,16 @@ void tp_sweep_finish_step(tp_sweep *s)
 /* Sums a contribution back to the shape of its input. An op that does not broadcast must match already. */
 static tp_var fit(tp_sweep *s, const tp_node *node, int i, tp_var g)
 {
-    tp_shape want = tp_node_at(s->tape, node->x[i])->value.shape;
-    if (node->op->broadcasts || tp_shape_equal(tp_shape_of(g), want))
-        return tp_sum_to(g, want);
-    char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
-    fail(s,
-         tp_fail(TP_ESHAPE, "the rule of %s gave a gradient of shape %s for input %d of shape %s",
-                 node->op->name, tp_shape_text(tp_shape_of(g), a), i, tp_shape_text(want, b)));
+    const tp_tensor *input = &tp_node_at(s->tape, node->x[i])->value;
+    bool typed = tp_dtype_of(g) == input->dtype;
+    if (typed && (node->op->broadcasts || tp_shape_equal(tp_shape_of(g), input->shape)))
+        return tp_sum_to(g, input->shape);
+    char a[TP_TENSOR_TEXT], b[TP_TENSOR_TEXT];
+    if (s->tape->status == TP_OK)
+        fail(s, tp_fail(typed ? TP_ESHAPE : TP_EDTYPE,
+                        "the rule of %s gave a gradient %s for input %d, which is %s",
+                        node->op->name, tp_tensor_text(&tp_node_at(s->tape, g.id)->value, a), i,
+                        tp_tensor_text(input, b)));
     return g;
 }
 
@@ -105,7 +115,7 @@ static tp_status treat(tp_sweep *s, tp_node *node)
 
 bool tp_sweep_next(tp_sweep *s)
 {
-    if (s->status != TP_OK)
+    if (!tp_sweep_alive(s) || s->status != TP_OK)
         return false;
     tp_sweep_finish_step(s);
     while (s->at > 1) {
@@ -117,7 +127,7 @@ bool tp_sweep_next(tp_sweep *s)
             return status == TP_OK;
         }
         if (s->opts.release)
-            tp_node_release(node);
+            pass(node);
     }
     s->done = true;
     return false;
@@ -125,11 +135,42 @@ bool tp_sweep_next(tp_sweep *s)
 
 /* --- begin and end ------------------------------------------------------------------------------ */
 
+tp_status tp_sweep_may_open(const tp_tape *t)
+{
+    return !t->sweeping ? TP_OK
+                        : tp_fail(TP_EARG, "a sweep is open on this tape: tp_sweep_end it first");
+}
+
+bool tp_sweep_alive(tp_sweep *s)
+{
+    if (s->tape == NULL)
+        return false;
+    if (s->tape->live && s->tape->reset_epoch == s->epoch)
+        return true;
+    s->status = tp_fail(TP_ESTALE, "the sweep's tape was %s since it began",
+                        s->tape->live ? "reset" : "freed");
+    s->tape = NULL;
+    s->n = 0;
+    return false;
+}
+
+void tp_sweep_close(tp_sweep *s)
+{
+    s->tape->no_grad -= !s->opts.create_graph;
+    s->tape->sweeping = false;
+}
+
 tp_sweep tp_sweep_open(tp_tape *t, uint32_t top, tp_sweep_opts opts)
 {
-    tp_sweep s = {
-        .tape = t, .opts = opts, .root = top, .base = t->count, .at = top + 1, .status = t->status};
+    tp_sweep s = {.tape = t,
+                  .epoch = t->reset_epoch,
+                  .opts = opts,
+                  .root = top,
+                  .base = t->count,
+                  .at = top + 1,
+                  .status = t->status};
     t->no_grad += !opts.create_graph;
+    t->sweeping = true;
     return s;
 }
 
@@ -146,20 +187,28 @@ void tp_sweep_mark(tp_sweep *s)
     }
 }
 
+static void mark_ancestors(tp_sweep *s)
+{
+    for (uint32_t id = 1; id < s->base; id++)
+        tp_node_at(s->tape, id)->ancestor = id == s->root;
+    for (uint32_t id = s->root; id > 0; id--) {
+        const tp_node *node = tp_node_at(s->tape, id);
+        for (int i = 0; i < node->n && node->ancestor; i++)
+            tp_node_at(s->tape, node->x[i])->ancestor = true;
+    }
+}
+
 /* Why root has no gradient: names the operation that cut the last path, if there is one. */
 static tp_status no_gradient(tp_tape *t, tp_var root)
 {
     char what[TP_VAR_TEXT], cut[TP_VAR_TEXT];
     tp_var_text(root, what);
-    tp_node_at(t, root.id)->held = 1; /* marks what root was computed from */
     for (uint32_t id = root.id; id > 0; id--) {
         const tp_node *node = tp_node_at(t, id);
         bool input_needs = false;
-        for (int i = 0; i < node->n && node->held > 0; i++) {
-            tp_node_at(t, node->x[i])->held = 1;
+        for (int i = 0; i < node->n; i++)
             input_needs |= tp_node_at(t, node->x[i])->needs_grad;
-        }
-        if (node->cut && input_needs)
+        if (node->ancestor && node->cut && input_needs)
             return tp_fail(
                 TP_EGRAD, "no gradient reaches a parameter from %s: the path ends at %s (%s)", what,
                 tp_var_text(tp_var_at(t, id), cut),
@@ -172,16 +221,20 @@ tp_sweep tp_sweep_begin(tp_var root, tp_sweep_opts opts)
 {
     tp_status status = tp_var_status(root);
     char what[TP_VAR_TEXT], shape[TP_SHAPE_TEXT];
-    if (status != TP_OK) {
-        if (root.tape != NULL && root.tape->live)
-            tp_tape_poison(root.tape, status);
+    if (status != TP_OK && tp_var_current(root))
+        tp_tape_poison(root.tape, status);
+    if (status == TP_OK)
+        status = tp_sweep_may_open(root.tape);
+    if (status == TP_OK && opts.release && opts.create_graph)
+        status = tp_fail(TP_EARG, "a sweep with create_graph needs the values that release frees");
+    if (status != TP_OK)
         return (tp_sweep){.status = status};
-    }
     tp_tape *t = root.tape;
     tp_sweep s = tp_sweep_open(t, root.id, opts);
     for (uint32_t id = 1; id < s.base; id++)
         tp_node_at(t, id)->target = tp_node_at(t, id)->is_leaf;
     tp_sweep_mark(&s);
+    mark_ancestors(&s);
     tp_node *node = tp_node_at(t, root.id);
     if (tp_numel(&node->value) != 1)
         fail(&s, tp_fail(TP_ESHAPE, "backward needs a root with one element, but %s has shape %s",
@@ -228,13 +281,13 @@ static tp_status commit(tp_sweep *s)
 
 tp_status tp_sweep_end(tp_sweep *s)
 {
-    tp_tape *t = s->tape;
-    if (t == NULL)
+    if (!tp_sweep_alive(s))
         return s->status;
+    tp_tape *t = s->tape;
     tp_sweep_finish_step(s);
     if (s->status == TP_OK && s->done && (s->status = commit(s)) != TP_OK)
         fail(s, s->status);
-    t->no_grad -= !s->opts.create_graph;
+    tp_sweep_close(s);
     if (!s->opts.create_graph)
         tp_tape_truncate(t, s->base);
     tp_status status = s->status;
@@ -244,8 +297,8 @@ tp_status tp_sweep_end(tp_sweep *s)
 
 tp_var tp_sweep_grad(const tp_sweep *s, tp_var v)
 {
-    const tp_node *node = tp_node_of(v);
-    return s->tape == NULL || node == NULL ? (tp_var){0} : tp_var_at(s->tape, node->grad);
+    const tp_node *node = v.tape == s->tape ? tp_node_of(v) : NULL;
+    return node == NULL || node->grad == 0 ? (tp_var){0} : tp_var_at(s->tape, node->grad);
 }
 
 tp_status tp_backward_opts(tp_var root, tp_sweep_opts opts)

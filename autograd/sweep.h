@@ -15,13 +15,14 @@ extern "C" {
 #endif
 
 typedef struct tp_sweep_opts {
-    bool release; /* free values as the sweep passes them: one backward per forward (training) */
+    bool release;      /* free what the root was computed from as the sweep passes it (training) */
     bool create_graph; /* record the rules so that gradients can be differentiated again */
     bool composed;     /* never use a fused rule: the derivation shows every operation */
 } tp_sweep_opts;
 
 typedef struct tp_sweep {
-    tp_tape *tape;
+    tp_tape *tape;  /* NULL when the sweep is over */
+    uint32_t epoch; /* of the tape: a sweep does not survive tp_tape_reset */
     tp_sweep_opts opts;
     tp_status status;
     uint32_t root;  /* id of the node it began at */
@@ -37,9 +38,12 @@ typedef struct tp_sweep {
     const tp_var *gx;           /* and the gradient of each so far */
 } tp_sweep;
 
-/* Starts at a root with one element, whose gradient is 1. Failures are found in .status and on the tape. */
+/* Starts at a root with one element, whose gradient is 1. Failures are found in .status and on the tape.
+ * One sweep at a time: while one is open on a tape, begin, tp_backward and tp_grad are TP_EARG there, and it
+ * goes on. TP_EARG also for release with create_graph, which needs what release frees. */
 tp_sweep tp_sweep_begin(tp_var root, tp_sweep_opts opts);
-/* Treats the next node; false when there is none left or a rule failed. */
+/* Treats the next node; false when there is none left, a rule failed, or the tape was reset or freed
+ * (TP_ESTALE). */
 bool tp_sweep_next(tp_sweep *s);
 /* Adds the gradients to the parameters and leaves if every node was treated and all steps succeeded (all or
  * nothing: a sweep abandoned half-way adds none) and drops the sweep's nodes. Every begin needs one end. */

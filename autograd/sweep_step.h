@@ -5,7 +5,12 @@
 #include "autograd/node.h"
 #include "autograd/sweep.h"
 
-/* A sweep over the nodes up to top that has no gradients yet. */
+/* TP_EARG while another sweep is open on t. */
+tp_status tp_sweep_may_open(const tp_tape *t);
+/* Whether the sweep's tape still is what it was; if not, the sweep is over with TP_ESTALE. */
+bool tp_sweep_alive(tp_sweep *s);
+/* A sweep over the nodes up to top that has no gradients yet; close undoes what open did to the tape. */
+void tp_sweep_close(tp_sweep *s);
 tp_sweep tp_sweep_open(tp_tape *t, uint32_t top, tp_sweep_opts opts);
 /* Works out which nodes lie between the top and the targets, which are the nodes whose .target is set. */
 void tp_sweep_mark(tp_sweep *s);

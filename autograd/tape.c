@@ -34,7 +34,8 @@ void tp_tape_reset(tp_tape *t)
 {
     tp_arena_reset(&t->arena);
     t->count = 1; /* node 0 is the poisoned var */
-    t->epoch = t->epoch == UINT32_MAX ? 1 : t->epoch + 1;
+    t->reset_epoch = ++t->epoch;
+    t->sweeping = false;
     t->scope_count = 1; /* scope 0 is the root */
     t->scope = 0;
     t->no_grad = 0;
@@ -104,7 +105,7 @@ tp_node *tp_node_push(tp_tape *t, uint32_t *id)
     }
     *id = t->count++;
     tp_node *node = tp_node_at(t, *id);
-    *node = (tp_node){.scope = t->scope};
+    *node = (tp_node){.scope = t->scope, .epoch = t->epoch};
     return node;
 }
 
@@ -145,6 +146,7 @@ void tp_node_release(tp_node *node)
 
 void tp_tape_truncate(tp_tape *t, uint32_t id)
 {
+    t->epoch++; /* ids will be used again: vars that keep one of them must not match */
     while (t->count > id) {
         tp_node *node = tp_node_at(t, --t->count);
         tp_node_release(node);
@@ -193,6 +195,12 @@ tp_var tp_leaf(tp_tape *t, const tp_tensor *x)
 
 tp_var tp_param(tp_tape *t, tp_parameter *p)
 {
+    if (p->value.storage == NULL)
+        return tp_tape_poison(
+            t,
+            tp_fail(
+                TP_EARG,
+                "tp_param: the parameter was never made (tp_nn_linear_init, tp_params_add) or was freed"));
     if (p->slot >= t->leaf_capacity && t->status == TP_OK) {
         uint32_t capacity = p->slot + 64;
         void *table = tp_realloc(t->leaf_of, t->leaf_capacity * sizeof *t->leaf_of,
@@ -206,7 +214,8 @@ tp_var tp_param(tp_tape *t, tp_parameter *p)
     }
     if (t->status != TP_OK)
         return tp_var_at(t, 0);
-    if (t->leaf_of[p->slot].epoch == t->epoch && t->leaf_of[p->slot].id < t->count) {
+    if (tp_var_current((tp_var){t, t->leaf_of[p->slot].id, t->leaf_of[p->slot].epoch}) &&
+        t->leaf_of[p->slot].id != 0) {
         tp_node *old = tp_node_at(t, t->leaf_of[p->slot].id);
         /* a parameter that was written since is a new value, hence a new leaf */
         if (old->param == p && old->version == p->value.storage->version &&
@@ -220,7 +229,7 @@ tp_var tp_param(tp_tape *t, tp_parameter *p)
     node->param = p;
     node->name = p->name;
     node->is_leaf = node->needs_grad = !p->frozen;
-    t->leaf_of[p->slot].epoch = t->epoch;
+    t->leaf_of[p->slot].epoch = v.epoch;
     t->leaf_of[p->slot].id = v.id;
     return v;
 }
@@ -233,7 +242,7 @@ tp_node *tp_node_of(tp_var v)
         tp_fail(TP_ETAPE, "an empty var was used");
         return NULL;
     }
-    if (!v.tape->live || v.epoch != v.tape->epoch || v.id >= v.tape->count) {
+    if (!tp_var_current(v)) {
         tp_fail(TP_ESTALE, "var #%u outlived its values: its tape was %s since", v.id,
                 v.tape->live ? "reset" : "freed");
         return NULL;
@@ -254,7 +263,7 @@ static tp_status why_not(tp_var v)
 {
     if (v.tape == NULL)
         return TP_ETAPE;
-    if (!v.tape->live || v.epoch != v.tape->epoch || v.id >= v.tape->count)
+    if (!tp_var_current(v))
         return TP_ESTALE;
     return v.tape->status != TP_OK ? v.tape->status : TP_ETAPE;
 }

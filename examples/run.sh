@@ -11,6 +11,11 @@ need "${build_needs[@]}"
 cmake --preset release -DTAPIR_TESTS=OFF
 cmake --build --preset release -j "$(nproc)"
 
+case " $* " in
+*" --out "* | *" --out="* | *" --help "* | *" -h "*)
+    exec build/release/bin/vae train "$@" # a folder of your own, or just the list of options
+    ;;
+esac
 out=runs/first
 for ((i = 2; ; i++)); do
     [ -e "$out" ] || break

@@ -14,6 +14,7 @@
 #include "models/model.h"
 #include "nn/bernoulli.h"
 #include "nn/data.h"
+#include "nn/event.h"
 #include "nn/layers.h"
 #include "nn/normal.h"
 #include "nn/objective.h"

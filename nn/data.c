@@ -45,8 +45,9 @@ tp_status tp_dataset_read(tp_dataset *d, const char *directory, const char *spli
     tp_status s = TP_OK;
     if (made.x.shape.ndim < 2 || tp_numel(&made.x) == 0) {
         char text[TP_TENSOR_TEXT];
-        s = tp_fail(TP_EFORMAT, "%s: %s is not a list of images", path,
-                    tp_tensor_text(&made.x, text));
+        s = tp_fail(TP_EFORMAT,
+                    "%s: %s is not a list of images: [count, height, width] needed, at least one",
+                    path, tp_tensor_text(&made.x, text));
     }
     if (s == TP_OK && find_file(path, directory, split, "labels-idx1-ubyte"))
         s = tp_idx_read(path, &made.labels);

@@ -34,10 +34,11 @@ typedef struct tp_elbo_opts {
 tp_elbo_opts tp_elbo_defaults(void);
 
 /* −ELBO = mean(−log p(x|z)) + β·mean(KL(q(z|x)‖p(z))), from logprob [batch] and kl [batch]; terms "recon"
- * and "kl". Kingma and Welling 2014, equation 3; β: Higgins et al. 2017. */
+ * and "kl". TP_ESHAPE unless both are [batch] of one length. Kingma and Welling 2014, equation 3; β: Higgins et al. 2017. */
 tp_objective tp_negative_elbo(tp_var logprob, tp_var kl, tp_elbo_opts opts);
 
-/* mean(−log p(x|z)) alone, the objective of an autoencoder; term "recon". */
+/* mean(−log p(x|z)) alone, the objective of an autoencoder; term "recon". TP_ESHAPE unless
+ * logprob is [batch]. */
 tp_objective tp_reconstruction(tp_var logprob);
 
 #ifdef __cplusplus

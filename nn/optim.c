@@ -66,10 +66,10 @@ tp_status tp_sgd_init(tp_optimizer *o, const tp_params *ps, tp_sgd_opts opts)
 tp_status tp_adam_init(tp_optimizer *o, const tp_params *ps, tp_adam_opts opts)
 {
     if (!(opts.lr >= 0 && opts.lr < INFINITY) || !(opts.beta1 >= 0 && opts.beta1 < 1) ||
-        !(opts.beta2 >= 0 && opts.beta2 < 1) || !(opts.eps >= 0))
+        !(opts.beta2 >= 0 && opts.beta2 < 1) || !(opts.eps > 0))
         return tp_fail(TP_EARG,
-                       "adam: lr %g, betas %g and %g, eps %g: lr, eps >= 0 and "
-                       "0 <= beta < 1 needed",
+                       "adam: lr %g, betas %g and %g, eps %g: lr >= 0, eps > 0 and "
+                       "0 <= beta < 1 needed: start from tp_adam_defaults()",
                        opts.lr, opts.beta1, opts.beta2, opts.eps);
     tp_optimizer made = {.params = ps,
                          .lr = opts.lr,

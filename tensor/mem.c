@@ -150,6 +150,10 @@ void *tp_arena_alloc(tp_arena *a, size_t bytes)
         return NULL;
     }
     int class = size_class(bytes, &size);
+    if (class >= TP_ARENA_CLASSES) {
+        tp_fail(TP_ENOMEM, "cannot allocate %zu bytes: more than any machine has", bytes);
+        return NULL;
+    }
     void *p = a->recycled[class];
     if (p != NULL) {
         memcpy(&a->recycled[class], p, sizeof(void *));

@@ -439,7 +439,7 @@ static void copy_run(int64_t count, char *const *ptr, const int64_t *stride, voi
     struct copy_arg *a = arg;
     int64_t size = tp_dtype_size(a->y.dtype);
     if (a->x.dtype == a->y.dtype && stride[0] == size && stride[1] == size) {
-        memcpy(ptr[0], ptr[1], (size_t)(count * size));
+        memmove(ptr[0], ptr[1], (size_t)(count * size));
         return;
     }
     if (a->x.dtype == TP_F32 && a->y.dtype == TP_F32) {
@@ -464,6 +464,9 @@ static void copy_run(int64_t count, char *const *ptr, const int64_t *stride, voi
 tp_status tp_copy(tp_tensor *y, const tp_tensor *x)
 {
     char a[TP_TENSOR_TEXT], b[TP_TENSOR_TEXT];
+    if (y->storage == NULL || x->storage == NULL)
+        return tp_fail(TP_EARG, "tp_copy: the tensor to %s is empty",
+                       y->storage == NULL ? "write" : "read");
     if (!tp_shape_equal(y->shape, x->shape))
         return tp_fail(TP_ESHAPE, "cannot copy %s into %s", tp_tensor_text(x, a),
                        tp_tensor_text(y, b));

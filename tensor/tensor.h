@@ -103,7 +103,7 @@ tp_status tp_set_flat(tp_tensor *t, int64_t i, double value);
 /* Every element becomes value (rounded to the element type). */
 tp_status tp_fill(tp_tensor *y, double value);
 /* y = x elementwise, converting the element type (u8/i64 to floats is exact up to rounding; floats to
- * integers truncate toward zero, out of range or NaN is TP_EVALUE). Same shapes; y must not overlap itself. */
+ * integers truncate toward zero, out of range or NaN is TP_EVALUE). Same shapes; y must not overlap itself, nor x in another layout. */
 tp_status tp_copy(tp_tensor *y, const tp_tensor *x);
 /* A fresh contiguous copy of x in the caller's ownership. */
 tp_status tp_clone(tp_tensor *y, const tp_tensor *x);

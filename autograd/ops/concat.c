@@ -16,6 +16,8 @@ static tp_status shape(const tp_op_call *c)
 {
     char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
     int axis;
+    if (c->n < 1)
+        return tp_fail(TP_EARG, "nothing to join");
     tp_shape y = c->x[0]->shape;
     TP_TRY(tp_axis_normal(y.ndim, ((const struct attr *)c->attr)->axis, &axis));
     for (int i = 1; i < c->n; i++) {
@@ -26,6 +28,8 @@ static tp_status shape(const tp_op_call *c)
         if (!fits)
             return tp_fail(TP_ESHAPE, "shapes %s and %s do not join along axis %d",
                            tp_shape_text(c->x[0]->shape, a), tp_shape_text(x, b), axis);
+        if (x.dim[axis] > INT64_MAX - y.dim[axis])
+            return tp_fail(TP_ESHAPE, "the joined axis %d is longer than memory can address", axis);
         y.dim[axis] += x.dim[axis];
     }
     c->y->shape = y;

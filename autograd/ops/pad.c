@@ -20,9 +20,14 @@ static tp_status shape(const tp_op_call *c)
     const struct attr *a = c->attr;
     int axis;
     TP_TRY(tp_axis_normal(c->x[0]->shape.ndim, a->axis, &axis));
-    int64_t n = c->x[0]->shape.dim[axis], last = a->start + (n - 1) * a->step;
-    if (a->step == 0 || a->size < 0 ||
-        (n > 0 && (a->start < 0 || a->start >= a->size || last < 0 || last >= a->size)))
+    int64_t n = c->x[0]->shape.dim[axis];
+    bool fits = a->step != 0 && a->size >= 0 && a->start >= 0 && a->start + (n > 0) <= a->size;
+    if (fits && n > 1) { /* room for n - 1 steps, without computing where they end */
+        int64_t room = a->step > 0 ? a->size - 1 - a->start : a->start;
+        fits = a->step >= -a->size && a->step <= a->size &&
+               (a->step > 0 ? a->step : -a->step) <= room / (n - 1);
+    }
+    if (!fits)
         return tp_fail(TP_ESHAPE,
                        "%lld elements from %lld in steps of %lld do not fit in size %lld",
                        (long long)n, (long long)a->start, (long long)a->step, (long long)a->size);
@@ -41,7 +46,8 @@ static tp_status forward(const tp_op_call *c)
     if (tp_numel(c->x[0]) == 0)
         return TP_OK;
     place.offset += a->start * place.stride[axis];
-    place.stride[axis] *= a->step;
+    if (c->x[0]->shape.dim[axis] > 1)
+        place.stride[axis] *= a->step;
     place.shape = c->x[0]->shape;
     return tp_map1(&place, c->x[0], TP_K_copy);
 }
@@ -52,8 +58,8 @@ static void vjp(const tp_vjp_call *c, tp_var *gx)
     tp_shape to = tp_shape_of(c->x[0]);
     int axis = 0;
     tp_axis_normal(to.ndim, a->axis, &axis);
-    int64_t stop = a->start + to.dim[axis] * a->step;
-    gx[0] = tp_slice(c->gy, axis, a->start, stop < 0 ? TP_SLICE_END : stop, a->step);
+    int64_t n = to.dim[axis], step = n > 1 ? a->step : 1, stop = a->start + n * step;
+    gx[0] = tp_slice(c->gy, axis, a->start, stop < 0 ? TP_SLICE_END : stop, step);
 }
 
 static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)

@@ -38,7 +38,7 @@ static void vjp(const tp_vjp_call *c, tp_var *gx)
     int64_t n = from.dim[axis], start = a->start < 0 ? a->start + n : a->start;
     if (a->step < 0 && start > n - 1) /* where the slice really began, as Python clips it */
         start = n - 1;
-    gx[0] = tp_pad(c->gy, axis, start < 0 ? 0 : start, a->step, n);
+    gx[0] = tp_pad(c->gy, axis, start < 0 ? 0 : start > n ? n : start, a->step, n);
 }
 
 static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)

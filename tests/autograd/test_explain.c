@@ -294,7 +294,7 @@ static void test_loop(void **state)
         assert_int_equal(count(text, "(fused)") > 0, composed == 0);
         free(text);
 
-        tp_var mu = {p.tape, 1, p.tape->epoch};
+        tp_var mu = tp_var_at(p.tape, 1);
         double want[2] = {tp_flat(tp_leaf_grad(mu), 0), tp_flat(tp_leaf_grad(mu), 1)};
         assert_ok(tp_backward(loss)); /* adds the same again */
         assert_close(tp_flat(tp_leaf_grad(mu), 0), 2 * want[0], 0, 1e-12);
@@ -606,7 +606,7 @@ static void test_failures(void **state)
     (void)state;
     program p;
     begin(&p, TP_F64);
-    tp_var loss = chain_program(&p), h = {p.tape, 5, p.tape->epoch}, x = {p.tape, 1, p.tape->epoch};
+    tp_var loss = chain_program(&p), h = tp_var_at(p.tape, 5), x = tp_var_at(p.tape, 1);
     uint32_t length = tp_tape_length(p.tape);
     FILE *f = tmpfile();
     assert_non_null(f);

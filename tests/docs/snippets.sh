@@ -25,7 +25,7 @@ cut_code() { # PATH FROM TO
 
 wanted() { # the marker line
     local words
-    eval "words=($(sed -E 's/^<!-- (.*) -->$/\1/; s/[$`;&|<>()]/\\&/g' <<<"$1"))"
+    eval "words=($(sed -E 's/^<!-- (.*) -->$/\1/; s/[$`]/\\&/g' <<<"$1"))"
     case ${words[0]} in
     code) cut_code "${words[1]}" "${words[2]-}" "${words[3]-}" ;;
     output) "$bin/${words[1]}" "${words[@]:2}" ;;
@@ -49,7 +49,12 @@ for document in "$@"; do
         printf '%s\n' "$line" >>"$fresh"
         if [ -n "$marker" ]; then
             case $line in
-            '```'*) wanted "$marker" >>"$fresh"; inside=1 ;;
+            '```'*)
+                block=$(wanted "$marker")
+                [ -n "$block" ] || { echo "$document: nothing found for $marker" >&2; stale=1; }
+                printf '%s\n' "$block" >>"$fresh"
+                inside=1
+                ;;
             *) echo "$document: no code block follows $marker" >&2; stale=1 ;;
             esac
             marker=

@@ -15,4 +15,9 @@ if tests/docs/snippets.sh check "$TAPIR_BIN" "$work/wrong.md" 2>/dev/null; then
 fi
 tests/docs/snippets.sh write "$TAPIR_BIN" "$work/wrong.md"
 tests/docs/snippets.sh check "$TAPIR_BIN" "$work/wrong.md"
+printf '<!-- code LICENSE "no such line" "" -->\n```\n```\n' >"$work/empty.md"
+if tests/docs/snippets.sh check "$TAPIR_BIN" "$work/empty.md" 2>/dev/null; then
+    echo "an empty block was not noticed" >&2
+    exit 1
+fi
 echo "${#documents[@]} documents agree with the code"

@@ -268,13 +268,28 @@ static void test_gradient(void **state)
     fixture_free(f);
 }
 
+/* A log-density not summed over its event, or a KL of another batch, would be averaged in silence. */
+static void test_shapes(void **state)
+{
+    (void)state;
+    fixture *f = fixture_new();
+    tp_var four = tp_full(f->tape, TP_F64, TP_SHAPE(4), 1);
+    tp_negative_elbo(four, tp_full(f->tape, TP_F64, TP_SHAPE(3), 1), tp_elbo_defaults());
+    assert_int_equal(tp_tape_status(f->tape), TP_ESHAPE);
+    assert_non_null(strstr(tp_tape_message(f->tape), "log-density has shape [4], the KL [3]"));
+    tp_tape_reset(f->tape);
+    tp_reconstruction(tp_full(f->tape, TP_F64, TP_SHAPE(64, 20), 1));
+    assert_non_null(strstr(tp_tape_message(f->tape), "[64,20], but [batch] is needed"));
+    fixture_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_total),         cmocka_unit_test(test_means),
-        cmocka_unit_test(test_zero_logits),   cmocka_unit_test(test_exact_evidence),
-        cmocka_unit_test(test_sampled_bound), cmocka_unit_test(test_union),
-        cmocka_unit_test(test_gradient),
+        cmocka_unit_test(test_shapes),         cmocka_unit_test(test_total),
+        cmocka_unit_test(test_means),          cmocka_unit_test(test_zero_logits),
+        cmocka_unit_test(test_exact_evidence), cmocka_unit_test(test_sampled_bound),
+        cmocka_unit_test(test_union),          cmocka_unit_test(test_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
