@@ -24,9 +24,11 @@ typedef struct tp_parameter {
 
 /* A zero parameter. TP_EDTYPE unless f32 or f64, TP_ESHAPE, TP_ENOMEM; *p untouched on failure. */
 tp_status tp_parameter_init(tp_parameter *p, const char *name, tp_dtype dtype, tp_shape shape);
+/* Frees name, value and gradient; an empty one is fine. */
 void tp_parameter_free(tp_parameter *p);
 /* The gradient, or NULL if none has arrived. */
 const tp_tensor *tp_parameter_grad(const tp_parameter *p);
+/* Forgets the gradient: tp_parameter_grad is NULL, and the next backward writes instead of adding. */
 void tp_zero_grad(tp_parameter *p);
 
 #ifdef __cplusplus

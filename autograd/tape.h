@@ -69,6 +69,7 @@ tp_shape tp_shape_of(tp_var v);
 tp_dtype tp_dtype_of(tp_var v);
 /* Whether v can be used: TP_OK, TP_ESTALE, TP_EFREED, TP_ETAPE, or the tape's failure. */
 tp_status tp_var_status(tp_var v);
+/* Whether backward would pass a gradient to v; false for a var that is not valid. */
 bool tp_needs_grad(tp_var v);
 /* The gradient that tp_backward has added up for a tp_leaf since it was made; NULL before the first. */
 const tp_tensor *tp_leaf_grad(tp_var leaf);

@@ -57,6 +57,7 @@ typedef struct tp_model {
 /* Makes a model with fresh parameters drawn from seed. TP_EARG for sizes or β that make no sense. */
 tp_status tp_model_init(tp_model *m, const tp_model_type *type, tp_model_config config,
                         tp_dtype dtype, uint64_t seed);
+/* Frees the model with its parameters; an empty one is fine. */
 void tp_model_free(tp_model *m);
 
 /* tp_loss_fn over a tp_model: hand it to a tp_trainer with .model = the model. */

@@ -17,6 +17,7 @@ typedef struct tp_bernoulli {
     int event_dims;
 } tp_bernoulli;
 
+/* From logits of any shape; the last axis is the event until event_dims is set otherwise. */
 tp_bernoulli tp_bernoulli_logits(tp_var logits);
 /* σ(logits), shape of logits. */
 tp_var tp_bernoulli_mean(tp_bernoulli p);

@@ -23,6 +23,7 @@ typedef struct tp_dataset {
 tp_status tp_dataset_read(tp_dataset *d, const char *directory, const char *split);
 /* Whether a directory holds such images. */
 bool tp_dataset_exists(const char *directory, const char *split);
+/* Frees images and labels; an empty one is fine. */
 void tp_dataset_free(tp_dataset *d);
 int64_t tp_dataset_size(const tp_dataset *d);
 /* Elements of one example. */
@@ -44,6 +45,7 @@ typedef struct tp_batches {
  * unless batch_size is positive; TP_ESHAPE if the data set is empty. */
 tp_status tp_batches_init(tp_batches *b, const tp_dataset *data, int64_t batch_size,
                           tp_dtype dtype);
+/* Frees buffer and order, not the data set. */
 void tp_batches_free(tp_batches *b);
 /* Starts an epoch in an order that depends on seed and epoch only; tp_batches_rewind in stored order. */
 void tp_batches_shuffle(tp_batches *b, uint64_t seed, uint64_t epoch);

@@ -28,6 +28,7 @@ tp_var tp_nn_linear_apply(const tp_nn_linear *l, tp_ctx *c, tp_var x);
 
 typedef enum tp_activation { TP_RELU, TP_TANH, TP_SIGMOID, TP_SOFTPLUS, TP_IDENTITY } tp_activation;
 
+/* The activation of x, elementwise, same shape; TP_IDENTITY gives x back. */
 tp_var tp_activate(tp_activation a, tp_var x);
 
 enum { TP_MLP_LAYERS = 8 };

@@ -23,6 +23,7 @@ typedef struct tp_adam_opts {
     double eps;          /* 1e-8, added after the square root of the corrected second moment */
 } tp_adam_opts;
 
+/* The defaults above: start from them and change fields. */
 tp_sgd_opts tp_sgd_defaults(void);
 tp_adam_opts tp_adam_defaults(void);
 
@@ -47,6 +48,7 @@ tp_status tp_sgd_init(tp_optimizer *o, const tp_params *ps, tp_sgd_opts opts);
 /* Kingma and Ba 2015 with bias correction: p ← p − lr/(1−β1^t) · m / (√v/√(1−β2^t) + eps). TP_EARG for an option
  * outside its range. */
 tp_status tp_adam_init(tp_optimizer *o, const tp_params *ps, tp_adam_opts opts);
+/* Frees the state, not the parameters. */
 void tp_optimizer_free(tp_optimizer *o);
 
 /* Updates every parameter that has a gradient and is not frozen; gradients are kept. TP_EVALUE if a gradient

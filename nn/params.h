@@ -29,6 +29,7 @@ void tp_params_free(tp_params *ps);
 tp_status tp_params_add(tp_params *ps, tp_parameter *p, const char *name, tp_shape shape);
 /* The parameter of that name, or NULL. */
 tp_parameter *tp_params_find(const tp_params *ps, const char *name);
+/* tp_zero_grad of every parameter. */
 void tp_params_zero_grad(const tp_params *ps);
 /* Number of scalars. */
 int64_t tp_params_count(const tp_params *ps);
