@@ -3,7 +3,7 @@
  *
  * What the loss is and whether its gradient is right: test_vae.c. Read next: models/model.h.
  */
-#include "tests/support/check.h"
+#include "tests/models/fixture.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,26 +11,6 @@
 #include "autograd/ops.h"
 #include "models/model.h"
 #include "tensor/mem.h"
-
-static tp_model_config tiny(tp_activation activation, tp_likelihood likelihood)
-{
-    return (tp_model_config){.data_dim = 3,
-                             .hidden = {4},
-                             .hidden_layers = 1,
-                             .latent_dim = 2,
-                             .activation = activation,
-                             .likelihood = likelihood,
-                             .beta = 1};
-}
-
-/* Data in [0,1]. */
-static tp_tensor uniform(tp_dtype dtype, int64_t n, int64_t width, uint64_t seed)
-{
-    tp_tensor x;
-    assert_ok(tp_tensor_new(&x, dtype, TP_SHAPE(n, width)));
-    assert_ok(tp_random_uniform(&x, (tp_rng_key){seed, 0, 0}));
-    return x;
-}
 
 static bool same_bits(const tp_tensor *a, const tp_tensor *b)
 {

@@ -4,7 +4,7 @@
  * the 3-4-2-4-3 model, small enough to check every parameter. Read next: test_model.c.
  */
 #include "tests/oracle/injected.h"
-#include "tests/support/check.h"
+#include "tests/models/fixture.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,26 +13,6 @@
 #include "autograd/check.h"
 #include "autograd/sweep.h"
 #include "models/model.h"
-
-static tp_model_config tiny(tp_activation activation, tp_likelihood likelihood)
-{
-    return (tp_model_config){.data_dim = 3,
-                             .hidden = {4},
-                             .hidden_layers = 1,
-                             .latent_dim = 2,
-                             .activation = activation,
-                             .likelihood = likelihood,
-                             .beta = 1};
-}
-
-/* Data in [0,1]. */
-static tp_tensor uniform(tp_dtype dtype, int64_t n, int64_t width, uint64_t seed)
-{
-    tp_tensor x;
-    assert_ok(tp_tensor_new(&x, dtype, TP_SHAPE(n, width)));
-    assert_ok(tp_random_uniform(&x, (tp_rng_key){seed, 0, 0}));
-    return x;
-}
 
 /* --- gradients ---------------------------------------------------------------------------------- */
 
