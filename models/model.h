@@ -37,6 +37,7 @@ typedef struct tp_model_type {
     const char *summary;   /* one line */
     const char *objective; /* its formula */
     size_t size;           /* of the struct behind self */
+    bool has_prior;        /* z ~ N(0,1), decoded, is a sample; false for an autoencoder */
     tp_status (*init)(void *self, tp_params *ps, const tp_model_config *config);
     /* Objective of a batch x [n, data_dim]. */
     tp_objective (*loss)(const void *self, tp_ctx *c, tp_var x);

@@ -135,6 +135,10 @@ static tp_status check_target(const char *path, bool *exists)
 static tp_status sample(run *r)
 {
     TP_TRY(run_load_model(r));
+    if (!r->model.type->has_prior)
+        return tp_fail(TP_EARG,
+                       "%s: %s has no prior to draw from; 'reconstruct' shows what it does",
+                       r->o.run, r->model.type->name);
     return picture_samples(r, r->o.out, r->o.count, r->o.seed);
 }
 

@@ -87,7 +87,8 @@ static tp_status save_pictures(training *t)
     char path[PATH_SIZE];
     const char *to = t->out.path;
     TP_TRY(picture_reconstructions(&t->r, path_in(path, to, "reconstructions.png")));
-    TP_TRY(picture_samples(&t->r, path_in(path, to, "samples.png"), 64, t->r.o.seed));
+    if (t->r.model.type->has_prior)
+        TP_TRY(picture_samples(&t->r, path_in(path, to, "samples.png"), 64, t->r.o.seed));
     if (t->r.o.latent_dim != 2)
         return TP_OK;
     return picture_manifold(&t->r, path_in(path, to, "manifold.png"));
@@ -256,7 +257,8 @@ static void print_summary(const training *t)
         if (access(path_in(path, out, files[i].name), F_OK) == 0)
             printf("  %-21s%s\n", files[i].name, files[i].what);
     printf("\nNext:\n  %s eval --run %s\n", program, out);
-    printf("  %s sample --run %s --count 100 --seed 2 --out more.png\n", program, out);
+    if (t->r.model.type->has_prior)
+        printf("  %s sample --run %s --count 100 --seed 2 --out more.png\n", program, out);
 }
 
 int command_train(const options *o)

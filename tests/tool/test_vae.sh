@@ -153,6 +153,7 @@ case $err in *"frey: no test images"*) ;; *) bad "no word about test images: $er
 grep -q '"test_loss": null' f/metrics.jsonl || bad "test_loss without test images"
 is_png f/samples.png 338x466
 good train --data small --epochs 1 --hidden 8 --model ae --out ae
+[ ! -e ae/samples.png ] || bad "an autoencoder has no prior, but train drew samples"
 grep -q '"train_kl": null' ae/metrics.jsonl || bad "an autoencoder has no KL"
 good eval --run ae
 has '"kl": null'
@@ -282,6 +283,7 @@ cp -r b broken && head -c 5000 b/model.safetensors >broken/model.safetensors
 fails_with "broken/model.safetensors: " sample --run broken --out new
 cp b/model.safetensors broken/ && sed -i 's/"latent_dim": 3/"latent_dim": 4/' broken/config.json
 fails_with "tensor 'mu.weight' is f32[3,24], the model needs f32[4,24]" sample --run broken --out new
+fails_with "ae: ae has no prior to draw from" sample --run ae --out new
 
 # config TEXT PART: a config.json that is refused.
 config() {
