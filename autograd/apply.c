@@ -140,8 +140,7 @@ static tp_status compute(const tp_op *op, const tp_op_call *c)
 {
     if (op->arity != TP_ANY_ARITY && op->arity != c->n)
         return tp_fail(TP_EARG, "%d inputs given, %d needed", c->n, op->arity);
-    if (c->n > 0)
-        c->y->dtype = c->x[0]->dtype;
+    c->y->dtype = c->n > 0 ? c->x[0]->dtype : TP_F32;
     if (!op->mixed_dtypes)
         TP_TRY(check_dtypes(c));
     TP_TRY(op->shape(c));
@@ -191,24 +190,19 @@ static tp_var record(tp_tape *t, const tp_op *op, int n, const tp_var *x, const 
     tp_status s = resolve(t, op, n, x, value);
     if (s != TP_OK)
         return tp_tape_poison(t, s);
-    tp_tensor y = {0};
-    tp_op_call call = {n, value, &y, attr, &t->arena};
+    tp_node *node = tp_node_next(t);
+    if (node == NULL)
+        return tp_tape_poison(t, TP_ENOMEM);
+    tp_op_call call = {n, value, &node->value, attr, &t->arena};
     s = compute(op, &call);
     if (s != TP_OK)
         return fail_op(t, op, &call, x, n, s);
-    uint32_t id;
-    tp_node *node = tp_node_push(t, &id);
-    if (node == NULL) {
-        tp_tensor_drop(&y);
-        return tp_tape_poison(t, TP_ENOMEM);
-    }
-    node->value = y;
     s = remember(t, node, op, n, x, attr);
     if (s != TP_OK) {
-        tp_tape_truncate(t, id);
+        tp_tensor_drop(&node->value);
         return tp_tape_poison(t, s);
     }
-    return tp_var_at(t, id);
+    return tp_var_at(t, t->count++);
 }
 
 tp_var tp_apply_on(tp_tape *t, const tp_op *op, int n, const tp_var *x, const void *attr)
@@ -242,7 +236,8 @@ tp_status tp_shape_broadcast_all(const tp_op_call *c)
 {
     c->y->shape = c->x[0]->shape;
     for (int i = 1; i < c->n; i++)
-        TP_TRY(tp_shape_broadcast(c->y->shape, c->x[i]->shape, &c->y->shape));
+        if (!tp_shape_equal(c->y->shape, c->x[i]->shape))
+            TP_TRY(tp_shape_broadcast(c->y->shape, c->x[i]->shape, &c->y->shape));
     return TP_OK;
 }
 

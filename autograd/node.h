@@ -10,8 +10,8 @@
 enum { TP_SEGMENT = 256, TP_MESSAGE_BYTES = 2048 };
 
 typedef struct tp_node {
-    const tp_op *op; /* NULL for values that were entered: constants, leaves, parameters */
-    tp_tensor value;
+    tp_tensor value;   /* first: what follows is cleared when a node is made */
+    const tp_op *op;   /* NULL for values that were entered: constants, leaves, parameters */
     const uint32_t *x; /* ids of the inputs */
     int n;
     const void *attr;
@@ -25,13 +25,14 @@ typedef struct tp_node {
     bool cut; /* recorded without gradients, or its op has none: nothing passes */
 
     /* the newest sweep's notes */
-    bool target;         /* differentiate by this node: keep its gradient */
-    bool wanted;         /* a target, or on the way to one */
-    bool ancestor;       /* the root was computed from it */
-    bool wanted_inputs;  /* some input is wanted: the rule must run */
-    uint32_t grad;       /* id of the var that holds the gradient so far, 0 if none */
-    uint32_t held;       /* gradient slots that point at this node: it may not be released */
-    tp_tensor leaf_grad; /* of tp_leaf: what backward has added up */
+    bool target;          /* differentiate by this node: keep its gradient */
+    bool wanted;          /* a target, or on the way to one */
+    bool ancestor;        /* the root was computed from it */
+    bool wanted_inputs;   /* some input is wanted: the rule must run */
+    bool in_place;        /* a parameter whose own gradient tensor was given to a rule to fill */
+    uint32_t grad;        /* id of the var that holds the gradient so far, 0 if none */
+    uint32_t held;        /* gradient slots that point at this node: it may not be released */
+    tp_tensor *leaf_grad; /* of tp_leaf: what backward has added up, in the arena; NULL before */
 } tp_node;
 
 typedef struct tp_scope {
@@ -54,6 +55,7 @@ struct tp_tape {
     uint32_t leaf_capacity;
     int no_grad;
     bool sweeping; /* a sweep is open: its notes are in the nodes, so there can be no second one */
+    bool looping;  /* it is that of tp_backward: nobody acts between two of its steps */
     uint32_t rule_of; /* id of the node whose rule is running, 0 outside a sweep */
     tp_status status;
     char message[TP_MESSAGE_BYTES];
@@ -81,6 +83,8 @@ static inline bool tp_var_current(tp_var v)
 
 /* The node of a var, or NULL after recording why not (stale, poisoned). Released nodes are returned. */
 tp_node *tp_node_of(tp_var v);
+/* An empty node at the end, not yet part of the tape (count++ makes it so); NULL after recording TP_ENOMEM. */
+tp_node *tp_node_next(tp_tape *t);
 /* Appends an empty node and writes its id; NULL after recording TP_ENOMEM. */
 tp_node *tp_node_push(tp_tape *t, uint32_t *id);
 /* Drops the last reference of a node to its value; the memory goes back to the arena. */

@@ -36,7 +36,7 @@ typedef struct tp_vjp_call {
     const bool *want;
 } tp_vjp_call;
 
-/* What a fused rule sees: values, and tensors of the inputs' shapes to fill where want[i]. */
+/* What a fused rule sees: values, and contiguous tensors of the inputs' shapes to fill where want[i]. */
 typedef struct tp_fused_call {
     int n;
     const tp_tensor *const *x;
@@ -44,6 +44,7 @@ typedef struct tp_fused_call {
     tp_tensor *gx;
     const void *attr;
     const bool *want;
+    tp_arena *scratch; /* see tp_scratch */
 } tp_fused_call;
 
 /* --- attributes: one statically initialisable struct per op, described field by field ------------ */
@@ -158,6 +159,7 @@ typedef struct tp_op {
     void (*vjp)(const tp_vjp_call *c, tp_var *gx);
     /* Optional fast form of the same rule, for sweeps that record no graph. */
     tp_status (*vjp_fused)(const tp_fused_call *c);
+    bool fused_over_gy; /* it may find gx[0] in the place of gy: elementwise, one input */
 
     size_t attr_size;
     const tp_field *fields;

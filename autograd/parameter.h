@@ -16,7 +16,7 @@ extern "C" {
 typedef struct tp_parameter {
     char *name;      /* owned copy, e.g. "encoder.0.weight" */
     tp_tensor value; /* f32 or f64; write through tp_data_mut or tp_copy */
-    tp_tensor grad;  /* same shape; valid while has_grad */
+    tp_tensor grad;  /* same shape; valid while has_grad: until then backward works in its memory */
     bool has_grad;   /* a gradient has arrived since tp_zero_grad */
     bool frozen;     /* takes part in forward only */
     uint32_t slot;   /* number of the parameter in this process: tapes find its leaf by it */

@@ -31,6 +31,37 @@ static tp_status check_reads(const tp_sweep *s, const tp_node *node)
     return TP_OK;
 }
 
+/* The gradient of node s->at, if the rule may write over it and nothing else looks at it or will. */
+static bool take_gy(const tp_sweep *s, tp_tensor *g)
+{
+    const tp_node *gy = tp_node_at(s->tape, s->gy.id), *node = tp_node_at(s->tape, s->at);
+    if (!node->op->fused_over_gy || !s->tape->looping || gy->held != 1 ||
+        gy->value.storage->arena == NULL || gy->value.storage->uses != 1 ||
+        !tp_is_contiguous(&gy->value))
+        return false;
+    *g = gy->value;
+    g->storage->uses++;
+    return true;
+}
+
+/* Where a fused rule writes the gradient of node id. One contribution to a parameter that has no gradient
+ * goes straight to the parameter: until tp_sweep_end says so, nobody takes what stands there for a
+ * gradient. Not in a sweep that a caller steps through, who might run a second one beside it. */
+static tp_status gradient_place(tp_sweep *s, uint32_t id, tp_tensor *g)
+{
+    tp_tape *t = s->tape;
+    tp_node *node = tp_node_at(t, id);
+    tp_parameter *p = node->param;
+    bool newest = p != NULL && node->is_leaf && t->leaf_of[p->slot].id == id; /* only one may */
+    if (!newest || !t->looping || p->has_grad || node->in_place)
+        return take_gy(s, g) ? TP_OK
+                             : tp_arena_tensor(&t->arena, g, node->value.dtype, node->value.shape);
+    node->in_place = true;
+    *g = p->grad;
+    g->owns = false;
+    return TP_OK;
+}
+
 static tp_status run_fused(tp_sweep *s, const tp_node *node, const bool *want, tp_var *gx)
 {
     enum { FEW = 4 };
@@ -43,10 +74,10 @@ static tp_status run_fused(tp_sweep *s, const tp_node *node, const bool *want, t
     for (int i = 0; i < node->n; i++) {
         x[i] = &tp_node_at(t, node->x[i])->value;
         if (want[i] && status == TP_OK)
-            status = tp_arena_tensor(&t->arena, &g[i], x[i]->dtype, x[i]->shape);
+            status = gradient_place(s, node->x[i], &g[i]);
     }
     tp_fused_call call = {node->n, x,          &node->value, &tp_node_at(t, s->gy.id)->value,
-                          g,       node->attr, want};
+                          g,       node->attr, want,         &t->arena};
     if (status == TP_OK)
         status = node->op->vjp_fused(&call);
     for (int i = 0; i < node->n; i++) {

@@ -157,7 +157,7 @@ bool tp_sweep_alive(tp_sweep *s)
 void tp_sweep_close(tp_sweep *s)
 {
     s->tape->no_grad -= !s->opts.create_graph;
-    s->tape->sweeping = false;
+    s->tape->sweeping = s->tape->looping = false;
 }
 
 tp_sweep tp_sweep_open(tp_tape *t, uint32_t top, tp_sweep_opts opts)
@@ -184,6 +184,7 @@ void tp_sweep_mark(tp_sweep *s)
             node->wanted_inputs = tp_node_at(s->tape, node->x[i])->wanted;
         node->wanted = node->target || node->wanted_inputs;
         node->grad = node->held = 0;
+        node->in_place = false;
     }
 }
 
@@ -247,32 +248,47 @@ tp_sweep tp_sweep_begin(tp_var root, tp_sweep_opts opts)
     return s;
 }
 
-/* Writes the leaf gradients: first everything that can fail, then everything that cannot. */
+/* Whether the gradient of a leaf has been computed where it belongs. A second contribution moves it. */
+static bool is_in_place(const tp_node *node, const tp_node *g)
+{
+    return node->in_place && g->value.storage == node->param->grad.storage;
+}
+
+/* Writes the leaf gradients: first everything that can fail, then everything that cannot. The newest leaf
+ * of a parameter comes first: it is the one whose gradient may be in place. */
 static tp_status commit(tp_sweep *s)
 {
     tp_tape *t = s->tape;
     for (uint32_t id = 1; id < s->base; id++) {
         tp_node *node = tp_node_at(t, id);
-        if (!node->is_leaf || node->grad == 0 || node->param != NULL ||
-            node->leaf_grad.storage != NULL)
+        if (!node->is_leaf || node->grad == 0)
             continue;
-        tp_tensor zero;
-        TP_TRY(tp_arena_tensor(&t->arena, &zero, node->value.dtype, node->value.shape));
-        tp_fill(&zero, 0);
+        const tp_node *g = tp_node_at(t, node->grad);
+        if (is_in_place(node, g) && g->version != g->value.storage->version)
+            return tp_fail(TP_EVERSION,
+                           "the gradient of parameter '%s' was written during backward",
+                           node->param->name);
+        if (node->param != NULL || node->leaf_grad != NULL)
+            continue;
+        tp_tensor *zero = tp_arena_alloc(&t->arena, sizeof *zero);
+        if (zero == NULL)
+            return TP_ENOMEM;
+        TP_TRY(tp_arena_tensor(&t->arena, zero, node->value.dtype, node->value.shape));
+        tp_fill(zero, 0);
         node->leaf_grad = zero;
     }
-    for (uint32_t id = 1; id < s->base; id++) {
+    for (uint32_t id = s->base - 1; id > 0; id--) {
         tp_node *node = tp_node_at(t, id);
         if (!node->is_leaf || node->grad == 0)
             continue;
-        const tp_tensor *g = &tp_node_at(t, node->grad)->value;
+        const tp_node *g = tp_node_at(t, node->grad);
         tp_parameter *p = node->param;
         if (p == NULL)
-            TP_TRY(tp_map2(&node->leaf_grad, &node->leaf_grad, g, TP_K_add));
+            TP_TRY(tp_map2(node->leaf_grad, node->leaf_grad, &g->value, TP_K_add));
         else if (p->has_grad)
-            TP_TRY(tp_map2(&p->grad, &p->grad, g, TP_K_add));
-        else
-            TP_TRY(tp_copy(&p->grad, g));
+            TP_TRY(tp_map2(&p->grad, &p->grad, &g->value, TP_K_add));
+        else if (!is_in_place(node, g))
+            TP_TRY(tp_map1(&p->grad, &g->value, TP_K_copy));
         if (p != NULL)
             p->has_grad = true;
     }
@@ -304,6 +320,8 @@ tp_var tp_sweep_grad(const tp_sweep *s, tp_var v)
 tp_status tp_backward_opts(tp_var root, tp_sweep_opts opts)
 {
     tp_sweep s = tp_sweep_begin(root, opts);
+    if (s.tape != NULL)
+        s.tape->looping = true;
     while (tp_sweep_next(&s))
         ;
     return tp_sweep_end(&s);

@@ -53,7 +53,8 @@ tp_var tp_sweep_grad(const tp_sweep *s, tp_var v);
 
 /* The whole loop. Adds d root / d p to the gradient of every parameter p and every tp_leaf that root
  * depends on. TP_ESHAPE unless root has one element; TP_EGRAD if it depends on none; TP_EFREED after a
- * sweep that released; TP_EVERSION if a value that a rule needs was written since. */
+ * sweep that released; TP_EVERSION if a value that a rule needs was written since, or a gradient
+ * while the sweep was building it. */
 tp_status tp_backward(tp_var root);
 tp_status tp_backward_opts(tp_var root, tp_sweep_opts opts);
 

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,7 +36,7 @@ void tp_tape_reset(tp_tape *t)
     tp_arena_reset(&t->arena);
     t->count = 1; /* node 0 is the poisoned var */
     t->reset_epoch = ++t->epoch;
-    t->sweeping = false;
+    t->sweeping = t->looping = false;
     t->scope_count = 1; /* scope 0 is the root */
     t->scope = 0;
     t->no_grad = 0;
@@ -89,7 +90,7 @@ tp_var tp_tape_poison(tp_tape *t, tp_status status)
 
 /* --- nodes ------------------------------------------------------------------------------------ */
 
-tp_node *tp_node_push(tp_tape *t, uint32_t *id)
+tp_node *tp_node_next(tp_tape *t)
 {
     while (t->count >= t->segments * TP_SEGMENT) {
         tp_node *fresh = tp_alloc(TP_SEGMENT * sizeof *fresh);
@@ -103,9 +104,19 @@ tp_node *tp_node_push(tp_tape *t, uint32_t *id)
         t->segment = table;
         t->segment[t->segments++] = fresh;
     }
-    *id = t->count++;
-    tp_node *node = tp_node_at(t, *id);
-    *node = (tp_node){.scope = t->scope, .epoch = t->epoch};
+    tp_node *node = tp_node_at(t, t->count);
+    memset(&node->op, 0, sizeof *node - offsetof(tp_node, op));
+    node->value.storage = NULL;
+    node->scope = t->scope;
+    node->epoch = t->epoch;
+    return node;
+}
+
+tp_node *tp_node_push(tp_tape *t, uint32_t *id)
+{
+    tp_node *node = tp_node_next(t);
+    if (node != NULL)
+        *id = t->count++;
     return node;
 }
 
@@ -312,7 +323,7 @@ bool tp_needs_grad(tp_var v)
 const tp_tensor *tp_leaf_grad(tp_var leaf)
 {
     const tp_node *node = tp_node_of(leaf);
-    return node == NULL || node->leaf_grad.storage == NULL ? NULL : &node->leaf_grad;
+    return node == NULL ? NULL : node->leaf_grad;
 }
 
 /* --- names, scopes, no-grad ------------------------------------------------------------------- */

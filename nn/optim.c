@@ -1,13 +1,16 @@
-/* optim.c: SGD and Adam, one fused pass per parameter.
+/* optim.c: SGD and Adam: what a step does to which parameter, and in which pieces.
  *
- * The arithmetic is written once per element type. Moments below the smallest normal number are flushed to
- * zero: denormals slow every later step down and change nothing else. */
+ * A step cuts every parameter into the same number of slices: one parallel region looks at the gradients,
+ * one updates. Not here: the arithmetic of a rule, which is a row of tensor/kernels/updates.def. */
 #include "nn/optim.h"
+#include "tensor/kernels/kernels.h"
 #include "tensor/mem.h"
 #include "tensor/parallel.h"
+#include "tensor/scan.h"
 
 #include <float.h>
 #include <math.h>
+#include <stdatomic.h>
 
 tp_sgd_opts tp_sgd_defaults(void)
 {
@@ -19,26 +22,35 @@ tp_adam_opts tp_adam_defaults(void)
     return (tp_adam_opts){.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
 }
 
+/* One parameter of a step. */
+typedef struct tp_update {
+    int index;       /* of the parameter */
+    int64_t n, size; /* elements, and bytes of one */
+    tp_dtype dtype;
+    const char *g;
+    char *p, *m, *v;               /* m, v: NULL if the rule has no such moment */
+    double c[TP_UPDATE_CONSTANTS]; /* of the rule */
+} tp_update;
+
 /* --- state -------------------------------------------------------------------------------------- */
 
 void tp_optimizer_free(tp_optimizer *o)
 {
-    for (int i = 0; i < o->n; i++) {
+    for (int i = 0; i < o->n && o->moments != NULL; i++) {
         tp_tensor_free(&o->moments[i].first);
         tp_tensor_free(&o->moments[i].second);
     }
     tp_free(o->moments, (size_t)o->n * sizeof *o->moments);
+    tp_free(o->plan, (size_t)o->n * sizeof *o->plan);
     *o = (tp_optimizer){0};
 }
 
 static tp_status finish_init(tp_optimizer *made, tp_optimizer *o, bool first, bool second)
 {
-    int n = made->params->n;
-    tp_status s = TP_OK;
+    int n = made->n = made->params->n;
     made->moments = tp_alloc_zero((size_t)n * sizeof *made->moments);
-    if (made->moments == NULL)
-        return TP_ENOMEM;
-    made->n = n;
+    made->plan = tp_alloc_zero((size_t)n * sizeof *made->plan);
+    tp_status s = made->moments == NULL || made->plan == NULL ? TP_ENOMEM : TP_OK;
     for (int i = 0; i < n && s == TP_OK; i++) {
         const tp_tensor *v = &made->params->item[i]->value;
         if (first)
@@ -80,73 +92,85 @@ tp_status tp_adam_init(tp_optimizer *o, const tp_params *ps, tp_adam_opts opts)
     return finish_init(&made, o, true, true);
 }
 
-/* --- updates ------------------------------------------------------------------------------------ */
+/* --- the slices of a step ----------------------------------------------------------------------- */
 
-enum { CHUNK = 16384 };
+/* Slice i is the i-th part of every parameter, so that a thread updates the same part of each that it
+ * computes in backward: the gradient is in its own cache, and its weights are not in the other's. */
+enum { SLICES = 64 };
 
-typedef struct update {
-    tp_optimizer *o;
-    void *p, *m, *v;
-    const void *g;
-    int64_t n;
-    double step_size, root2; /* lr/(1−β1^t), √(1−β2^t) */
-} update;
+typedef struct step_job {
+    const tp_kernels *kernels;
+    tp_update_kernel rule;
+    const tp_update *plan;
+    int n; /* entries of the plan */
+    atomic_bool not_finite;
+} step_job;
 
-#define DEFINE_UPDATES(R, SQRT, TINY)                                                              \
-    static void adam_##R(int64_t chunk, void *arg)                                                 \
-    {                                                                                              \
-        const update *u = arg;                                                                     \
-        R *restrict p = u->p, *restrict m = u->m, *restrict v = u->v;                              \
-        const R *restrict g = u->g;                                                                \
-        const R b1 = (R)u->o->beta1, b2 = (R)u->o->beta2, c1 = (R)(1 - u->o->beta1);               \
-        const R c2 = (R)(1 - u->o->beta2), eps = (R)u->o->eps, size = (R)u->step_size;             \
-        const R root = (R)u->root2;                                                                \
-        int64_t last = (chunk + 1) * CHUNK < u->n ? (chunk + 1) * CHUNK : u->n;                    \
-        for (int64_t i = chunk * CHUNK; i < last; i++) {                                           \
-            R mi = b1 * m[i] + c1 * g[i], vi = b2 * v[i] + c2 * g[i] * g[i];                       \
-            mi = mi < TINY && mi > -TINY ? 0 : mi;                                                 \
-            vi = vi < TINY ? 0 : vi;                                                               \
-            m[i] = mi;                                                                             \
-            v[i] = vi;                                                                             \
-            p[i] -= size * mi / (SQRT(vi) / root + eps);                                           \
-        }                                                                                          \
-    }                                                                                              \
-    static void sgd_##R(int64_t chunk, void *arg)                                                  \
-    {                                                                                              \
-        const update *u = arg;                                                                     \
-        R *restrict p = u->p, *restrict m = u->m;                                                  \
-        const R *restrict g = u->g;                                                                \
-        const R momentum = (R)u->o->momentum, lr = (R)u->o->lr;                                    \
-        int64_t last = (chunk + 1) * CHUNK < u->n ? (chunk + 1) * CHUNK : u->n;                    \
-        for (int64_t i = chunk * CHUNK; i < last; i++) {                                           \
-            R d = g[i];                                                                            \
-            if (m != NULL) {                                                                       \
-                d += momentum * m[i];                                                              \
-                d = d < TINY && d > -TINY ? 0 : d;                                                 \
-                m[i] = d;                                                                          \
-            }                                                                                      \
-            p[i] -= lr * d;                                                                        \
-        }                                                                                          \
-    }
-
-DEFINE_UPDATES(float, sqrtf, FLT_MIN)
-DEFINE_UPDATES(double, sqrt, DBL_MIN)
-
-/* x − x is 0 for finite x and NaN otherwise. Collected as an integer, which compilers vectorise. */
-static bool all_finite(const tp_tensor *g)
+/* The first element of slice i of n elements, on a border of cache lines. */
+static int64_t slice_start(int64_t n, int64_t i)
 {
-    int64_t n = tp_numel(g);
-    int bad = 0;
-    if (g->dtype == TP_F32) {
-        const float *x = tp_data(g);
-        for (int64_t i = 0; i < n; i++)
-            bad |= x[i] - x[i] != 0;
-    } else {
-        const double *x = tp_data(g);
-        for (int64_t i = 0; i < n; i++)
-            bad |= x[i] - x[i] != 0;
+    enum { LINE = TP_ALIGN / sizeof(float) };
+    return i == SLICES ? n : n * i / SLICES / LINE * LINE;
+}
+
+static void check_slice(int64_t slice, void *arg)
+{
+    step_job *j = arg;
+    for (const tp_update *u = j->plan; u < j->plan + j->n; u++) {
+        int64_t first = slice_start(u->n, slice), last = slice_start(u->n, slice + 1);
+        const char *g = u->g + first * u->size;
+        if (!j->kernels->within[u->dtype](last - first, g, -DBL_MAX, DBL_MAX))
+            atomic_store_explicit(&j->not_finite, true, memory_order_relaxed);
     }
-    return !bad;
+}
+
+static void update_slice(int64_t slice, void *arg)
+{
+    const step_job *j = arg;
+    for (const tp_update *u = j->plan; u < j->plan + j->n; u++) {
+        int64_t first = slice_start(u->n, slice), last = slice_start(u->n, slice + 1);
+        int64_t at = first * u->size;
+        j->kernels->update[j->rule][u->dtype](last - first, u->p + at, u->g + at,
+                                              u->m ? u->m + at : NULL, u->v ? u->v + at : NULL,
+                                              u->c);
+    }
+}
+
+/* --- a step ------------------------------------------------------------------------------------- */
+
+static tp_update_kernel rule_of(const tp_optimizer *o)
+{
+    return o->adam ? TP_U_adam : o->momentum > 0 ? TP_U_momentum : TP_U_sgd;
+}
+
+/* Lists the parameters that have a gradient, are not frozen and not empty; changes nothing else. */
+static step_job make_plan(const tp_optimizer *o)
+{
+    step_job j = {.kernels = tp_kernels_get(), .rule = rule_of(o), .plan = o->plan};
+    for (int i = 0; i < o->n; i++) {
+        const tp_parameter *p = o->params->item[i];
+        int64_t n = tp_numel(&p->value);
+        if (!p->has_grad || p->frozen || n == 0)
+            continue;
+        o->plan[j.n++] = (tp_update){.index = i,
+                                     .n = n,
+                                     .size = tp_dtype_size(p->value.dtype),
+                                     .dtype = p->value.dtype,
+                                     .g = tp_data(&p->grad)};
+    }
+    return j;
+}
+
+static tp_status check_gradients(const tp_optimizer *o, step_job *j)
+{
+    tp_parallel(SLICES, check_slice, j);
+    if (!atomic_load_explicit(&j->not_finite, memory_order_relaxed))
+        return TP_OK;
+    int i = 0; /* the first of them */
+    while (tp_all_finite(&o->params->item[o->plan[i].index]->grad))
+        i++;
+    return tp_fail(TP_EVALUE, "the gradient of parameter '%s' is not finite",
+                   o->params->item[o->plan[i].index]->name);
 }
 
 static void *data_or_null(tp_tensor *t)
@@ -154,25 +178,21 @@ static void *data_or_null(tp_tensor *t)
     return t->storage != NULL ? tp_data_mut(t) : NULL;
 }
 
-static void update_parameter(tp_optimizer *o, tp_parameter *p, tp_moments *moments)
+/* The constants of updates.def. Adam's bias corrections meet in two of them: with r = √(1−β2^t),
+ * lr/(1−β1^t) · m / (√v/r + eps) = lr·r/(1−β1^t) · m / (√v + eps·r), as at the end of the paper's section 2. */
+static void set_constants(const tp_optimizer *o, uint64_t step, double c[TP_UPDATE_CONSTANTS])
 {
-    double t = (double)++moments->step;
-    update u = {.o = o,
-                .p = tp_data_mut(&p->value),
-                .m = data_or_null(&moments->first),
-                .v = data_or_null(&moments->second),
-                .g = tp_data(&p->grad),
-                .n = tp_numel(&p->value),
-                .step_size = o->lr / (1 - pow(o->beta1, t)),
-                .root2 = sqrt(1 - pow(o->beta2, t))};
-    bool f32 = p->value.dtype == TP_F32;
-    tp_parallel((u.n + CHUNK - 1) / CHUNK,
-                o->adam ? (f32 ? adam_float : adam_double) : (f32 ? sgd_float : sgd_double), &u);
-}
-
-static bool updates(const tp_parameter *p)
-{
-    return p->has_grad && !p->frozen;
+    c[0] = o->lr;
+    c[1] = o->momentum;
+    if (!o->adam)
+        return;
+    double root = sqrt(1 - pow(o->beta2, (double)step));
+    c[0] = o->lr * root / (1 - pow(o->beta1, (double)step));
+    c[1] = o->beta1;
+    c[2] = 1 - o->beta1;
+    c[3] = o->beta2;
+    c[4] = 1 - o->beta2;
+    c[5] = o->eps * root;
 }
 
 tp_status tp_optimizer_step(tp_optimizer *o)
@@ -180,13 +200,17 @@ tp_status tp_optimizer_step(tp_optimizer *o)
     if (o->n != o->params->n)
         return tp_fail(TP_EARG, "the optimizer was made for %d parameters, now there are %d", o->n,
                        o->params->n);
-    for (int i = 0; i < o->n; i++)
-        if (updates(o->params->item[i]) && !all_finite(&o->params->item[i]->grad))
-            return tp_fail(TP_EVALUE, "the gradient of parameter '%s' is not finite",
-                           o->params->item[i]->name);
-    for (int i = 0; i < o->n; i++)
-        if (updates(o->params->item[i]))
-            update_parameter(o, o->params->item[i], &o->moments[i]);
+    step_job j = make_plan(o);
+    TP_TRY(check_gradients(o, &j));
+    for (int i = 0; i < j.n; i++) {
+        tp_update *u = &o->plan[i];
+        tp_moments *moments = &o->moments[u->index];
+        set_constants(o, ++moments->step, u->c);
+        u->p = tp_data_mut(&o->params->item[u->index]->value);
+        u->m = data_or_null(&moments->first);
+        u->v = data_or_null(&moments->second);
+    }
+    tp_parallel(SLICES, update_slice, &j);
     o->step++;
     return TP_OK;
 }

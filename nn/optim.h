@@ -38,9 +38,10 @@ typedef struct tp_optimizer {
     double lr; /* may be changed between steps */
     double momentum, beta1, beta2, eps;
     bool adam;
-    uint64_t step;       /* steps done */
-    int n;               /* parameters at init; */
-    tp_moments *moments; /* one per parameter */
+    uint64_t step;          /* steps done */
+    int n;                  /* parameters at init */
+    tp_moments *moments;    /* one per parameter */
+    struct tp_update *plan; /* what the running step does; n entries of working memory */
 } tp_optimizer;
 
 /* v ← momentum·v + g (v starts as g), p ← p − lr·v. TP_EARG for lr or momentum outside [0, ∞) or [0, 1). */

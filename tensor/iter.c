@@ -29,8 +29,35 @@ static bool mergeable(const tp_iter *it, int i, int64_t inner_dim, int inner)
     return true;
 }
 
+/* Most calls: all operands contiguous and of one shape, which makes one axis. */
+static bool init_flat(tp_iter *it, int n, const tp_tensor *const *operands)
+{
+    const tp_shape *shape = &operands[0]->shape;
+    for (int k = 0; k < n; k++) {
+        const tp_tensor *t = operands[k];
+        int64_t step = 1;
+        if (t->shape.ndim != shape->ndim || t->storage == NULL)
+            return false;
+        for (int i = shape->ndim - 1; i >= 0; i--) {
+            if (t->shape.dim[i] != shape->dim[i] || (t->stride[i] != step && t->shape.dim[i] != 1))
+                return false;
+            step *= t->shape.dim[i];
+        }
+        int64_t size = tp_dtype_size(t->dtype);
+        it->numel = step;
+        it->stride[k][0] = step > 1 ? size : 0; /* one element does not step */
+        it->base[k] = (char *)t->storage->data + t->offset * size;
+    }
+    it->n = n;
+    it->ndim = 1;
+    it->dim[0] = it->numel;
+    return it->numel > 0;
+}
+
 tp_status tp_iter_init(tp_iter *it, int n, const tp_tensor *const *operands)
 {
+    if (init_flat(it, n, operands))
+        return TP_OK;
     tp_shape shape = operands[0]->shape;
     it->n = n;
     it->numel = tp_shape_numel(shape);
@@ -68,9 +95,9 @@ void tp_iter_range(const tp_iter *it, int64_t first, int64_t last, tp_run_fn run
     int inner = it->ndim - 1;
     int64_t index[TP_MAX_DIMS], rest = first, step[TP_MAX_OPERANDS];
     char *ptr[TP_MAX_OPERANDS];
-    for (int i = inner; i >= 0; i--) {
-        index[i] = rest % it->dim[i];
-        rest /= it->dim[i];
+    for (int i = inner; i >= 0; i--) { /* most ranges start at 0: no division */
+        index[i] = rest == 0 ? 0 : rest % it->dim[i];
+        rest = rest == 0 ? 0 : rest / it->dim[i];
     }
     for (int k = 0; k < it->n; k++) {
         ptr[k] = it->base[k];

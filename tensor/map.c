@@ -14,13 +14,15 @@
 #include "tensor/mem.h"
 #include "tensor/parallel.h"
 
-enum { MAX_ARITY = 3, BLOCK = 256, CHUNK = 8192, SERIAL_BELOW = 4 * CHUNK };
+/* A region costs about a microsecond, which is what SERIAL_BELOW cheap elements cost. Chunks are small so that
+ * the threads get equal shares of a few ten thousand. */
+enum { MAX_ARITY = 3, BLOCK = 256, CHUNK = 2048, SERIAL_BELOW = 8 * CHUNK };
 
 static const struct {
     const char *name;
     int arity;
 } rows[] = {
-#define TP_MAP(name, arity, formula) {#name, arity},
+#define TP_MAP(name, arity, ...) {#name, arity},
 #include "tensor/kernels.def"
 #undef TP_MAP
 };
@@ -102,11 +104,12 @@ tp_status tp_map(tp_map_kernel kernel, tp_tensor *y, const tp_tensor *const *x, 
     if ((int)kernel < 0 || kernel >= TP_MAP_KERNEL_COUNT)
         return tp_fail(TP_EARG, "there is no map kernel number %d", (int)kernel);
     TP_TRY(check(kernel, y, x));
-    map_work w = {.size = tp_dtype_size(y->dtype),
-                  .arity = rows[kernel].arity,
-                  .kernel = tp_kernels_get()->map[kernel][y->dtype]};
-    if (p != NULL)
-        memcpy(w.p, p, sizeof w.p);
+    map_work w; /* its iterator is large: an initialiser would clear it first */
+    w.size = tp_dtype_size(y->dtype);
+    w.arity = rows[kernel].arity;
+    w.kernel = tp_kernels_get()->map[kernel][y->dtype];
+    w.p[0] = p != NULL ? p[0] : 0;
+    w.p[1] = p != NULL ? p[1] : 0;
     const tp_tensor *operands[1 + MAX_ARITY] = {y};
     for (int k = 0; k < w.arity; k++)
         operands[k + 1] = x[k];

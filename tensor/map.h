@@ -14,7 +14,7 @@ extern "C" {
 
 /* TP_K_exp and so on: one value per elementwise row of kernels.def. */
 typedef enum tp_map_kernel {
-#define TP_MAP(name, arity, formula) TP_K_##name,
+#define TP_MAP(name, arity, ...) TP_K_##name,
 #include "tensor/kernels.def"
 #undef TP_MAP
     TP_MAP_KERNEL_COUNT

@@ -8,28 +8,41 @@
  */
 #include "tensor/matmul.h"
 
+#include <string.h>
+
 #include "tensor/iter.h"
 #include "tensor/kernels/kernels.h"
 #include "tensor/mem.h"
 #include "tensor/parallel.h"
 
-/* A block of a (ROWS x STEPS) should stay in the second-level cache, a panel of b (STEPS x nr) in
- * the first; COLUMNS bounds the packed part of b. All are multiples of every tile. */
-enum { ROWS = 144, STEPS = 256, COLUMNS = 1024, SERIAL_BELOW = 1 << 18 };
+/* A packed block of a (ROWS x STEPS) should stay in the second-level cache, a panel of b (STEPS x nr)
+ * in the first; COLUMNS bounds the packed part of b. ROWS and COLUMNS are multiples of every tile.
+ * A product whose tiles are stored transposed visits c once if it has no more than LONG_STEPS. */
+enum {
+    ROWS = 192,
+    STEPS = 320,
+    LONG_STEPS = 1024,
+    COLUMNS = 2048,
+    FEW_LANES = 512, /* a matrix that meets no more lanes than this is not worth packing, */
+    FEW_STEPS = 256, /* nor are the rows of b if there are no more than this */
+    SERIAL_BELOW = 1 << 18
+};
 
-/* A matrix as the packing sees it: a's rows or b's columns are lanes, the summed axis has steps. */
+/* A matrix as the tiles see it: a's rows or b's columns are lanes, the summed axis has steps. */
 typedef struct side {
     int64_t lanes, lane, step; /* how many, and strides in elements */
+    int64_t unit;              /* lanes of the smallest tile */
+    bool direct;               /* read where it lies, except a last part smaller than that */
 } side;
 
 typedef struct product {
     side a, b;
-    int64_t k;
+    int64_t k, steps;    /* of the summed axis: all, and in a block */
     int64_t row, column; /* strides of c in elements */
     const char *bias;    /* or NULL */
     int64_t bias_row, bias_column;
-    bool accumulate;
-    tp_tile tile;
+    bool accumulate, relu;
+    const tp_tile *tile;
     int64_t size;                                    /* of an element */
     tp_iter batch;                                   /* operands c, a, b; one element per product */
     int64_t grid_rows, grid_columns, blocks, chunks; /* the partition among threads */
@@ -43,6 +56,14 @@ typedef struct region {
     int64_t row0, row1, column0, column1;
     char *packed_a, *packed_b;
 } region;
+
+/* The part of a region that is computed from one block of a, one of b and k steps from p on. */
+typedef struct part {
+    const region *r;
+    const char *a, *b; /* of this product of the batch */
+    char *c;
+    int64_t p, k, i0, i1, j0, j1;
+} part;
 
 /* Kept by each thread that calls tp_matmul_into, for all the workers of its products. */
 static _Thread_local struct {
@@ -69,25 +90,74 @@ static int64_t round_up(int64_t n, int64_t multiple)
 
 /* --- one region --------------------------------------------------------------------------------- */
 
-/* Packs lanes first … last-1 and steps p … p+k-1 into panels of width lanes. */
+/* Packs lanes first … last-1 and k steps from p on into panels of width lanes. */
 static void pack_block(const product *job, const side *s, const char *data, int width,
                        int64_t first, int64_t last, int64_t p, int64_t k, char *to)
 {
     for (int64_t i = first; i < last; i += width, to += width * k * job->size)
-        job->tile.pack(width, least(width, last - i), k,
-                       data + (i * s->lane + p * s->step) * job->size, s->lane, s->step, to);
+        job->tile->pack(width, least(width, last - i), k,
+                        data + (i * s->lane + p * s->step) * job->size, s->lane, s->step, to);
 }
 
-/* Computes rows x columns of c at (i, j), whole tiles straight to memory. */
-static void one_tile(const product *job, int64_t k, const char *a, const char *b, int64_t i,
-                     int64_t rows, int64_t j, int64_t columns, bool first, char *c)
+/* Whether a tile reads its lanes where they lie: of a direct side, all but the last few lanes that do not
+ * make a multiple of the smallest tile. Those are packed and filled up with zeros. */
+static bool lies_direct(const side *s, int64_t lanes)
 {
-    const tp_tile *t = &job->tile;
+    return s->direct && lanes % s->unit == 0;
+}
+
+/* Where the tile at row i finds its part of a. */
+static void find_a(const part *x, int64_t i, int64_t rows, tp_tile_args *t)
+{
+    const product *job = x->r->job;
+    if (lies_direct(&job->a, rows)) {
+        t->a = x->a + (i * job->a.lane + x->p * job->a.step) * job->size;
+        t->a_lane = job->a.lane;
+        t->a_step = job->a.step;
+    } else {
+        t->a = x->r->packed_a + (job->a.direct ? 0 : (i - x->i0) * x->k * job->size);
+        t->a_lane = 1;
+        t->a_step = job->tile->mr;
+    }
+}
+
+static void find_b(const part *x, int64_t j, int64_t columns, tp_tile_args *t)
+{
+    const product *job = x->r->job;
+    if (lies_direct(&job->b, columns)) {
+        t->b = x->b + (j * job->b.lane + x->p * job->b.step) * job->size;
+        t->b_step = job->b.step;
+    } else {
+        t->b = x->r->packed_b + (job->b.direct ? 0 : (j - x->j0) * x->k * job->size);
+        t->b_step = job->tile->nr;
+    }
+}
+
+/* A tile that is not whole, or whose rows are not contiguous in c or init. */
+static void one_detour(const product *job, tp_tile_fn kernel, tp_tile_args *t, tp_store_args *s)
+{
+    _Alignas(TP_ALIGN) double scratch[TP_MAX_MR * TP_MAX_NR];
+    t->c = scratch;
+    t->c_row = job->tile->nr;
+    kernel(t);
+    s->tile = scratch;
+    job->tile->store(s);
+}
+
+/* Computes the tile of c at (i, j). */
+static void one_tile(const part *x, int64_t i, int64_t j)
+{
+    const product *job = x->r->job;
+    const tp_tile *tile = job->tile;
+    int64_t rows = least(tile->mr, x->i1 - i), columns = least(tile->nr, x->j1 - j);
+    int height = 0, wide = columns > tile->nr / 2;
+    while (height + 1 < TP_TILE_HEIGHTS && tile->height[height + 1] >= rows)
+        height++;
+    char *c = x->c + (i * job->row + j * job->column) * job->size;
     const char *init = NULL;
-    int64_t init_row = 0, init_column = 0;
-    char *to = c + (i * job->row + j * job->column) * job->size;
-    if (!first || job->accumulate) {
-        init = to;
+    int64_t init_row = 0, init_column = 1;
+    if (x->p > 0 || job->accumulate) {
+        init = c;
         init_row = job->row;
         init_column = job->column;
     } else if (job->bias != NULL) {
@@ -95,29 +165,60 @@ static void one_tile(const product *job, int64_t k, const char *a, const char *b
         init_row = job->bias_row;
         init_column = job->bias_column;
     }
-    bool half = columns <= t->nr / 2;
-    tp_tile_fn kernel = half ? t->half : t->full;
-    if (rows == t->mr && columns == (half ? t->nr / 2 : t->nr) && job->column == 1 &&
-        (init == NULL || init_column == 1)) {
-        kernel(k, a, b, init, init_row, to, job->row);
-        return;
+    tp_tile_args t;
+    t.k = x->k;
+    find_a(x, i, rows, &t);
+    find_b(x, j, columns, &t);
+    tp_tile_fn kernel = tile->kernel[t.a_lane != 1][height][wide];
+    bool relu = job->relu && x->p + x->k == job->k;
+    if (rows == tile->height[height] && columns == (wide ? tile->nr : tile->nr / 2) &&
+        job->column == 1 && init_column == 1) {
+        t.c = c;
+        t.c_row = job->row;
+        t.init = init;
+        t.init_row = init_row;
+        t.relu = relu;
+        kernel(&t);
+    } else {
+        t.init = NULL;
+        t.relu = false;
+        tp_store_args s = {.rows = rows,
+                           .columns = columns,
+                           .c = c,
+                           .c_row = job->row,
+                           .c_column = job->column,
+                           .init = init,
+                           .init_row = init_row,
+                           .init_column = init_column,
+                           .relu = relu};
+        one_detour(job, kernel, &t, &s);
     }
-    _Alignas(TP_ALIGN) double scratch[TP_MAX_MR * TP_MAX_NR];
-    kernel(k, a, b, NULL, 0, scratch, t->nr);
-    t->store(rows, columns, scratch, init, init_row, init_column, to, job->row, job->column);
 }
 
-/* The tiles of a packed block of a times a packed block of b. */
-static void block_product(const region *r, int64_t k, int64_t i0, int64_t i1, int64_t j0,
-                          int64_t j1, bool first, char *c)
+/* The longer side is walked once, outside, while the shorter one stays in the caches. */
+static void block_product(const part *x)
 {
-    const product *job = r->job;
-    int mr = job->tile.mr, nr = job->tile.nr;
-    for (int64_t j = j0; j < j1; j += nr)
-        for (int64_t i = i0; i < i1; i += mr)
-            one_tile(job, k, r->packed_a + (i - i0) * k * job->size,
-                     r->packed_b + (j - j0) * k * job->size, i, least(mr, i1 - i), j,
-                     least(nr, j1 - j), first, c);
+    int mr = x->r->job->tile->mr, nr = x->r->job->tile->nr;
+    if (x->i1 - x->i0 > x->j1 - x->j0) {
+        for (int64_t i = x->i0; i < x->i1; i += mr)
+            for (int64_t j = x->j0; j < x->j1; j += nr)
+                one_tile(x, i, j);
+    } else {
+        for (int64_t j = x->j0; j < x->j1; j += nr)
+            for (int64_t i = x->i0; i < x->i1; i += mr)
+                one_tile(x, i, j);
+    }
+}
+
+/* Packs what of lanes first … last-1 needs it: all, or the last few of a direct side. */
+static void prepare(const part *x, const side *s, const char *data, int width, int64_t first,
+                    int64_t last, char *to)
+{
+    int64_t whole = first + (last - first) / width * width;
+    if (!s->direct)
+        pack_block(x->r->job, s, data, width, first, last, x->p, x->k, to);
+    else if (!lies_direct(s, last - whole))
+        pack_block(x->r->job, s, data, width, whole, last, x->p, x->k, to);
 }
 
 /* Run function over the batch: count products follow each other. */
@@ -125,28 +226,31 @@ static void region_run(int64_t count, char *const *ptr, const int64_t *stride, v
 {
     const region *r = arg;
     const product *job = r->job;
+    int64_t rows = job->a.direct ? r->row1 - r->row0 : ROWS;
     for (int64_t n = 0; n < count; n++) {
-        char *c = ptr[0] + n * stride[0];
-        const char *a = ptr[1] + n * stride[1], *b = ptr[2] + n * stride[2];
-        for (int64_t j = r->column0; j < r->column1; j += COLUMNS) {
-            int64_t j1 = least(j + COLUMNS, r->column1), p = 0;
+        part x = {.r = r, .c = ptr[0] + n * stride[0]};
+        x.a = ptr[1] + n * stride[1];
+        x.b = ptr[2] + n * stride[2];
+        for (x.j0 = r->column0; x.j0 < r->column1; x.j0 += COLUMNS) {
+            x.j1 = least(x.j0 + COLUMNS, r->column1);
+            x.p = 0;
             do { /* once even if k is 0: the result is zeros or the bias */
-                int64_t k = least(STEPS, job->k - p);
-                pack_block(job, &job->b, b, job->tile.nr, j, j1, p, k, r->packed_b);
-                for (int64_t i = r->row0; i < r->row1; i += ROWS) {
-                    int64_t i1 = least(i + ROWS, r->row1);
-                    pack_block(job, &job->a, a, job->tile.mr, i, i1, p, k, r->packed_a);
-                    block_product(r, k, i, i1, j, j1, p == 0, c);
+                x.k = least(job->steps, job->k - x.p);
+                prepare(&x, &job->b, x.b, job->tile->nr, x.j0, x.j1, r->packed_b);
+                for (x.i0 = r->row0; x.i0 < r->row1; x.i0 += rows) {
+                    x.i1 = least(x.i0 + rows, r->row1);
+                    prepare(&x, &job->a, x.a, job->tile->mr, x.i0, x.i1, r->packed_a);
+                    block_product(&x);
                 }
-                p += STEPS;
-            } while (p < job->k);
+                x.p += x.k;
+            } while (x.p < job->k);
         }
     }
 }
 
 /* --- partition ---------------------------------------------------------------------------------- */
 
-/* Border number i of n parts, on a multiple of a tile. */
+/* Border number i of n parts, on a multiple of the smallest tile. */
 static int64_t border(int64_t lanes, int64_t tile, int64_t i, int64_t n)
 {
     return least((lanes + tile - 1) / tile * i / n * tile, lanes);
@@ -162,26 +266,33 @@ static void matmul_chunk(int64_t chunk, void *arg)
     r.packed_b = r.packed_a + job->buffer_a;
     for (int64_t block = first; block < last; block++) {
         int64_t i = block % cells / job->grid_columns, j = block % cells % job->grid_columns;
-        r.row0 = border(job->a.lanes, job->tile.mr, i, job->grid_rows);
-        r.row1 = border(job->a.lanes, job->tile.mr, i + 1, job->grid_rows);
-        r.column0 = border(job->b.lanes, job->tile.nr, j, job->grid_columns);
-        r.column1 = border(job->b.lanes, job->tile.nr, j + 1, job->grid_columns);
+        r.row0 = border(job->a.lanes, job->a.unit, i, job->grid_rows);
+        r.row1 = border(job->a.lanes, job->a.unit, i + 1, job->grid_rows);
+        r.column0 = border(job->b.lanes, job->b.unit, j, job->grid_columns);
+        r.column1 = border(job->b.lanes, job->b.unit, j + 1, job->grid_columns);
         if (r.row0 < r.row1 && r.column0 < r.column1)
             tp_iter_range(&job->batch, block / cells, block / cells + 1, region_run, &r);
     }
 }
 
-/* The grid of threads with the least work for the busiest of them: its tiles, and what it packs. */
+/* Elements that a thread copies for a region of rows x columns. */
+static int64_t packing(const product *job, int64_t rows, int64_t columns)
+{
+    return (job->a.direct ? 0 : rows) + (job->b.direct ? 0 : columns);
+}
+
+/* The grid of threads with the least work for the busiest of them: its tiles, and what it packs. Among
+ * equals the one that cuts c along its larger stride, as elementwise operations are cut. */
 static void choose_grid(product *job, int64_t threads)
 {
-    int64_t mr = job->tile.mr, nr = job->tile.nr, best = INT64_MAX;
-    int64_t tile_rows = (job->a.lanes + mr - 1) / mr, tile_columns = (job->b.lanes + nr - 1) / nr;
-    for (int64_t g = 1; g <= threads; g++) {
+    int64_t mr = job->a.unit, nr = job->b.unit, best = INT64_MAX;
+    for (int64_t n = 1; n <= threads; n++) {
+        int64_t g = job->row > job->column ? threads + 1 - n : n, h = threads / g;
         if (threads % g != 0)
             continue;
-        int64_t h = threads / g;
-        int64_t rows = (tile_rows + g - 1) / g * mr, columns = (tile_columns + h - 1) / h * nr;
-        int64_t work = rows * columns + 8 * (rows + columns);
+        int64_t rows = (job->a.lanes + mr * g - 1) / (mr * g) * mr;
+        int64_t columns = (job->b.lanes + nr * h - 1) / (nr * h) * nr;
+        int64_t work = rows * columns + 8 * packing(job, rows, columns);
         if (work < best) {
             best = work;
             job->grid_rows = g;
@@ -190,14 +301,16 @@ static void choose_grid(product *job, int64_t threads)
     }
 }
 
+/* Packed panels are as wide as a tile, whatever part of it exists. */
 static tp_status prepare_buffers(product *job)
 {
-    int64_t k = job->k > 0 ? least(STEPS, job->k) : 1; /* memory even if nothing is packed */
-    job->buffer_a =
-        round_up(least(ROWS, round_up(job->a.lanes, job->tile.mr)) * k * job->size, TP_ALIGN);
-    job->buffer_bytes =
-        job->buffer_a +
-        round_up(least(COLUMNS, round_up(job->b.lanes, job->tile.nr)) * k * job->size, TP_ALIGN);
+    int64_t k = job->k > 0 ? job->steps : 1; /* memory even if nothing is packed */
+    int64_t rows =
+        job->a.direct ? job->tile->mr : least(ROWS, round_up(job->a.lanes, job->tile->mr));
+    int64_t columns =
+        job->b.direct ? job->tile->nr : least(COLUMNS, round_up(job->b.lanes, job->tile->nr));
+    job->buffer_a = round_up(rows * k * job->size, TP_ALIGN);
+    job->buffer_bytes = job->buffer_a + round_up(columns * k * job->size, TP_ALIGN);
     size_t bytes = (size_t)(job->buffer_bytes * job->chunks);
     if (bytes > kept.bytes) {
         tp_matmul_release();
@@ -227,35 +340,56 @@ static tp_status run(product *job)
 
 /* --- preparation -------------------------------------------------------------------------------- */
 
-/* The work of an orientation in multiplications: padded tiles, and the detour of every element of c
- * when the tile's rows are not contiguous there. */
-static double cost(const product *job, int64_t rows, int64_t columns, int64_t stride)
+/* Lines a multiple of 512 bytes apart meet in few sets of the first-level cache and evict each other. */
+static bool collides(const product *job, int64_t stride)
 {
-    double tiles = (double)round_up(rows, job->tile.mr) *
-                   (double)round_up(columns, job->tile.nr / 2) * (double)job->k;
-    double visits = (double)(job->k / STEPS + 1) * (double)rows * (double)columns;
-    return tiles + (stride == 1 ? 0 : visits * job->tile.nr);
+    return stride * job->size % 512 == 0;
 }
 
-/* c' = b' a' is the same product: taken when it wastes less of the tiles or writes in order. */
-static void orient(product *job)
+/* Elements copied for a panel cost as much as this many multiplications, more if they must be turned. */
+static double packing_cost(const product *job, const side *s)
 {
-    if (cost(job, job->a.lanes, job->b.lanes, job->column) <=
-        cost(job, job->b.lanes, job->a.lanes, job->row))
-        return;
+    return s->direct ? 0 : (double)s->lanes * (double)job->k * (s->step == 1 ? 16 : 6);
+}
+
+/* Decides for this orientation what is packed and how the summed axis is cut. Returns its cost in
+ * multiplications: padded tiles, packing, and the detour of c where it is not stored row by row. */
+static double plan(product *job)
+{
+    side *a = &job->a, *b = &job->b;
+    bool turned = job->column != 1;
+    a->direct = a->step == 1 && a->lane != 1 && b->lanes <= FEW_LANES && !collides(job, a->lane);
+    b->direct =
+        b->lane == 1 && (a->lanes <= FEW_LANES || job->k <= FEW_STEPS) && !collides(job, b->step);
+    a->unit = job->tile->height[TP_TILE_HEIGHTS - 1];
+    b->unit = job->tile->nr / 2;
+    int64_t longest = turned && b->lanes <= FEW_LANES ? LONG_STEPS : STEPS;
+    int64_t visits = job->k > 0 ? (job->k + longest - 1) / longest : 1;
+    job->steps = (job->k + visits - 1) / visits;
+    double tiles =
+        (double)round_up(a->lanes, a->unit) * (double)round_up(b->lanes, b->unit) * (double)job->k;
+    double stored = (double)visits * (double)a->lanes * (double)b->lanes;
+    return tiles + packing_cost(job, a) + packing_cost(job, b) +
+           stored * (!turned         ? 0
+                     : job->row == 1 ? 16
+                                     : 32);
+}
+
+/* c' = b' a', the same product. */
+static product swapped(const product *job)
+{
     product p = *job;
-    job->a = p.b;
-    job->b = p.a;
-    job->row = p.column;
-    job->column = p.row;
-    job->bias_row = p.bias_column;
-    job->bias_column = p.bias_row;
-    for (int i = 0; i < p.batch.ndim; i++) {
-        job->batch.stride[1][i] = p.batch.stride[2][i];
-        job->batch.stride[2][i] = p.batch.stride[1][i];
-    }
-    job->batch.base[1] = p.batch.base[2];
-    job->batch.base[2] = p.batch.base[1];
+    p.a = job->b;
+    p.b = job->a;
+    p.row = job->column;
+    p.column = job->row;
+    p.bias_row = job->bias_column;
+    p.bias_column = job->bias_row;
+    memcpy(p.batch.stride[1], job->batch.stride[2], sizeof p.batch.stride[1]);
+    memcpy(p.batch.stride[2], job->batch.stride[1], sizeof p.batch.stride[2]);
+    p.batch.base[1] = job->batch.base[2];
+    p.batch.base[2] = job->batch.base[1];
+    return p;
 }
 
 static tp_status check(const tp_tensor *y, const tp_tensor *a, const tp_tensor *b,
@@ -302,7 +436,8 @@ tp_status tp_matmul_into(tp_tensor *y, const tp_tensor *a, const tp_tensor *b, t
                    .row = sy[0],
                    .column = sy[1],
                    .accumulate = opts.accumulate,
-                   .tile = tp_kernels_get()->tile[y->dtype],
+                   .relu = opts.relu,
+                   .tile = &tp_kernels_get()->tile[y->dtype],
                    .size = tp_dtype_size(y->dtype)};
     if (opts.bias != NULL) {
         job.bias = tp_data(opts.bias);
@@ -313,8 +448,8 @@ tp_status tp_matmul_into(tp_tensor *y, const tp_tensor *a, const tp_tensor *b, t
     TP_TRY(tp_iter_init(&job.batch, 3, lead));
     if (tp_numel(y) == 0)
         return TP_OK;
-    orient(&job);
-    TP_TRY(run(&job));
+    product other = swapped(&job);
+    TP_TRY(run(plan(&other) < plan(&job) ? &other : &job));
     tp_data_mut(y);
     return TP_OK;
 }

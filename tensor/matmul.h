@@ -17,6 +17,7 @@ extern "C" {
 typedef struct tp_matmul_opts {
     const tp_tensor *bias; /* [n], added to every row of the product; NULL: none */
     bool accumulate;       /* add to y instead of overwriting it; not together with bias */
+    bool relu;             /* max(0, .) of the result (Nair and Hinton 2010); NaN stays NaN */
 } tp_matmul_opts;
 
 /* y[…,m,n] = a[…,m,k] · b[…,k,n]: at least two dimensions each, leading dimensions broadcast to those of y;

@@ -125,10 +125,8 @@ static int size_class(size_t bytes, size_t *size)
         *size = units * TP_ALIGN;
         return (int)units - 1;
     }
-    int shift = 0;
-    while (((units - 1) >> shift) >= 8)
-        shift++;
-    size_t mantissa = ((units - 1) >> shift) + 1; /* 5..8 */
+    int shift = 61 - __builtin_clzll((unsigned long long)units - 1); /* leaves three bits */
+    size_t mantissa = ((units - 1) >> shift) + 1;                    /* 5..8 */
     *size = (mantissa << shift) * TP_ALIGN;
     return 4 + 4 * shift + (int)(mantissa - 5);
 }

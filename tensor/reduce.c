@@ -100,11 +100,34 @@ static void column_run(int64_t count, char *const *ptr, const int64_t *stride, v
     }
 }
 
+static void put_output(reduce_part *part, char *to, double value)
+{
+    if (part->out != NULL)
+        *part->out++ = value;
+    else
+        store(to, value, part->job->size);
+}
+
+/* A run of outputs whose inputs lie in one piece, the usual case: short rows would feel the walk. */
+static void plain_rows(int64_t count, char *const *ptr, const int64_t *stride, reduce_part *part)
+{
+    const reduction *job = part->job;
+    int64_t n = part->last - part->first;
+    for (int64_t i = 0; i < count; i++) {
+        const char *x = ptr[1] + i * stride[1] + part->first * job->size;
+        put_output(part, ptr[0] + i * stride[0], job->row(n, x));
+    }
+}
+
 /* A run of outputs: one at a time, or a block of columns at a time. */
 static void output_run(int64_t count, char *const *ptr, const int64_t *stride, void *arg)
 {
     reduce_part *part = arg;
     const reduction *job = part->job;
+    if (!job->columns && job->inputs.ndim == 1 && job->inputs.stride[0][0] == job->size) {
+        plain_rows(count, ptr, stride, part);
+        return;
+    }
     tp_iter inputs = job->inputs;
     int64_t block = job->columns ? BLOCK : 1;
     for (int64_t first = 0; first < count; first += part->width) {
@@ -114,10 +137,7 @@ static void output_run(int64_t count, char *const *ptr, const int64_t *stride, v
         inputs.base[0] = ptr[1] + first * stride[1];
         tp_iter_range(&inputs, part->first, part->last, job->columns ? column_run : row_run, part);
         for (int64_t i = 0; i < part->width; i++)
-            if (part->out != NULL)
-                *part->out++ = part->acc[i];
-            else
-                store(ptr[0] + (first + i) * stride[0], part->acc[i], job->size);
+            put_output(part, ptr[0] + (first + i) * stride[0], part->acc[i]);
     }
 }
 

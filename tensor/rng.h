@@ -26,7 +26,8 @@ void tp_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]
 
 /* Fill y (f32 or f64, any strides, at most 2^34 elements). The f32 value is the f64 value rounded.
  * uniform: (word + 1/2) / 2^32, never 0 or 1 (an f32 that would round to 1 becomes the largest below).
- * normal: Box–Muller on the words 0,1 and 2,3 of a block; |z| < 6.8.
+ * normal: Box–Muller on the words 0,1 and 2,3 of a block; |z| < 6.8. Within 4 ulp of the true value, of which
+ *   the last bits depend on the ISA level.
  * bernoulli: 1 where uniform < p, else 0; p broadcasts to y, TP_EVALUE unless 0 <= p <= 1 everywhere. */
 tp_status tp_random_uniform(tp_tensor *y, tp_rng_key key);
 tp_status tp_random_normal(tp_tensor *y, tp_rng_key key);

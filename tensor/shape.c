@@ -22,10 +22,9 @@ tp_status tp_shape_check(tp_shape s, int64_t element_size)
         if (s.dim[i] < 0)
             return tp_fail(TP_ESHAPE, "shape %s has a negative size", tp_shape_text(s, text));
         int64_t size = s.dim[i] > 0 ? s.dim[i] : 1;
-        if (size > limit / n)
+        if (__builtin_mul_overflow(n, size, &n) || n > limit)
             return tp_fail(TP_ESHAPE, "shape %s has more elements than memory can address",
                            tp_shape_text(s, text));
-        n *= size;
     }
     return TP_OK;
 }

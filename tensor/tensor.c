@@ -8,20 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-    int64_t size;
-    const char *name;
-} dtypes[TP_DTYPE_COUNT] = {
-    [TP_F32] = {4, "f32"}, [TP_F64] = {8, "f64"}, [TP_I64] = {8, "i64"}, [TP_U8] = {1, "u8"}};
-
-int64_t tp_dtype_size(tp_dtype d)
-{
-    return (unsigned)d < TP_DTYPE_COUNT ? dtypes[d].size : 1;
-}
-
 const char *tp_dtype_name(tp_dtype d)
 {
-    return (unsigned)d < TP_DTYPE_COUNT ? dtypes[d].name : "?";
+    static const char *const name[TP_DTYPE_COUNT] = {
+        [TP_F32] = "f32", [TP_F64] = "f64", [TP_I64] = "i64", [TP_U8] = "u8"};
+    return (unsigned)d < TP_DTYPE_COUNT ? name[d] : "?";
 }
 
 char *tp_tensor_text(const tp_tensor *t, char text[TP_TENSOR_TEXT])
@@ -275,6 +266,8 @@ bool tp_is_contiguous(const tp_tensor *t)
 
 bool tp_may_overlap(const tp_tensor *t)
 {
+    if (tp_is_contiguous(t))
+        return false;
     /* Sort axes by |stride|; no overlap if each stride exceeds the reach of all smaller ones. */
     int order[TP_MAX_DIMS], n = 0;
     for (int i = 0; i < t->shape.ndim; i++) {

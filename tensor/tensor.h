@@ -21,7 +21,10 @@ extern "C" {
 typedef enum tp_dtype { TP_F32, TP_F64, TP_I64, TP_U8, TP_DTYPE_COUNT } tp_dtype;
 
 /* Bytes of one element, and the name: "f32", "f64", "i64", "u8". */
-int64_t tp_dtype_size(tp_dtype d);
+static inline int64_t tp_dtype_size(tp_dtype d)
+{
+    return d == TP_F32 ? 4 : d == TP_F64 || d == TP_I64 ? 8 : 1;
+}
 const char *tp_dtype_name(tp_dtype d);
 static inline bool tp_dtype_is_float(tp_dtype d)
 {

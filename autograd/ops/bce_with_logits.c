@@ -3,7 +3,7 @@
 #include "autograd/compose.h"
 #include "tensor/gather.h"
 #include "tensor/map.h"
-#include "tensor/reduce.h"
+#include "tensor/scan.h"
 
 #include <math.h>
 
@@ -12,30 +12,15 @@ tp_var tp_bce_with_logits(tp_var logits, tp_var target)
     return tp_apply(&tp_op_bce_with_logits, 2, (tp_var[]){logits, target}, NULL);
 }
 
-static tp_status check_target(const tp_op_call *c)
-{
-    static const bool all[TP_MAX_DIMS] = {true, true, true, true, true, true, true, true};
-    const tp_tensor *t = c->x[1];
-    char at[TP_SHAPE_TEXT];
-    tp_tensor bound;
-    TP_TRY(tp_scratch(c, &bound, t->dtype, (tp_shape){0}));
-    tp_status s = tp_reduce(TP_MIN, &bound, t, all);
-    bool inside = s == TP_OK && tp_item(&bound) >= 0; /* NaN is not */
-    if (inside)
-        s = tp_reduce(TP_MAX, &bound, t, all);
-    inside = inside && s == TP_OK && (tp_numel(t) == 0 || tp_item(&bound) <= 1);
-    tp_scratch_done(&bound);
-    for (int64_t i = 0; s == TP_OK && !inside && i < tp_numel(t); i++)
-        if (!(tp_flat(t, i) >= 0 && tp_flat(t, i) <= 1))
-            return tp_fail(TP_EVALUE, "target %g at %s outside [0,1]", tp_flat(t, i),
-                           tp_index_text(t->shape, i, at));
-    return s;
-}
-
 static tp_status forward(const tp_op_call *c)
 {
-    TP_TRY(check_target(c));
-    return tp_map2(c->y, c->x[0], c->x[1], TP_K_bce);
+    const tp_tensor *t = c->x[1];
+    int64_t bad = tp_first_outside(t, 0, 1);
+    char at[TP_SHAPE_TEXT];
+    if (bad >= 0)
+        return tp_fail(TP_EVALUE, "target %g at %s outside [0,1]", tp_flat(t, bad),
+                       tp_index_text(t->shape, bad, at));
+    return tp_map2(c->y, c->x[0], t, TP_K_bce);
 }
 
 static void vjp(const tp_vjp_call *c, tp_var *gx)

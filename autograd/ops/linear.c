@@ -1,6 +1,7 @@
 /* linear: y = x·Wᵀ + b over the last axis, with PyTorch's weight layout [out, in]. */
 #include "autograd/compose.h"
 #include "tensor/matmul.h"
+#include "tensor/reduce.h"
 
 tp_var tp_linear(tp_var x, tp_var weight, tp_var bias)
 {
@@ -55,6 +56,43 @@ static void vjp(const tp_vjp_call *c, tp_var *gx)
         gx[2] = tp_sum(gy, TP_AXES(0), false);
 }
 
+/* v as [rows,n] for kernels: a view, or of a copy where the strides of v do not allow one. */
+static tp_status view_rows(const tp_fused_call *c, const tp_tensor *v, tp_tensor *rows,
+                           tp_tensor *copy)
+{
+    int64_t n = v->shape.dim[v->shape.ndim - 1], count = 1;
+    for (int i = 0; i < v->shape.ndim - 1; i++)
+        count *= v->shape.dim[i];
+    if (tp_view_reshape(v, TP_SHAPE(count, n), rows) == TP_OK)
+        return TP_OK;
+    TP_TRY(tp_scratch(&(tp_op_call){.scratch = c->scratch}, copy, v->dtype, v->shape));
+    TP_TRY(tp_copy(copy, v));
+    return tp_view_reshape(copy, TP_SHAPE(count, n), rows);
+}
+
+/* The same products without nodes for the views between them, written where the sweep wants them. */
+static tp_status vjp_fused(const tp_fused_call *c)
+{
+    static const bool all_rows[TP_MAX_DIMS] = {true};
+    tp_tensor gy, gyt, x, gx, copies[2] = {{0}};
+    tp_status s = view_rows(c, c->gy, &gy, &copies[0]);
+    if (s == TP_OK && c->want[0])
+        s = tp_view_reshape(&c->gx[0], TP_SHAPE(gy.shape.dim[0], c->x[1]->shape.dim[1]), &gx);
+    if (s == TP_OK && c->want[0])
+        s = tp_matmul_into(&gx, &gy, c->x[1], (tp_matmul_opts){0});
+    if (s == TP_OK && c->want[1])
+        s = view_rows(c, c->x[0], &x, &copies[1]);
+    if (s == TP_OK && c->want[1])
+        s = tp_view_transpose(&gy, 0, 1, &gyt);
+    if (s == TP_OK && c->want[1])
+        s = tp_matmul_into(&c->gx[1], &gyt, &x, (tp_matmul_opts){0});
+    if (s == TP_OK && c->want[2])
+        s = tp_reduce(TP_SUM, &c->gx[2], &gy, all_rows);
+    tp_scratch_done(&copies[0]);
+    tp_scratch_done(&copies[1]);
+    return s;
+}
+
 TP_CALL3(tp_linear)
 
 static const tp_sample samples[] = {
@@ -87,4 +125,5 @@ TP_DEFINE_OP(linear, .arity = 3, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_
              .text = "#0·#1ᵀ + #2", .tex = "#0 {#1}^\\top + #2", .prec = 2,
              .why = "y_ij = Σ_k x_ik W_jk + b_j: x meets gy through W, W meets gy through x, b "
                     "collects every row",
-             .shape = shape, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);
+             .shape = shape, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused, .call = call,
+             TP_REFUSALS);

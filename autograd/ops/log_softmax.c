@@ -21,28 +21,27 @@ static tp_status shape(const tp_op_call *c)
     return tp_shape_same(c);
 }
 
-/* y = (x − m) − log Σ e^(x − m) with the temporaries m, first the maximum and then the logarithm, and e */
-static tp_status compute(const tp_op_call *c, tp_tensor *m, tp_tensor *e)
+/* y = (x − m) − log Σ e^(x − m) with m, the maximum, and z, the logarithm; y holds the exponentials first */
+static tp_status compute(const tp_op_call *c, tp_tensor *m, tp_tensor *z)
 {
     tp_shape s = c->x[0]->shape;
     bool mask[TP_MAX_DIMS];
     TP_TRY(tp_axes_mask(s, TP_AXES(((const struct attr *)c->attr)->axis), mask));
     TP_TRY(tp_scratch(c, m, c->y->dtype, tp_shape_reduced(s, mask, true)));
-    TP_TRY(tp_scratch(c, e, c->y->dtype, s));
+    TP_TRY(tp_scratch(c, z, c->y->dtype, m->shape));
     TP_TRY(tp_reduce(TP_MAX, m, c->x[0], mask));
-    TP_TRY(tp_map2(c->y, c->x[0], m, TP_K_sub));
-    TP_TRY(tp_map1(e, c->y, TP_K_exp));
-    TP_TRY(tp_reduce(TP_SUM, m, e, mask));
-    TP_TRY(tp_map1(m, m, TP_K_log));
-    return tp_map2(c->y, c->y, m, TP_K_sub);
+    TP_TRY(tp_map2(c->y, c->x[0], m, TP_K_exp_sub));
+    TP_TRY(tp_reduce(TP_SUM, z, c->y, mask));
+    TP_TRY(tp_map1(z, z, TP_K_log));
+    return tp_map3(c->y, c->x[0], m, z, TP_K_sub_sub);
 }
 
 static tp_status forward(const tp_op_call *c)
 {
-    tp_tensor m = {0}, e = {0};
-    tp_status s = compute(c, &m, &e);
+    tp_tensor m = {0}, z = {0};
+    tp_status s = compute(c, &m, &z);
     tp_scratch_done(&m);
-    tp_scratch_done(&e);
+    tp_scratch_done(&z);
     return s;
 }
 
@@ -50,6 +49,21 @@ static void vjp(const tp_vjp_call *c, tp_var *gx)
 {
     int axis = ((const struct attr *)c->attr)->axis;
     gx[0] = tp_sub(c->gy, tp_mul(tp_exp(c->y), tp_sum(c->gy, TP_AXES(axis), true)));
+}
+
+static tp_status vjp_fused(const tp_fused_call *c)
+{
+    tp_shape s = c->y->shape;
+    bool mask[TP_MAX_DIMS];
+    tp_tensor total;
+    TP_TRY(tp_axes_mask(s, TP_AXES(((const struct attr *)c->attr)->axis), mask));
+    TP_TRY(tp_scratch(&(tp_op_call){.scratch = c->scratch}, &total, c->y->dtype,
+                      tp_shape_reduced(s, mask, true)));
+    tp_status status = tp_reduce(TP_SUM, &total, c->gy, mask);
+    if (status == TP_OK)
+        status = tp_map3(&c->gx[0], c->gy, c->y, &total, TP_K_log_softmax_vjp);
+    tp_scratch_done(&total);
+    return status;
 }
 
 static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)
@@ -85,5 +99,5 @@ TP_DEFINE_OP(
     log_softmax, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS_Y,
     .text = "log_softmax(#0, axis @axis)", .tex = "\\log \\operatorname{softmax}_{@axis}(#0)",
     .why = "y = x − log Σ e^x: gy, less the softmax e^y times the sum of gy along the axis",
-    .shape = shape, .forward = forward, .vjp = vjp, .call = call, TP_ATTR(struct attr),
-    TP_REFUSALS);
+    .shape = shape, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused, .call = call,
+    TP_ATTR(struct attr), TP_REFUSALS);

@@ -28,8 +28,7 @@ static tp_status compute(const tp_op_call *c, tp_tensor *m, tp_tensor *e)
     TP_TRY(tp_reduce(TP_MAX, m, c->x[0], mask));
     /* ±∞ − ±∞ would be NaN; with a finite m, 0 and ∞ come out right */
     TP_TRY(tp_map(TP_K_clamp, m, (const tp_tensor *[]){m}, (const double[]){-limit, limit}));
-    TP_TRY(tp_map2(e, c->x[0], m, TP_K_sub));
-    TP_TRY(tp_map1(e, e, TP_K_exp));
+    TP_TRY(tp_map2(e, c->x[0], m, TP_K_exp_sub));
     TP_TRY(tp_reduce(TP_SUM, &y, e, mask));
     TP_TRY(tp_map1(&y, &y, TP_K_log));
     return tp_map2(&y, &y, m, TP_K_add);

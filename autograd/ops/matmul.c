@@ -11,18 +11,20 @@ static tp_status shape(const tp_op_call *c)
 {
     char ta[TP_SHAPE_TEXT], tb[TP_SHAPE_TEXT];
     tp_shape a = c->x[0]->shape, b = c->x[1]->shape;
-    tp_shape_text(a, ta), tp_shape_text(b, tb);
     if (a.ndim < 2 || b.ndim < 2)
-        return tp_fail(TP_ESHAPE, "matmul of %s and %s: at least two dimensions each needed", ta,
-                       tb);
+        return tp_fail(TP_ESHAPE, "matmul of %s and %s: at least two dimensions each needed",
+                       tp_shape_text(a, ta), tp_shape_text(b, tb));
     int64_t m = a.dim[a.ndim - 2], n = b.dim[b.ndim - 1];
     if (a.dim[a.ndim - 1] != b.dim[b.ndim - 2])
-        return tp_fail(TP_ESHAPE, "matmul of %s and %s: inner sizes %lld and %lld differ", ta, tb,
-                       (long long)a.dim[a.ndim - 1], (long long)b.dim[b.ndim - 2]);
+        return tp_fail(TP_ESHAPE, "matmul of %s and %s: inner sizes %lld and %lld differ",
+                       tp_shape_text(a, ta), tp_shape_text(b, tb), (long long)a.dim[a.ndim - 1],
+                       (long long)b.dim[b.ndim - 2]);
     a.ndim -= 2, b.ndim -= 2;
     tp_status s = tp_shape_broadcast(a, b, &c->y->shape);
     if (s != TP_OK)
-        return tp_fail_prefix("matmul of %s and %s: leading ", ta, tb), s;
+        return tp_fail_prefix("matmul of %s and %s: leading ", tp_shape_text(c->x[0]->shape, ta),
+                              tp_shape_text(c->x[1]->shape, tb)),
+               s;
     c->y->shape.dim[c->y->shape.ndim++] = m;
     c->y->shape.dim[c->y->shape.ndim++] = n;
     return TP_OK;

@@ -40,4 +40,4 @@ TP_DEFINE_OP(relu, .arity = 1, .smooth = TP_PIECEWISE, .reads = TP_READS_Y, .tex
              .tex = "\\operatorname{relu}(#0)",
              .why = "1 where y > 0, else 0; at the kink x = 0 the gradient is 0",
              .shape = tp_shape_same, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused,
-             .call = call, TP_REFUSALS);
+             .fused_over_gy = true, .call = call, TP_REFUSALS);

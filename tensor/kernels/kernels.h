@@ -11,6 +11,7 @@
 
 #include "tensor/map.h"
 #include "tensor/reduce.h"
+#include "tensor/rng.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,30 +26,70 @@ typedef double (*tp_row_fn)(int64_t n, const void *x);
 /* acc[i] = reduction of acc[i] and x[i] for i < n. */
 typedef void (*tp_column_fn)(int64_t n, double *acc, const void *x);
 
-/* One tile of a matrix product: c[i][j] = init[i][j] + sum over p < k of a[p*mr + i] * b[p*nr + j].
- * init may be c; NULL stands for zeros. ldc, ldi: steps between rows, in elements. */
-typedef void (*tp_tile_fn)(int64_t k, const void *a, const void *b, const void *init, int64_t ldi,
-                           void *c, int64_t ldc);
+/* Whether low <= x[i] <= high for all i < n; NaN is outside. */
+typedef bool (*tp_within_fn)(int64_t n, const void *x, double low, double high);
+
+/* y[i] = scale * x[i] for i < n, the product made in double. y does not overlap x. */
+typedef void (*tp_scaled_fn)(int64_t n, void *y, const void *x, double scale);
+
+/* The TP_DRAW words, or values, of a draw that start at block first. */
+typedef void (*tp_words_fn)(const tp_rng_key *key, uint32_t first, uint32_t *word);
+typedef void (*tp_draw_fn)(const tp_rng_key *key, uint32_t first, double *value);
+
+/* p[i] -= step for i < n by a rule of updates.def: g is the gradient, m and v its moments (unused ones
+ * may be NULL), c the rule's TP_UPDATE_CONSTANTS constants. No two arrays overlap. */
+typedef void (*tp_update_fn)(int64_t n, void *p, const void *g, void *m, void *v, const double *c);
+
+/* TP_U_adam and so on: one value per row of updates.def. */
+typedef enum tp_update_kernel {
+#define TP_UPDATE(name, moments, first, second, step) TP_U_##name,
+#include "tensor/kernels/updates.def"
+#undef TP_UPDATE
+    TP_UPDATE_COUNT
+} tp_update_kernel;
+
+enum { TP_DRAW = 256, TP_UPDATE_CONSTANTS = 6 };
+
+/* One tile of a matrix product:
+ *   c[i][j] = init[i][j] + sum over p < k of a[i*a_lane + p*a_step] * b[p*b_step + j]
+ * init may be c; NULL stands for zeros. All steps in elements. */
+typedef struct tp_tile_args {
+    int64_t k;
+    const void *a, *b, *init;
+    void *c;
+    int64_t a_lane, a_step, b_step, init_row, c_row;
+    bool relu; /* max(0, .) at the end */
+} tp_tile_args;
+typedef void (*tp_tile_fn)(const tp_tile_args *t);
 
 /* Packs k steps of width lanes (of which used exist, the rest become zeros) for the tile:
  * to[p*width + i] = from[i*lane + p*step]. */
 typedef void (*tp_pack_fn)(int64_t width, int64_t used, int64_t k, const void *from, int64_t lane,
                            int64_t step, void *to);
 
-/* Copies the finished rows x columns of a tile to c with any strides, adding init if not NULL. */
-typedef void (*tp_store_fn)(int64_t rows, int64_t columns, const void *tile, const void *init,
-                            int64_t init_row, int64_t init_column, void *c, int64_t c_row,
-                            int64_t c_column);
+/* Copies the finished rows x columns of a tile, whose rows are nr apart, to c with any strides, adding
+ * init if not NULL. */
+typedef struct tp_store_args {
+    int64_t rows, columns;
+    const void *tile, *init;
+    void *c;
+    int64_t init_row, init_column, c_row, c_column;
+    bool relu;
+} tp_store_args;
+typedef void (*tp_store_fn)(const tp_store_args *s);
 
-/* mr rows; columns come in nr, or in nr/2 for the right edge, reading the same packed panels. */
+enum { TP_TILE_HEIGHTS = 3, TP_LANES = 16, TP_MAX_MR = 16, TP_MAX_NR = 32 };
+
+/* Tiles of height[0] = mr rows, two thirds and one third of it, times one vector or two; nr is two.
+ * [0]: the elements of a that meet in one step are neighbours (a_lane is 1), as in packed panels;
+ * [1]: steps are neighbours (a_step is 1). */
 typedef struct tp_tile {
     int mr, nr;
-    tp_tile_fn full, half;
+    int height[TP_TILE_HEIGHTS];
+    tp_tile_fn kernel[2][TP_TILE_HEIGHTS][2];
     tp_pack_fn pack;
-    tp_store_fn store; /* of a tile with rows nr apart */
+    tp_store_fn store;
 } tp_tile;
-
-enum { TP_LANES = 16, TP_MAX_MR = 16, TP_MAX_NR = 32 };
 
 /* The last index of each array is the dtype: TP_F32 or TP_F64. */
 typedef struct tp_kernels {
@@ -56,6 +97,11 @@ typedef struct tp_kernels {
     tp_map_fn map[TP_MAP_KERNEL_COUNT][2];
     tp_row_fn row[3][2]; /* by tp_reduction */
     tp_column_fn column[3][2];
+    tp_within_fn within[2];
+    tp_scaled_fn scaled[TP_DTYPE_COUNT][2]; /* from a dtype (not i64) to a float type */
+    tp_words_fn words;
+    tp_draw_fn uniform, normal;
+    tp_update_fn update[TP_UPDATE_COUNT][2];
     tp_tile tile[2];
 } tp_kernels;
 

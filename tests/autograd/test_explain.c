@@ -258,7 +258,7 @@ static void test_sums(void **state)
             for (uint32_t id = 1; id < p.tape->count; id++) {
                 const tp_node *node = tp_node_at(p.tape, id);
                 if (node->is_leaf && node->name && strcmp(node->name, leaves[i][k]) == 0)
-                    assert_sum_shown(text, heads[i][k], &node->leaf_grad);
+                    assert_sum_shown(text, heads[i][k], node->leaf_grad);
             }
         free(text);
         end(&p);

@@ -1,7 +1,7 @@
 /* test_optim.c: SGD and Adam: numbers by hand, which parameters move, what is refused, denormals.
  *
  * Whole training runs against PyTorch are tests/oracle/test_oracle_adam.c. Gradients are written here directly,
- * no tape is involved. Read next: test_train.c.
+ * no tape is involved. Read next: test_update.c.
  */
 #include "tests/support/check.h"
 

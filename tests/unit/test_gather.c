@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tensor/gather.h"
+#include "tensor/kernels/kernels.h"
 #include "tensor/mem.h"
 #include "tensor/parallel.h"
 
@@ -247,13 +248,62 @@ static void test_rows_threads_and_memory(void **state)
     size_t calls = tp_mem().calls;
     assert_ok(tp_gather_rows(&one, &x, rows, 700, 0.5));
     assert_int_equal(tp_mem().calls, calls);
-    assert_ok(tp_set_threads(4));
-    assert_ok(tp_gather_rows(&many, &x, rows, 700, 0.5));
+    for (int threads = 2; threads <= 4; threads++) {
+        assert_ok(tp_set_threads(threads));
+        assert_ok(tp_fill(&many, -1));
+        assert_ok(tp_gather_rows(&many, &x, rows, 700, 0.5));
+        assert_memory_equal(tp_data(&one), tp_data(&many), 700 * 784 * sizeof(float));
+    }
     assert_ok(tp_set_threads(1));
-    assert_memory_equal(tp_data(&one), tp_data(&many), 700 * 784 * sizeof(float));
     tp_tensor_free(&x);
     tp_tensor_free(&one);
     tp_tensor_free(&many);
+}
+
+/* The converting kernels of every ISA level: lengths around the vectors, odd addresses, bits, guards. */
+static void check_scaled(tp_dtype from, tp_dtype to, int n, int offset)
+{
+    enum { MOST = 140 };
+    double x[MOST], y[MOST];
+    char *xs = (char *)x + offset * tp_dtype_size(from);
+    char *ys = (char *)y + offset * tp_dtype_size(to);
+    int64_t size = tp_dtype_size(to);
+    double scale = 1 / 255.0;
+    for (int i = 0; i < n; i++)
+        if (from == TP_U8)
+            ((unsigned char *)xs)[i] = (unsigned char)(i * 37 + n);
+        else if (from == TP_F32)
+            ((float *)xs)[i] = (float)(i * 1.3 - n);
+        else
+            ((double *)xs)[i] = i * 1.3 - n;
+    memset(y, 0x5a, sizeof y);
+    tp_kernels_get()->scaled[from][to](n, ys, xs, scale);
+    for (int i = 0; i < n; i++) {
+        double v = from == TP_U8    ? ((unsigned char *)xs)[i]
+                   : from == TP_F32 ? (double)((float *)xs)[i]
+                                    : ((double *)xs)[i];
+        if (to == TP_F32)
+            assert_true(((float *)ys)[i] == (float)(scale * v));
+        else
+            assert_true(((double *)ys)[i] == scale * v);
+    }
+    for (char *g = (char *)y; g < (char *)y + sizeof y; g++)
+        if (g < ys || g >= ys + n * size)
+            assert_int_equal(*g, 0x5a);
+}
+
+static void test_rows_levels(void **state)
+{
+    (void)state;
+    const char *const levels[] = {"ref", "avx2", "avx512"}, *before = tp_isa();
+    const tp_dtype from[] = {TP_U8, TP_F32, TP_F64};
+    for (int l = 0; l < 3; l++)
+        if (tp_set_isa(levels[l]) == TP_OK)
+            for (int f = 0; f < 3; f++)
+                for (int to = TP_F32; to <= TP_F64; to++)
+                    for (int n = 0; n < 134; n++)
+                        check_scaled(from[f], (tp_dtype)to, n, n % 4);
+    assert_ok(tp_set_isa(before));
 }
 
 static void test_rows_one_dimension(void **state)
@@ -372,19 +422,13 @@ static void test_rows_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gather),
-        cmocka_unit_test(test_scatter_add),
-        cmocka_unit_test(test_adjoint),
-        cmocka_unit_test(test_scatter_order_and_threads),
-        cmocka_unit_test(test_gather_threads),
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_rows_pixels),
-        cmocka_unit_test(test_rows_threads_and_memory),
-        cmocka_unit_test(test_rows_one_dimension),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_scalar_refused),
-        cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_rows_refusals),
+        cmocka_unit_test(test_gather),         cmocka_unit_test(test_scatter_add),
+        cmocka_unit_test(test_adjoint),        cmocka_unit_test(test_scatter_order_and_threads),
+        cmocka_unit_test(test_gather_threads), cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_rows_pixels),    cmocka_unit_test(test_rows_threads_and_memory),
+        cmocka_unit_test(test_rows_levels),    cmocka_unit_test(test_rows_one_dimension),
+        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_scalar_refused),
+        cmocka_unit_test(test_empty),          cmocka_unit_test(test_rows_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

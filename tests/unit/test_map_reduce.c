@@ -1,7 +1,7 @@
 /* test_map_reduce.c: the drivers of elementwise kernels and reductions, at every ISA level.
  *
  * Every layout, in place, refusals, and equal bits for every number of threads. Reductions are
- * compared with a naive one in long double. Values of single kernels: test_kernels.c.
+ * compared with a naive one in long double. Values of single kernels: test_map_kernels.c.
  */
 #include "tests/support/check.h"
 #include "tests/support/views.h"

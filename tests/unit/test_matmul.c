@@ -37,9 +37,9 @@ static double element(const tp_tensor *t, const tp_tensor *y, int64_t batch, int
     return tp_at(t, index);
 }
 
-/* Compares y with a b (+ bias or what was there before); exact if bound is 0. */
+/* Compares y with a b (+ bias or what was there before, then relu), exactly. */
 static void check_product(const tp_tensor *y, const tp_tensor *a, const tp_tensor *b,
-                          const tp_tensor *bias, const tp_tensor *before)
+                          tp_matmul_opts opts, const tp_tensor *before)
 {
     int64_t m = y->shape.dim[y->shape.ndim - 2], n = y->shape.dim[y->shape.ndim - 1];
     int64_t depth = a->shape.dim[a->shape.ndim - 1],
@@ -47,11 +47,12 @@ static void check_product(const tp_tensor *y, const tp_tensor *a, const tp_tenso
     for (int64_t o = 0; o < batches; o++)
         for (int64_t i = 0; i < m; i++)
             for (int64_t j = 0; j < n; j++) {
-                double want = bias != NULL ? tp_flat(bias, j) : 0;
+                double want = opts.bias != NULL ? tp_flat(opts.bias, j) : 0;
                 if (before != NULL)
                     want = element(before, y, o, i, j);
                 for (int64_t p = 0; p < depth; p++)
                     want += element(a, y, o, i, p) * element(b, y, o, p, j);
+                want = opts.relu && want < 0 ? 0 : want;
                 if (element(y, y, o, i, j) != want)
                     fail_msg("%s: [%d,%d,%d] element (%d,%d,%d): %g instead of %g", tp_isa(),
                              (int)m, (int)depth, (int)n, (int)o, (int)i, (int)j,
@@ -63,18 +64,23 @@ struct layouts {
     layout a, b, y;
 };
 
-/* mode 0: plain; 1: bias; 2: accumulate. Small integers, so every order of summation gives the same. */
+enum { PLAIN, BIAS, ACCUMULATE, BIAS_RELU, ACCUMULATE_RELU, MODES };
+
+/* Small integers, so every order of summation gives the same. */
 static void check_size(tp_dtype d, int64_t m, int64_t k, int64_t n, struct layouts l, int mode)
 {
     tp_tensor ma, mb, my, mv, a, b, y, v, before;
     make_view(&ma, &a, d, TP_SHAPE(m, k), l.a, small_integer);
     make_view(&mb, &b, d, TP_SHAPE(k, n), l.b, small_integer);
-    make_view(&my, &y, d, TP_SHAPE(m, n), l.y, mode == 2 ? small_integer : nan_value);
+    bool accumulate = mode == ACCUMULATE || mode == ACCUMULATE_RELU;
+    make_view(&my, &y, d, TP_SHAPE(m, n), l.y, accumulate ? small_integer : nan_value);
     make_view(&mv, &v, d, TP_SHAPE(n), l.a, small_integer);
     assert_ok(tp_clone(&before, &y));
-    tp_matmul_opts opts = {.bias = mode == 1 ? &v : NULL, .accumulate = mode == 2};
+    tp_matmul_opts opts = {.bias = mode == BIAS || mode == BIAS_RELU ? &v : NULL,
+                           .accumulate = accumulate,
+                           .relu = mode >= BIAS_RELU};
     assert_ok(tp_matmul_into(&y, &a, &b, opts));
-    check_product(&y, &a, &b, opts.bias, mode == 2 ? &before : NULL);
+    check_product(&y, &a, &b, opts, opts.accumulate ? &before : NULL);
     tp_tensor_free(&ma);
     tp_tensor_free(&mb);
     tp_tensor_free(&my);
@@ -96,7 +102,7 @@ static void every_small_size(void **state)
             for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k += 1 + (m + n) % 3)
                 for (size_t l = 0; l < 4; l++, count++)
                     check_size(count % 5 ? TP_F32 : TP_F64, sizes[m], sizes[k], sizes[n], all[l],
-                               count % 3);
+                               count % MODES);
 }
 
 static void every_layout(void **state)
@@ -108,23 +114,45 @@ static void every_layout(void **state)
                 if (ly == LAYOUT_EXPANDED || ly == LAYOUT_REPEATED)
                     continue;
                 struct layouts l = {(layout)la, (layout)lb, (layout)ly};
-                for (int mode = 0; mode < 3; mode++)
-                    check_size(mode == 1 ? TP_F64 : TP_F32, 14, 9, 35, l, mode);
+                for (int mode = 0; mode < MODES; mode++)
+                    check_size(mode == BIAS ? TP_F64 : TP_F32, 14, 9, 35, l, mode);
             }
 }
 
-/* Beyond the blocks of the driver in each direction. */
+/* Beyond the blocks of the driver in each direction; few and many lanes on either side, so that matrices
+ * are read where they lie or packed, with ends that fill a tile and ends that do not. */
 static void several_blocks(void **state)
 {
     (void)state;
-    struct layouts l = {LAYOUT_CONTIGUOUS, LAYOUT_TRANSPOSED, LAYOUT_CONTIGUOUS};
-    for (int mode = 0; mode < 3; mode++)
-        for (int d = TP_F32; d <= TP_F64; d++) {
-            check_size((tp_dtype)d, 13, 515, 21, l, mode);
-            check_size((tp_dtype)d, 20, 513, 128, l, mode);
-            check_size((tp_dtype)d, 301, 6, 17, l, mode);
-            check_size((tp_dtype)d, 14, 5, 1031, l, mode);
-        }
+    const int64_t sizes[][3] = {{13, 515, 21}, {20, 513, 128}, {301, 6, 17}, {14, 5, 2085},
+                                {48, 400, 96}, {27, 1025, 48}, {96, 33, 7},  {7, 641, 275}};
+    for (int turned = 0; turned < 2; turned++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            for (int mode = 0; mode < MODES; mode++) {
+                struct layouts l = {LAYOUT_CONTIGUOUS,
+                                    turned ? LAYOUT_TRANSPOSED : LAYOUT_CONTIGUOUS,
+                                    LAYOUT_CONTIGUOUS};
+                check_size(TP_F32, sizes[i][0], sizes[i][1], sizes[i][2], l, mode);
+                if (mode == ACCUMULATE)
+                    check_size(TP_F64, sizes[i][0], sizes[i][1], sizes[i][2], l, mode);
+            }
+}
+
+static void relu_keeps_nan(void **state)
+{
+    (void)state;
+    for (int k = 1; k <= 400; k += 399) {
+        tp_tensor ma, mb, a, b, y;
+        make_view(&ma, &a, TP_F32, TP_SHAPE(13, k), LAYOUT_CONTIGUOUS, nan_value);
+        make_view(&mb, &b, TP_F32, TP_SHAPE(k, 37), LAYOUT_TRANSPOSED, random_value);
+        assert_ok(tp_tensor_new(&y, TP_F32, TP_SHAPE(13, 37)));
+        assert_ok(tp_matmul_into(&y, &a, &b, (tp_matmul_opts){.relu = true}));
+        for (int64_t i = 0; i < tp_numel(&y); i++)
+            assert_true(isnan(tp_flat(&y, i)));
+        tp_tensor_free(&ma);
+        tp_tensor_free(&mb);
+        tp_tensor_free(&y);
+    }
 }
 
 static void batches_broadcast(void **state)
@@ -149,7 +177,7 @@ static void batches_broadcast(void **state)
                           small_integer);
                 assert_ok(tp_tensor_new(&y, TP_F32, cases[c].y));
                 assert_ok(tp_matmul_into(&y, &a, &b, (tp_matmul_opts){0}));
-                check_product(&y, &a, &b, NULL, NULL);
+                check_product(&y, &a, &b, (tp_matmul_opts){0}, NULL);
                 tp_tensor_free(&ma);
                 tp_tensor_free(&mb);
                 tp_tensor_free(&y);
@@ -188,20 +216,23 @@ static void bits_do_not_depend_on_threads(void **state)
 {
     (void)state;
     const int threads[] = {1, 2, 3, 4, 8};
-    const int64_t sizes[][3] = {{128, 784, 40}, {100, 300, 100}, {5, 300, 1031}, {300, 520, 20}};
+    const int64_t sizes[][3] = {
+        {128, 784, 40}, {100, 300, 100}, {64, 784, 400}, {5, 300, 1031}, {300, 520, 20}};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-        for (int d = TP_F32; d <= TP_F64; d++) {
+        for (int kind = 0; kind < 4; kind++) {
             int64_t m = sizes[s][0], k = sizes[s][1], n = sizes[s][2];
+            tp_dtype d = kind % 2 ? TP_F64 : TP_F32;
+            layout lb = kind < 2 ? LAYOUT_TRANSPOSED : LAYOUT_CONTIGUOUS;
             tp_tensor ma, mb, a, b, y[2];
-            make_view(&ma, &a, (tp_dtype)d, TP_SHAPE(m, k), LAYOUT_CONTIGUOUS, random_value);
-            make_view(&mb, &b, (tp_dtype)d, TP_SHAPE(k, n), LAYOUT_TRANSPOSED, random_value);
+            make_view(&ma, &a, d, TP_SHAPE(m, k), LAYOUT_CONTIGUOUS, random_value);
+            make_view(&mb, &b, d, TP_SHAPE(k, n), lb, random_value);
             for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
                 assert_ok(tp_set_threads(threads[t]));
-                assert_ok(tp_tensor_new(&y[t > 0], (tp_dtype)d, TP_SHAPE(m, n)));
+                assert_ok(tp_tensor_new(&y[t > 0], d, TP_SHAPE(m, n)));
                 assert_ok(tp_matmul_into(&y[t > 0], &a, &b, (tp_matmul_opts){0}));
                 if (t > 0) {
                     assert_memory_equal(tp_data(&y[0]), tp_data(&y[1]),
-                                        (size_t)(m * n * tp_dtype_size((tp_dtype)d)));
+                                        (size_t)(m * n * tp_dtype_size(d)));
                     tp_tensor_free(&y[1]);
                 }
             }
@@ -290,6 +321,7 @@ int main(void)
         cmocka_unit_test(every_small_size),
         cmocka_unit_test(every_layout),
         cmocka_unit_test(several_blocks),
+        cmocka_unit_test(relu_keeps_nan),
         cmocka_unit_test(batches_broadcast),
         cmocka_unit_test(rounding_stays_in_its_bound),
         cmocka_unit_test(bits_do_not_depend_on_threads),
