@@ -1,0 +1,30 @@
+/* handwritten.h: a training step of the VAE without a tape: what the tape is measured against.
+ *
+ * The same kernels in the same order, called one by one on tensors that are there from the start, with the
+ * gradients worked out by hand. Read next: handwritten.c. */
+#ifndef TP_BENCH_HANDWRITTEN_H
+#define TP_BENCH_HANDWRITTEN_H
+
+#include "tests/bench/training.h"
+
+typedef struct handwritten {
+    tp_model model; /* for its parameters alone */
+    tp_batches batches;
+    tp_optimizer adam;
+    uint64_t epoch, step;
+    int64_t window;
+    double loss;                     /* of the last step */
+    tp_tensor h, mu, logvar, eps, z; /* [batch, hidden], [batch, nz]: after the activation */
+    tp_tensor d, logits, bce, kl;    /* [batch, hidden], [batch, nx], [batch, nx], [batch, nz] */
+    tp_tensor gh, gmu, glogvar, gz, gd, glogits, gkl; /* gradients of the same shapes */
+    tp_tensor per_example, sum;                       /* [batch], [] */
+    tp_tensor each;                                   /* [1]: 1/batch, the gradient of a mean */
+} handwritten;
+
+/* The model, data and noise that training_new(data, hidden, batch, window) starts from. */
+handwritten *handwritten_new(const tp_dataset *data, int64_t hidden, int64_t batch, int64_t window);
+/* Trains for a window of full batches; state is a handwritten. */
+void handwritten_run(void *state);
+void handwritten_free(handwritten *w);
+
+#endif
