@@ -23,9 +23,9 @@ enum {
     STEPS = 320,
     LONG_STEPS = 1024,
     COLUMNS = 2048,
-    FEW_LANES = 512, /* a matrix that meets no more lanes than this is not worth packing, */
-    FEW_STEPS = 256, /* nor are the rows of b if there are no more than this */
-    SERIAL_BELOW = 1 << 18
+    FEW_LANES = 512,       /* a matrix that meets no more lanes than this is not worth packing, */
+    FEW_STEPS = 256,       /* nor are the rows of b if there are no more than this */
+    SERIAL_BELOW = 1 << 18 /* multiplications */
 };
 
 /* A matrix as the tiles see it: a's rows or b's columns are lanes, the summed axis has steps. */
@@ -195,6 +195,37 @@ static void one_tile(const part *x, int64_t i, int64_t j)
     }
 }
 
+/* What the tiles of a panel of a direct b fetch ahead for the next one: its lines lie far apart, where
+ * the processor does not guess them. */
+typedef struct ahead {
+    const char *b;
+    int64_t step, bytes; /* from one step to the next, and of the panel in one */
+    int64_t left, each;  /* steps still to fetch, and for each tile */
+} ahead;
+
+static ahead next_panel(const part *x, int64_t j)
+{
+    const product *job = x->r->job;
+    int64_t mr = job->tile->mr, nr = job->tile->nr, tiles = (x->i1 - x->i0 + mr - 1) / mr;
+    bool last = j + nr >= x->j1; /* then the first panel of the next steps */
+    int64_t p = last ? x->p + x->k : x->p, left = least(x->k, job->k - p);
+    j = last ? x->j0 : j + nr;
+    return (ahead){.b = x->b + (j * job->b.lane + p * job->b.step) * job->size,
+                   .step = job->b.step * job->size,
+                   .bytes = nr * job->size,
+                   .left = job->b.direct ? left : 0,
+                   .each = (left + tiles - 1) / tiles};
+}
+
+static void fetch_ahead(ahead *next)
+{
+    int64_t n = least(next->each, next->left);
+    next->left -= n;
+    for (; n > 0; n--, next->b += next->step)
+        for (int64_t line = 0; line < next->bytes; line += TP_ALIGN)
+            __builtin_prefetch(next->b + line);
+}
+
 /* The longer side is walked once, outside, while the shorter one stays in the caches. */
 static void block_product(const part *x)
 {
@@ -203,10 +234,14 @@ static void block_product(const part *x)
         for (int64_t i = x->i0; i < x->i1; i += mr)
             for (int64_t j = x->j0; j < x->j1; j += nr)
                 one_tile(x, i, j);
-    } else {
-        for (int64_t j = x->j0; j < x->j1; j += nr)
-            for (int64_t i = x->i0; i < x->i1; i += mr)
-                one_tile(x, i, j);
+        return;
+    }
+    for (int64_t j = x->j0; j < x->j1; j += nr) {
+        ahead next = next_panel(x, j);
+        for (int64_t i = x->i0; i < x->i1; i += mr) {
+            fetch_ahead(&next);
+            one_tile(x, i, j);
+        }
     }
 }
 
@@ -275,14 +310,9 @@ static void matmul_chunk(int64_t chunk, void *arg)
     }
 }
 
-/* Elements that a thread copies for a region of rows x columns. */
-static int64_t packing(const product *job, int64_t rows, int64_t columns)
-{
-    return (job->a.direct ? 0 : rows) + (job->b.direct ? 0 : columns);
-}
-
-/* The grid of threads with the least work for the busiest of them: its tiles, and what it packs. Among
- * equals the one that cuts c along its larger stride, as elementwise operations are cut. */
+/* The grid of threads with the least work for the busiest of them: its tiles, and the lanes that it reads.
+ * A large matrix of weights is thus cut rather than read by all, and stays in the caches of those that
+ * update it. Among equals the one that cuts c along its larger stride, as elementwise operations are cut. */
 static void choose_grid(product *job, int64_t threads)
 {
     int64_t mr = job->a.unit, nr = job->b.unit, best = INT64_MAX;
@@ -292,7 +322,7 @@ static void choose_grid(product *job, int64_t threads)
             continue;
         int64_t rows = (job->a.lanes + mr * g - 1) / (mr * g) * mr;
         int64_t columns = (job->b.lanes + nr * h - 1) / (nr * h) * nr;
-        int64_t work = rows * columns + 8 * packing(job, rows, columns);
+        int64_t work = rows * columns + 8 * (rows + columns);
         if (work < best) {
             best = work;
             job->grid_rows = g;
@@ -304,11 +334,10 @@ static void choose_grid(product *job, int64_t threads)
 /* Packed panels are as wide as a tile, whatever part of it exists. */
 static tp_status prepare_buffers(product *job)
 {
+    int64_t mr = job->tile->mr, nr = job->tile->nr;
     int64_t k = job->k > 0 ? job->steps : 1; /* memory even if nothing is packed */
-    int64_t rows =
-        job->a.direct ? job->tile->mr : least(ROWS, round_up(job->a.lanes, job->tile->mr));
-    int64_t columns =
-        job->b.direct ? job->tile->nr : least(COLUMNS, round_up(job->b.lanes, job->tile->nr));
+    int64_t rows = job->a.direct ? mr : least(ROWS, round_up(job->a.lanes, mr));
+    int64_t columns = job->b.direct ? nr : least(COLUMNS, round_up(job->b.lanes, nr));
     job->buffer_a = round_up(rows * k * job->size, TP_ALIGN);
     job->buffer_bytes = job->buffer_a + round_up(columns * k * job->size, TP_ALIGN);
     size_t bytes = (size_t)(job->buffer_bytes * job->chunks);
