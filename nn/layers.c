@@ -26,11 +26,15 @@ tp_status tp_nn_linear_init(tp_nn_linear *l, tp_params *ps, const char *name, in
     return tp_init_uniform(ps, &l->bias, bound);
 }
 
+/* The tape takes parameters by address and writes their gradients in backward. */
+static tp_var enter(tp_ctx *c, const tp_parameter *p)
+{
+    return tp_param(c->tape, (tp_parameter *)p);
+}
+
 tp_var tp_nn_linear_apply(const tp_nn_linear *l, tp_ctx *c, tp_var x)
 {
-    /* the tape takes parameters by address and writes their gradients in backward */
-    tp_nn_linear *layer = (tp_nn_linear *)l;
-    return tp_linear(x, tp_param(c->tape, &layer->weight), tp_param(c->tape, &layer->bias));
+    return tp_linear(x, enter(c, &l->weight), enter(c, &l->bias));
 }
 
 tp_var tp_activate(tp_activation a, tp_var x)
@@ -66,11 +70,18 @@ tp_status tp_nn_mlp_init(tp_nn_mlp *m, tp_params *ps, const char *name, const in
     return TP_OK;
 }
 
+/* A layer and its activation. relu saves its passes over memory: the product does it. */
+static tp_var activated(const tp_nn_linear *l, tp_ctx *c, tp_var x, tp_activation a)
+{
+    if (a == TP_RELU)
+        return tp_linear_relu(x, enter(c, &l->weight), enter(c, &l->bias));
+    return tp_activate(a, tp_nn_linear_apply(l, c, x));
+}
+
 tp_var tp_nn_mlp_apply(const tp_nn_mlp *m, tp_ctx *c, tp_var x)
 {
     for (int i = 0; i < m->layers; i++)
-        x = tp_activate(i + 1 < m->layers ? m->activation : m->last,
-                        tp_nn_linear_apply(&m->layer[i], c, x));
+        x = activated(&m->layer[i], c, x, i + 1 < m->layers ? m->activation : m->last);
     return x;
 }
 

@@ -44,7 +44,8 @@ typedef struct tp_nn_mlp {
  * activation counts as a module: "<name>.0", "<name>.2", …. */
 tp_status tp_nn_mlp_init(tp_nn_mlp *m, tp_params *ps, const char *name, const int64_t *size,
                          int layers, tp_activation activation, tp_activation last);
-/* x [.., size[0]] -> [.., size[layers]]; layers 0 gives x back. */
+/* x [.., size[0]] -> [.., size[layers]]; layers 0 gives x back. A layer and TP_RELU are one operation
+ * (tp_linear_relu), with the values and gradients of the two. */
 tp_var tp_nn_mlp_apply(const tp_nn_mlp *m, tp_ctx *c, tp_var x);
 
 /* In training zeroes each element with probability p and divides the rest by 1 − p (inverted dropout,

@@ -20,7 +20,7 @@
  * A product whose tiles are stored transposed visits c once if it has no more than LONG_STEPS. */
 enum {
     ROWS = 192,
-    STEPS = 320,
+    STEPS = 400,
     LONG_STEPS = 1024,
     COLUMNS = 2048,
     FEW_LANES = 512,       /* a matrix that meets no more lanes than this is not worth packing, */

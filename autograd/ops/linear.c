@@ -1,5 +1,7 @@
-/* linear: y = x·Wᵀ + b over the last axis, with PyTorch's weight layout [out, in]. */
+/* linear: y = x·Wᵀ + b over the last axis, with PyTorch's weight layout [out, in].
+ * Its parts serve linear_relu.c too. */
 #include "autograd/compose.h"
+#include "autograd/ops/linear.h"
 #include "tensor/matmul.h"
 #include "tensor/reduce.h"
 
@@ -8,7 +10,7 @@ tp_var tp_linear(tp_var x, tp_var weight, tp_var bias)
     return tp_apply(&tp_op_linear, 3, (tp_var[]){x, weight, bias}, NULL);
 }
 
-static tp_status shape(const tp_op_call *c)
+tp_status tp_linear_shape(const tp_op_call *c)
 {
     char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT], d[TP_SHAPE_TEXT];
     tp_shape x = c->x[0]->shape, w = c->x[1]->shape, bias = c->x[2]->shape;
@@ -22,7 +24,7 @@ static tp_status shape(const tp_op_call *c)
     return TP_OK;
 }
 
-static tp_status forward(const tp_op_call *c)
+tp_status tp_linear_forward(const tp_op_call *c, bool relu)
 {
     tp_tensor x = *c->x[0], y = *c->y, wt;
     TP_TRY(tp_view_transpose(c->x[1], 0, 1, &wt));
@@ -30,7 +32,12 @@ static tp_status forward(const tp_op_call *c)
         TP_TRY(tp_view_expand(c->x[0], TP_SHAPE(1, x.shape.dim[0]), &x));
         TP_TRY(tp_view_expand(c->y, TP_SHAPE(1, y.shape.dim[0]), &y));
     }
-    return tp_matmul_into(&y, &x, &wt, (tp_matmul_opts){.bias = c->x[2]});
+    return tp_matmul_into(&y, &x, &wt, (tp_matmul_opts){.bias = c->x[2], .relu = relu});
+}
+
+static tp_status forward(const tp_op_call *c)
+{
+    return tp_linear_forward(c, false);
 }
 
 /* [..,n] as [rows,n] */
@@ -43,7 +50,7 @@ static tp_var flatten_rows(tp_var v)
     return s.ndim == 2 ? v : tp_reshape(v, TP_SHAPE(rows, n));
 }
 
-static void vjp(const tp_vjp_call *c, tp_var *gx)
+void tp_linear_vjp(const tp_vjp_call *c, tp_var *gx)
 {
     tp_var gy = flatten_rows(c->gy);
     if (c->want[0]) {
@@ -71,7 +78,7 @@ static tp_status view_rows(const tp_fused_call *c, const tp_tensor *v, tp_tensor
 }
 
 /* The same products without nodes for the views between them, written where the sweep wants them. */
-static tp_status vjp_fused(const tp_fused_call *c)
+tp_status tp_linear_vjp_fused(const tp_fused_call *c)
 {
     static const bool all_rows[TP_MAX_DIMS] = {true};
     tp_tensor gy, gyt, x, gx, copies[2] = {{0}};
@@ -125,5 +132,5 @@ TP_DEFINE_OP(linear, .arity = 3, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_
              .text = "#0·#1ᵀ + #2", .tex = "#0 {#1}^\\top + #2", .prec = 2,
              .why = "y_ij = Σ_k x_ik W_jk + b_j: x meets gy through W, W meets gy through x, b "
                     "collects every row",
-             .shape = shape, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused, .call = call,
-             TP_REFUSALS);
+             .shape = tp_linear_shape, .forward = forward, .vjp = tp_linear_vjp,
+             .vjp_fused = tp_linear_vjp_fused, .call = call, TP_REFUSALS);

@@ -11,12 +11,12 @@
 
 /* --- forward ------------------------------------------------------------------------------------ */
 
-/* y = x·Wᵀ + b */
-static void linear(tp_tensor *y, const tp_tensor *x, const tp_nn_linear *l)
+/* y = x·Wᵀ + b, or relu of it */
+static void linear(tp_tensor *y, const tp_tensor *x, const tp_nn_linear *l, bool relu)
 {
     tp_tensor wt;
     bench_must(tp_view_transpose(&l->weight.value, 0, 1, &wt));
-    bench_must(tp_matmul_into(y, x, &wt, (tp_matmul_opts){.bias = &l->bias.value}));
+    bench_must(tp_matmul_into(y, x, &wt, (tp_matmul_opts){.bias = &l->bias.value, .relu = relu}));
 }
 
 /* Sum over the event, mean over the batch. */
@@ -30,15 +30,13 @@ static double mean_of_sums(handwritten *w, const tp_tensor *elements)
 
 static void forward(handwritten *w, const tp_vae *m, const tp_tensor *x)
 {
-    linear(&w->h, x, &m->encoder.layer[0]);
-    bench_must(tp_map1(&w->h, &w->h, TP_K_relu));
-    linear(&w->mu, &w->h, &m->mu);
-    linear(&w->logvar, &w->h, &m->logvar);
+    linear(&w->h, x, &m->encoder.layer[0], true);
+    linear(&w->mu, &w->h, &m->mu, false);
+    linear(&w->logvar, &w->h, &m->logvar, false);
     bench_must(tp_random_normal(&w->eps, tp_stream_key(BENCH_SEED, TP_STREAM_TRAIN, w->step)));
     bench_must(tp_map3(&w->z, &w->mu, &w->logvar, &w->eps, TP_K_reparameterize));
-    linear(&w->d, &w->z, &m->decoder.layer[0]);
-    bench_must(tp_map1(&w->d, &w->d, TP_K_relu));
-    linear(&w->logits, &w->d, &m->decoder.layer[1]);
+    linear(&w->d, &w->z, &m->decoder.layer[0], true);
+    linear(&w->logits, &w->d, &m->decoder.layer[1], false);
     bench_must(tp_map2(&w->bce, &w->logits, x, TP_K_bce));
     bench_must(tp_map2(&w->kl, &w->mu, &w->logvar, TP_K_gaussian_kl));
     w->loss = mean_of_sums(w, &w->bce) + mean_of_sums(w, &w->kl);

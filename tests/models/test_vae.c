@@ -262,8 +262,8 @@ static void test_scopes(void **state)
                                          "'logvar' = encoder: linear",
                                          "'z' = reparameterize",
                                          "'eps' = noise_normal",
-                                         "decoder: linear",
-                                         "decoder: relu",
+                                         "decoder: linear#",
+                                         "decoder: linear_relu#",
                                          "'recon' = ",
                                          "'kl' = ",
                                          "'total' = "};

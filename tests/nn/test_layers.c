@@ -113,6 +113,71 @@ static void test_mlp_activations(void **state)
     fixture_free(f);
 }
 
+/* Same shape, same bits, the sign of zero included. Both contiguous. */
+static bool same_bits(const tp_tensor *a, const tp_tensor *b)
+{
+    return tp_shape_equal(a->shape, b->shape) && a->dtype == b->dtype &&
+           memcmp(tp_data(a), tp_data(b), (size_t)tp_numel(a) * (size_t)tp_dtype_size(a->dtype)) ==
+               0;
+}
+
+enum { RELU_LAYERS = 3, RELU_RESULTS = 2 + 2 * RELU_LAYERS };
+
+/* The value of a network, the gradient of its square by x, and those by the parameters, as copies. */
+static void relu_results(fixture *f, const tp_nn_mlp *m, const tp_params *ps, const tp_tensor *data,
+                         bool by_hand, tp_tensor *result)
+{
+    tp_tape_reset(f->tape);
+    tp_params_zero_grad(ps);
+    tp_ctx c = tp_ctx_train(f->tape, 1, 0);
+    tp_var x = tp_leaf(f->tape, data), y = x;
+    if (!by_hand)
+        y = tp_nn_mlp_apply(m, &c, x);
+    for (int i = 0; i < m->layers && by_hand; i++)
+        y = tp_relu(tp_nn_linear_apply(&m->layer[i], &c, y));
+    char text[TP_VAR_TEXT]; /* else the comparison would compare nothing */
+    assert_true((strstr(tp_var_text(y, text), "linear_relu") != NULL) == !by_hand);
+    assert_ok(tp_backward(tp_sum(tp_square(y), TP_ALL_AXES, false)));
+    assert_ok(tp_clone(&result[0], tp_value(y)));
+    assert_ok(tp_clone(&result[1], tp_leaf_grad(x)));
+    for (int i = 0; i < ps->n; i++)
+        assert_ok(tp_clone(&result[2 + i], tp_parameter_grad(ps->item[i])));
+}
+
+static void check_relu(fixture *f, tp_dtype dtype, int64_t batch)
+{
+    const int64_t size[] = {330, 50, 17, 70}; /* the first sum takes more than one block */
+    tp_tensor one[RELU_RESULTS], two[RELU_RESULTS];
+    tp_params ps = tp_params_make(dtype, 2);
+    tp_nn_mlp m;
+    assert_ok(tp_nn_mlp_init(&m, &ps, "net", size, RELU_LAYERS, TP_RELU, TP_RELU));
+    const tp_tensor *x = fixture_draw(f, dtype, TP_SHAPE(batch, size[0]), 3, 1, 0);
+    relu_results(f, &m, &ps, x, false, one);
+    relu_results(f, &m, &ps, x, true, two);
+    for (int i = 0; i < RELU_RESULTS; i++) {
+        double most = 0;
+        for (int64_t k = 0; k < tp_numel(&one[i]); k++)
+            most = fmax(most, fabs(tp_flat(&one[i], k)));
+        assert_true(most > 0);
+        assert_true(same_bits(&one[i], &two[i]));
+        tp_tensor_free(&one[i]);
+        tp_tensor_free(&two[i]);
+    }
+    tp_params_free(&ps);
+}
+
+/* relu within the product is relu after it, to the bit: the value and every gradient. */
+static void test_mlp_relu(void **state)
+{
+    (void)state;
+    static const int64_t batch[] = {1, 3, 31, 128};
+    fixture *f = fixture_new();
+    for (int d = TP_F32; d <= TP_F64; d++)
+        for (int i = 0; i < 4; i++)
+            check_relu(f, (tp_dtype)d, batch[i]);
+    fixture_free(f);
+}
+
 static void test_activations(void **state)
 {
     (void)state;
@@ -262,10 +327,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_torch_init),       cmocka_unit_test(test_linear),
         cmocka_unit_test(test_mlp_names),        cmocka_unit_test(test_mlp_activations),
-        cmocka_unit_test(test_activations),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_dropout_scaling),  cmocka_unit_test(test_dropout_modes),
-        cmocka_unit_test(test_dropout_gradient), cmocka_unit_test(test_dropout_refusals),
-        cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_mlp_relu),         cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_refusals),         cmocka_unit_test(test_dropout_scaling),
+        cmocka_unit_test(test_dropout_modes),    cmocka_unit_test(test_dropout_gradient),
+        cmocka_unit_test(test_dropout_refusals), cmocka_unit_test(test_long_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
