@@ -153,7 +153,8 @@ typedef struct tp_op {
     /* Optional. Makes y a view of an input instead of computing it; leaving y->storage NULL asks for
      * forward after all. */
     tp_status (*view)(const tp_op_call *c);
-    /* Fills y, which is contiguous and not cleared. TP_EVALUE for an input outside the domain. */
+    /* Fills y, which is contiguous and not cleared. TP_EVALUE for an input outside the domain. May not
+     * record on the tape: y lies in its next node already. */
     tp_status (*forward)(const tp_op_call *c);
     /* The rule: gx[i] = gy · dy/dx[i], written with operations, for every wanted i. */
     void (*vjp)(const tp_vjp_call *c, tp_var *gx);

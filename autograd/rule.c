@@ -36,12 +36,24 @@ static bool take_gy(const tp_sweep *s, tp_tensor *g)
 {
     const tp_node *gy = tp_node_at(s->tape, s->gy.id), *node = tp_node_at(s->tape, s->at);
     if (!node->op->fused_over_gy || !s->tape->looping || gy->held != 1 ||
+        s->gy.id < s->base || /* a rule may give a value of the forward pass for a gradient */
         gy->value.storage->arena == NULL || gy->value.storage->uses != 1 ||
         !tp_is_contiguous(&gy->value))
         return false;
     *g = gy->value;
     g->storage->uses++;
     return true;
+}
+
+/* Whether the rule of node s->at works on values in memory: a constant may be an old gradient. */
+static bool rule_sees(const tp_sweep *s, const tp_storage *memory)
+{
+    const tp_node *node = tp_node_at(s->tape, s->at);
+    bool sees =
+        node->value.storage == memory || tp_node_at(s->tape, s->gy.id)->value.storage == memory;
+    for (int i = 0; i < node->n; i++)
+        sees |= tp_node_at(s->tape, node->x[i])->value.storage == memory;
+    return sees;
 }
 
 /* Where a fused rule writes the gradient of node id. One contribution to a parameter that has no gradient
@@ -52,8 +64,8 @@ static tp_status gradient_place(tp_sweep *s, uint32_t id, tp_tensor *g)
     tp_tape *t = s->tape;
     tp_node *node = tp_node_at(t, id);
     tp_parameter *p = node->param;
-    bool newest = p != NULL && node->is_leaf && t->leaf_of[p->slot].id == id; /* only one may */
-    if (!newest || !t->looping || p->has_grad || node->in_place)
+    bool newest = p != NULL && t->leaf_of[p->slot].id == id; /* only one may */
+    if (!newest || !t->looping || p->has_grad || node->in_place || rule_sees(s, p->grad.storage))
         return take_gy(s, g) ? TP_OK
                              : tp_arena_tensor(&t->arena, g, node->value.dtype, node->value.shape);
     node->in_place = true;

@@ -37,6 +37,22 @@ void tp_sweep_add(tp_sweep *s, tp_node *node, tp_var g)
     node->grad = g.id;
 }
 
+/* Whether the gradient of a leaf has been computed where it belongs. A second contribution moves it. */
+static bool is_in_place(const tp_node *node, const tp_node *g)
+{
+    return node->in_place && g->value.storage == node->param->grad.storage;
+}
+
+/* What was computed there must be what the rule wrote. */
+static tp_status check_in_place(const tp_sweep *s, const tp_node *node)
+{
+    const tp_node *g = tp_node_at(s->tape, node->grad);
+    if (node->grad == 0 || !is_in_place(node, g) || g->version == g->value.storage->version)
+        return TP_OK;
+    return tp_fail(TP_EVERSION, "the gradient of parameter '%s' was written during backward",
+                   node->param->name);
+}
+
 /* --- one step ----------------------------------------------------------------------------------- */
 
 /* Releases a value that no rule to come can need. Leaves stay, and so does what a gradient slot points at. */
@@ -103,10 +119,11 @@ static tp_status treat(tp_sweep *s, tp_node *node)
     s->rule_end = t->count;
     for (int i = 0; i < n && status == TP_OK; i++) {
         tp_node *input = tp_node_at(t, node->x[i]);
-        if (want[i] && contribution[i].id != 0)
+        status = check_in_place(s, input);
+        if (status == TP_OK && want[i] && contribution[i].id != 0)
             tp_sweep_add(s, input, fit(s, node, i, contribution[i]));
         gx[i] = tp_var_at(t, want[i] ? input->grad : 0);
-        status = t->status;
+        status = status != TP_OK ? status : t->status;
     }
     s->last = t->count;
     tp_arena_recycle(&t->arena, want, (size_t)n);
@@ -248,12 +265,6 @@ tp_sweep tp_sweep_begin(tp_var root, tp_sweep_opts opts)
     return s;
 }
 
-/* Whether the gradient of a leaf has been computed where it belongs. A second contribution moves it. */
-static bool is_in_place(const tp_node *node, const tp_node *g)
-{
-    return node->in_place && g->value.storage == node->param->grad.storage;
-}
-
 /* Writes the leaf gradients: first everything that can fail, then everything that cannot. The newest leaf
  * of a parameter comes first: it is the one whose gradient may be in place. */
 static tp_status commit(tp_sweep *s)
@@ -263,11 +274,7 @@ static tp_status commit(tp_sweep *s)
         tp_node *node = tp_node_at(t, id);
         if (!node->is_leaf || node->grad == 0)
             continue;
-        const tp_node *g = tp_node_at(t, node->grad);
-        if (is_in_place(node, g) && g->version != g->value.storage->version)
-            return tp_fail(TP_EVERSION,
-                           "the gradient of parameter '%s' was written during backward",
-                           node->param->name);
+        TP_TRY(check_in_place(s, node));
         if (node->param != NULL || node->leaf_grad != NULL)
             continue;
         tp_tensor *zero = tp_arena_alloc(&t->arena, sizeof *zero);

@@ -1,7 +1,8 @@
 /* optim.c: SGD and Adam: what a step does to which parameter, and in which pieces.
  *
  * A step cuts every parameter into the same number of slices: one parallel region looks at the gradients,
- * one updates. Not here: the arithmetic of a rule, which is a row of tensor/kernels/updates.def. */
+ * one updates. Not here: the arithmetic of a rule, which is a row of tensor/kernels/updates.def.
+ * Read next: kernels/update.inc. */
 #include "nn/optim.h"
 #include "tensor/kernels/kernels.h"
 #include "tensor/mem.h"

@@ -242,12 +242,8 @@ static void rows_run(int64_t n, char *const *ptr, const int64_t *stride, void *a
 /* Shuffled rows lie far apart, where the processor cannot guess them: twice as fast for MNIST. */
 static void ask_early(const char *row, int64_t bytes)
 {
-#if defined(__GNUC__)
     for (int64_t b = 0; b < bytes && b < 4096; b += 64)
         __builtin_prefetch(row + b);
-#else
-    (void)row, (void)bytes;
-#endif
 }
 
 static void rows_chunk(int64_t chunk, void *arg)

@@ -1,9 +1,10 @@
 /* matmul.c: the driver of matrix products, c = a b.
  *
  * Blocks of a and b are copied ("packed") into the order in which the tile kernel reads them, zero
- * padded at the edges; transposes are only other strides for the copy. An element of c is the sum over
- * blocks of STEPS steps, in order, whatever tile, block or thread it falls into: the partition
- * among threads may therefore follow their number without touching the bits.
+ * padded at the edges, unless they can be read where they lie ("direct"); transposes are only other
+ * strides. An element of c is the sum over blocks of the summed axis, in order, whose length plan()
+ * takes from the whole product: not from the tile, the region or the thread it falls into. The
+ * partition among threads may therefore follow their number without touching the bits.
  * Not here: the arithmetic itself. Read next: kernels/tile.inc.
  */
 #include "tensor/matmul.h"
@@ -15,8 +16,8 @@
 #include "tensor/mem.h"
 #include "tensor/parallel.h"
 
-/* A packed block of a (ROWS x STEPS) should stay in the second-level cache, a panel of b (STEPS x nr)
- * in the first; COLUMNS bounds the packed part of b. ROWS and COLUMNS are multiples of every tile.
+/* A packed block of a (ROWS x at most STEPS) should stay in the second-level cache, a panel of b
+ * (STEPS x nr) in the first; COLUMNS bounds the packed part of b. ROWS and COLUMNS are multiples of every tile.
  * A product whose tiles are stored transposed visits c once if it has no more than LONG_STEPS. */
 enum {
     ROWS = 192,
@@ -210,10 +211,12 @@ static ahead next_panel(const part *x, int64_t j)
     bool last = j + nr >= x->j1; /* then the first panel of the next steps */
     int64_t p = last ? x->p + x->k : x->p, left = least(x->k, job->k - p);
     j = last ? x->j0 : j + nr;
+    if (!job->b.direct || left <= 0)
+        return (ahead){0};
     return (ahead){.b = x->b + (j * job->b.lane + p * job->b.step) * job->size,
                    .step = job->b.step * job->size,
                    .bytes = nr * job->size,
-                   .left = job->b.direct ? left : 0,
+                   .left = left,
                    .each = (left + tiles - 1) / tiles};
 }
 

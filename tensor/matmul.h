@@ -1,8 +1,8 @@
 /* matmul.h: matrix products of strided, batched tensors.
  *
- * One packed driver serves every layout (transposes are strides) in f32 and f64, with a micro-kernel
- * chosen per ISA level. Tiles are the chunks of parallel work and the inner dimension is never split
- * across threads, so bits do not depend on their number. Method: Goto and van de Geijn 2008, Van Zee
+ * One driver serves every layout (transposes are strides) in f32 and f64, with micro-kernels chosen per
+ * ISA level. Threads take rectangles of the result and the inner dimension is never split across them,
+ * so bits do not depend on their number. Method: Goto and van de Geijn 2008, Van Zee
  * and van de Geijn 2015 (BLIS). Read next: kernels/.
  */
 #ifndef TP_TENSOR_MATMUL_H

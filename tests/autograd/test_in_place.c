@@ -201,17 +201,22 @@ static void test_written_over(void **state)
     tp_tensor_free(&big);
 }
 
+/* Two losses, so that a second gradient in the place of the first shows. */
 static void test_second_backward_adds(void **state)
 {
     (void)state;
-    tp_tensor first;
-    tp_var loss = once();
-    assert_ok(tp_backward(loss));
-    assert_ok(tp_clone(&first, tp_parameter_grad(&w)));
-    assert_ok(tp_backward(loss));
+    tp_tensor gw[2], gb[2];
+    gradients(once, true, &gw[0], &gb[0]);
+    gradients(shared_cotangent, true, &gw[1], &gb[1]);
+    tp_zero_grad(&w), tp_zero_grad(&b);
+    tp_tape_reset(t);
+    assert_ok(tp_backward(once()));
+    assert_ok(tp_backward(shared_cotangent()));
     for (int64_t i = 0; i < N * N; i++)
-        assert_close(tp_flat(tp_parameter_grad(&w), i), 2 * tp_flat(&first, i), 0, 0);
-    tp_tensor_free(&first);
+        assert_close(tp_flat(tp_parameter_grad(&w), i), tp_flat(&gw[0], i) + tp_flat(&gw[1], i), 0,
+                     0);
+    for (int k = 0; k < 2; k++)
+        tp_tensor_free(&gw[k]), tp_tensor_free(&gb[k]);
 }
 
 /* w is done when the sweep fails at v²: it still has no gradient, and the next backward gives it. */
@@ -252,6 +257,121 @@ static void test_written_meanwhile(void **state)
     assert_message("the gradient of parameter 'w' was written during backward");
     assert_null(tp_parameter_grad(&w));
     tp_tensor_free(&v);
+}
+
+/* The same if a second contribution has moved the gradient away before the end. */
+static void test_written_between_contributions(void **state)
+{
+    (void)state;
+    t->rule_hook = overwrite;
+    assert_status(tp_backward(two_layers_of_one_weight()), TP_EVERSION);
+    assert_message("the gradient of parameter 'w' was written during backward");
+    assert_null(tp_parameter_grad(&w));
+}
+
+/* The gradient of before is data, in the memory that the new one would go to. */
+static void test_old_gradient_as_input(void **state)
+{
+    (void)state;
+    tp_tensor old, gw[2];
+    gradients(once, false, &old, &gw[0]);
+    tp_tensor_free(&gw[0]);
+    for (int composed = 0; composed < 2; composed++) {
+        tp_tape_reset(t);
+        assert_ok(tp_copy(&w.grad, &old));
+        tp_var loss = total(tp_square(layer(tp_constant(t, &w.grad))));
+        tp_zero_grad(&w), tp_zero_grad(&b);
+        assert_ok(tp_backward_opts(loss, (tp_sweep_opts){.composed = composed}));
+        assert_ok(tp_clone(&gw[composed], tp_parameter_grad(&w)));
+    }
+    assert_true(same_bits(&gw[0], &gw[1]));
+    tp_tensor_free(&gw[0]), tp_tensor_free(&gw[1]), tp_tensor_free(&old);
+}
+
+static tp_status scalar(const tp_op_call *c)
+{
+    c->y->shape = TP_SHAPE();
+    return TP_OK;
+}
+
+static tp_status zero(const tp_op_call *c)
+{
+    return tp_fill(c->y, 0);
+}
+
+static void second_input(const tp_vjp_call *c, tp_var *gx)
+{
+    gx[0] = c->x[1];
+}
+
+/* A rule hands out a value of the forward pass as a gradient: relu may not write over it. */
+static void test_forward_value_as_gradient(void **state)
+{
+    static const tp_op op = {.name = "toward",
+                             .arity = 2,
+                             .smooth = TP_ESTIMATOR,
+                             .reads = TP_READS(1),
+                             .shape = scalar,
+                             .forward = zero,
+                             .vjp = second_input};
+    (void)state;
+    tp_var way = tp_exp(tp_constant(t, &x)), u = tp_relu(layer(tp_constant(t, &x)));
+    double first = tp_flat(tp_value(way), 0);
+    assert_ok(tp_backward(tp_apply(&op, 2, (tp_var[]){u, way}, NULL)));
+    for (int64_t i = 0; i < tp_numel(&x); i++)
+        assert_true(tp_flat(tp_value(way), i) > 0);
+    assert_close(tp_flat(tp_value(way), 0), first, 0, 0);
+}
+
+static void reset(void *user, const tp_op *op, const tp_vjp_call *c, tp_var *gx)
+{
+    (void)user, (void)op, (void)c, (void)gx;
+    tp_tape_reset(t);
+}
+
+/* A sweep after one that a reset has ended is stepped by hand: it does not write before its end. */
+static void test_step_after_reset(void **state)
+{
+    (void)state;
+    t->rule_hook = reset;
+    assert_status(tp_backward(once()), TP_ESTALE);
+    t->rule_hook = NULL;
+    tp_tape_reset(t);
+    assert_ok(tp_fill(&w.grad, 7));
+    tp_sweep s = tp_sweep_begin(once(), (tp_sweep_opts){0});
+    while (tp_sweep_next(&s))
+        ;
+    assert_close(tp_flat(&w.grad, 0), 7, 0, 0);
+    assert_ok(tp_sweep_end(&s));
+}
+
+/* Where the gradient's node was comes one that must compute its value, not take over the old memory. */
+static void test_node_used_again(void **state)
+{
+    (void)state;
+    tp_var flipped = tp_transpose(tp_constant(t, &x));
+    assert_ok(tp_backward(once()));
+    double g = tp_flat(tp_parameter_grad(&w), 0);
+    for (int i = 0; i < 8; i++) {
+        tp_var flat = tp_reshape(flipped, TP_SHAPE(3 * N)); /* no view can do this */
+        assert_close(tp_flat(tp_value(flat), 1), tp_flat(&x, N), 0, 0);
+    }
+    assert_close(tp_flat(tp_parameter_grad(&w), 0), g, 0, 0);
+}
+
+/* Fused rules give their temporaries back: the second backward leaves no more behind than the first. */
+static void test_temporaries(void **state)
+{
+    (void)state;
+    tp_var in = tp_reshape(tp_constant(t, &x), TP_SHAPE(3, 1, N));
+    tp_var u = tp_add(in, tp_reshape(in, TP_SHAPE(1, 3, N)));
+    u = tp_linear_relu(u, tp_param(t, &w), tp_param(t, &b));
+    u = tp_transpose(layer(tp_log_softmax(u, 2)));
+    tp_var loss = total(tp_square(u));
+    assert_ok(tp_backward(loss));
+    size_t bytes = tp_tape_bytes(t);
+    assert_ok(tp_backward(loss));
+    assert_int_equal(tp_tape_bytes(t), bytes);
 }
 
 /* Two sweeps side by side over one parameter, each stepped by hand: neither writes before its end. */
@@ -298,9 +418,20 @@ static void test_tape_freed_first(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_same_gradient),        CASE(test_no_copy),          CASE(test_written_over),
-        CASE(test_second_backward_adds), CASE(test_failing_sweep),    CASE(test_written_meanwhile),
-        CASE(test_sweeps_side_by_side),  CASE(test_tape_freed_first),
+        CASE(test_same_gradient),
+        CASE(test_no_copy),
+        CASE(test_written_over),
+        CASE(test_second_backward_adds),
+        CASE(test_failing_sweep),
+        CASE(test_written_meanwhile),
+        CASE(test_sweeps_side_by_side),
+        CASE(test_tape_freed_first),
+        CASE(test_written_between_contributions),
+        CASE(test_old_gradient_as_input),
+        CASE(test_forward_value_as_gradient),
+        CASE(test_step_after_reset),
+        CASE(test_node_used_again),
+        CASE(test_temporaries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -99,6 +99,14 @@ static void test_larger_than_memory(void **state)
         tp_add(tp_expand(one, TP_SHAPE(n, 1)), tp_expand(one, TP_SHAPE(1, n)));
         assert_int_equal(tp_tape_status(t), TP_ENOMEM);
     }
+    for (int bits = 30; bits <= 32;
+         bits += 2) { /* bytes that no address counts; elements neither */
+        int64_t n = (int64_t)1 << bits;
+        tp_tape_reset(t);
+        tp_var one = tp_scalar(t, TP_F64, 1);
+        tp_add(tp_expand(one, TP_SHAPE(n, 1)), tp_expand(one, TP_SHAPE(1, n)));
+        assert_int_equal(tp_tape_status(t), TP_ESHAPE);
+    }
 }
 
 static void test_freed_things(void **state)

@@ -1,7 +1,8 @@
 /* handwritten.h: a training step of the VAE without a tape: what the tape is measured against.
  *
- * The same kernels in the same order, called one by one on tensors that are there from the start, with the
- * gradients worked out by hand. Read next: handwritten.c. */
+ * The same kernels, called one by one on tensors that are there from the start, with the gradients worked
+ * out by hand. It does less where that is easy by hand: no check of what the data and the KL hold, a product
+ * that adds to a gradient, masks in place. Read next: handwritten.c. */
 #ifndef TP_BENCH_HANDWRITTEN_H
 #define TP_BENCH_HANDWRITTEN_H
 

@@ -3,8 +3,9 @@
 
 Each racer is a process of its own that sleeps until it is asked: tapir-racer (race_tapir.c), race_torch.py,
 race_jax.py. First the peers' best settings are searched, then all must have the same losses for the same
-weights, data and noise, then they race in interleaved rounds. Peers that are not installed are left out.
-Read next: README.md, then race_tapir.c and race_torch.py.
+weights, data and noise, then they race in interleaved rounds. Peers that are not installed, or do not work, are
+left out.
+Read next: docs/speed.md, then race_tapir.c and race_torch.py.
 """
 import argparse
 import contextlib
@@ -193,7 +194,7 @@ def measure(name, work, setting, seconds):
 
 
 def search(name, work, threads, seconds):
-    """The fastest setting and all figures, as (setting, samples/s)."""
+    """The fastest setting, None if none works, and all figures, as (setting, samples/s)."""
     best, best_rate, tried = {}, 0.0, []
     say(f"{name}: looking for its best setting")
     for stage in stages(name, threads):
@@ -206,8 +207,8 @@ def search(name, work, threads, seconds):
                 say(f"  {text_of(setting):44} {rate:9.0f} samples/s")
             if rate > best_rate:
                 best, best_rate = setting, rate
-    if best_rate == 0:
-        raise RaceError(f"{name}: no setting works")
+        if best_rate == 0:
+            return None, tried
     return best, tried
 
 
@@ -313,6 +314,8 @@ def options():
     o = p.parse_args()
     if o.rounds < 1 or not o.seconds > 0 or o.threads < 1:
         p.error("rounds, seconds and threads must be positive")
+    if o.json and not o.json.absolute().parent.is_dir():
+        p.error(f"--json {o.json}: there is no such directory")
     o.peers = ("torch", "jax") if o.only is None else tuple(filter(None, o.only.split(",")))
     if not set(o.peers) <= {"torch", "jax"}:
         p.error("--only takes torch, jax or torch,jax")
@@ -339,6 +342,13 @@ def processor():
     return platform.processor() or platform.machine()
 
 
+def version_of(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
 def settings(o, data, tapir, peers):
     """Everything that a reader of the figures needs to know."""
     matters = ("OMP_", "GOMP_", "KMP_", "MKL_", "XLA_", "TAPIR_")
@@ -346,7 +356,7 @@ def settings(o, data, tapir, peers):
     return {"model": "VAE-400: 784-400-20-400-784, ReLU, Bernoulli, Adam", "batch": BATCH,
             "data": data, "flop_per_sample": FLOP, "processor": processor(), "threads": o.threads,
             "load": round(os.getloadavg()[0], 2), "environment": runtime, "tapir": tapir.version,
-            **{name: importlib.metadata.version(name) for name in peers},
+            **{name: version_of(name) for name in peers},
             "python": platform.python_version(), "rounds": o.rounds, "seconds": o.seconds}
 
 
@@ -367,6 +377,9 @@ def whole_race(o, work, stack):
         setting = getattr(o, name)
         if setting is None:
             setting, searched[name] = search(name, work, o.threads, o.seconds)
+        if setting is None:
+            say(f"{name} is left out: no setting works")
+            continue
         racers.append(start_peer(name, work, setting))
         stack.callback(racers[-1].close)
         say(f"{name} races with {text_of(setting)}")

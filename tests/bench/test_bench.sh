@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # tapir-bench works: it lists its rows, prints JSON that holds what it promises, refuses what makes no sense, and
-# trains to the same losses with the tape and without. How fast anything is, is not tested.
+# trains to the same losses with the tape and without. The race works as far as it needs no peers. How fast
+# anything is, is not tested.
 set -euo pipefail
 bench=$TAPIR_BIN/tapir-bench
 export OPENBLAS_NUM_THREADS=1 # threads it starts and nobody needs
@@ -14,7 +15,8 @@ fail() {
 
 "$bench" --list >"$work/list"
 for row in probe/fma probe/triad train/vae-400 train/vae-400-handwritten matmul/1024x1024x1024 \
-    matmul/128x784x400-forward/openblas map/exp scale/hidden-400 scale/threads-1 start rss; do
+    matmul/128x784x400-forward/openblas map/exp scale/hidden-400 scale/batch-64 scale/threads-1 start rss \
+    $(sed -n '/^<!-- figures/,/^<!-- end/s|^\([a-z]*/[^ ]*\) .*|\1|p' docs/speed.md); do
     grep -qxF "$row" "$work/list" || fail "--list does not name $row"
 done
 [ -z "$(sort "$work/list" | uniq -d)" ] || fail "two rows have one name"
@@ -61,3 +63,9 @@ refuse "--rounds wants a number from 1 to 1000, not 'many'" --rounds many --list
 "$bench" --help | grep -q -- --filter || fail "--help does not help"
 
 "$bench" --check
+
+if command -v python3 >/dev/null; then
+    python3 tests/bench/race.py --tapir "$TAPIR_BIN/tapir-racer" --data examples/data --only '' --rounds 1 \
+        --seconds 0.05 --threads 1 --json "$work/race" >"$work/said" || fail "the race ends with $?"
+    grep -q '"name": "race/tapir"' "$work/race" || fail "the race has no figure of tapir"
+fi

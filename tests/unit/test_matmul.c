@@ -74,7 +74,8 @@ static void check_size(tp_dtype d, int64_t m, int64_t k, int64_t n, struct layou
     make_view(&mb, &b, d, TP_SHAPE(k, n), l.b, small_integer);
     bool accumulate = mode == ACCUMULATE || mode == ACCUMULATE_RELU;
     make_view(&my, &y, d, TP_SHAPE(m, n), l.y, accumulate ? small_integer : nan_value);
-    make_view(&mv, &v, d, TP_SHAPE(n), l.a, small_integer);
+    /* a bias whose neighbours are not neighbours meets every way of storing c, turned tiles too */
+    make_view(&mv, &v, d, TP_SHAPE(n), mode == BIAS ? LAYOUT_REVERSED : l.a, small_integer);
     assert_ok(tp_clone(&before, &y));
     tp_matmul_opts opts = {.bias = mode == BIAS || mode == BIAS_RELU ? &v : NULL,
                            .accumulate = accumulate,
