@@ -73,7 +73,8 @@ def synthetic():
 
 def write_data(work, wanted):
     """Writes the images for the racers and says where they are from."""
-    source = wanted or ROOT.parent / "shared" / "data" / "mnist"
+    shared = pathlib.Path(os.environ.get("TAPIR_SHARED") or ROOT.parent / "shared")  # as the tests
+    source = wanted or shared / "data" / "mnist"
     pixels = mnist(source)
     if wanted and pixels is None:
         raise RaceError(f"{wanted}: there is no train-images-idx3-ubyte, with or without .gz")
@@ -303,7 +304,7 @@ def options():
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     p = argparse.ArgumentParser(description="Race tapir against PyTorch and JAX on VAE-400.")
     p.add_argument("--tapir", type=pathlib.Path, help="tapir-racer (default: the newest in build*/)")
-    p.add_argument("--data", help="directory of MNIST's training images (default: ../shared/data/mnist, else synthetic ones)")
+    p.add_argument("--data", help="directory of MNIST's training images (default: data/mnist below $TAPIR_SHARED or ../shared, else made-up ones)")
     p.add_argument("--rounds", type=int, default=7)
     p.add_argument("--seconds", type=float, default=1.0, help="of one turn, and of one search")
     p.add_argument("--threads", type=int, default=cores, help="at most (default: all cores)")
