@@ -137,6 +137,7 @@ bool tp_sweep_next(tp_sweep *s)
     tp_sweep_finish_step(s);
     while (s->at > 1) {
         tp_node *node = tp_node_at(s->tape, --s->at);
+        tp_recompute_passed(s->tape, s->at);
         if (node->op != NULL && node->grad != 0 && node->wanted_inputs) {
             tp_status status = treat(s, node);
             if (status != TP_OK)
@@ -174,6 +175,7 @@ bool tp_sweep_alive(tp_sweep *s)
 void tp_sweep_close(tp_sweep *s)
 {
     s->tape->no_grad -= !s->opts.create_graph;
+    tp_recompute_drop_all(s->tape);
     s->tape->sweeping = s->tape->looping = false;
 }
 
@@ -217,10 +219,13 @@ static void mark_ancestors(tp_sweep *s)
 }
 
 /* Why root has no gradient: names the operation that cut the last path, if there is one. */
-static tp_status no_gradient(tp_tape *t, tp_var root)
+static tp_status no_gradient(tp_tape *t, tp_var root, tp_sweep_opts opts)
 {
     char what[TP_VAR_TEXT], cut[TP_VAR_TEXT];
     tp_var_text(root, what);
+    if (opts.wrt != NULL && tp_node_at(t, root.id)->needs_grad)
+        return tp_fail(TP_EGRAD, "%s depends on none of the %d parameters that were asked for",
+                       what, opts.wrt_count);
     for (uint32_t id = root.id; id > 0; id--) {
         const tp_node *node = tp_node_at(t, id);
         bool input_needs = false;
@@ -233,6 +238,17 @@ static tp_status no_gradient(tp_tape *t, tp_var root)
                 node->op->smooth == TP_NO_GRADIENT ? node->op->why : "recorded without gradients");
     }
     return tp_fail(TP_EGRAD, "%s depends on no parameter or leaf that needs a gradient", what);
+}
+
+/* Whether the sweep is to find the gradient of this node. */
+static bool is_target(const tp_node *node, tp_sweep_opts opts)
+{
+    if (!node->is_leaf || opts.wrt == NULL)
+        return node->is_leaf;
+    for (int i = 0; i < opts.wrt_count; i++)
+        if (opts.wrt[i] == node->param)
+            return node->param != NULL;
+    return false;
 }
 
 tp_sweep tp_sweep_begin(tp_var root, tp_sweep_opts opts)
@@ -250,7 +266,7 @@ tp_sweep tp_sweep_begin(tp_var root, tp_sweep_opts opts)
     tp_tape *t = root.tape;
     tp_sweep s = tp_sweep_open(t, root.id, opts);
     for (uint32_t id = 1; id < s.base; id++)
-        tp_node_at(t, id)->target = tp_node_at(t, id)->is_leaf;
+        tp_node_at(t, id)->target = is_target(tp_node_at(t, id), opts);
     tp_sweep_mark(&s);
     mark_ancestors(&s);
     tp_node *node = tp_node_at(t, root.id);
@@ -258,7 +274,7 @@ tp_sweep tp_sweep_begin(tp_var root, tp_sweep_opts opts)
         fail(&s, tp_fail(TP_ESHAPE, "backward needs a root with one element, but %s has shape %s",
                          tp_var_text(root, what), tp_shape_text(node->value.shape, shape)));
     else if (!node->wanted)
-        fail(&s, no_gradient(t, root));
+        fail(&s, no_gradient(t, root, opts));
     else
         tp_sweep_add(&s, node, tp_ones_like(root));
     s.status = t->status;

@@ -18,6 +18,10 @@ typedef struct tp_sweep_opts {
     bool release;      /* free what the root was computed from as the sweep passes it (training) */
     bool create_graph; /* record the rules so that gradients can be differentiated again */
     bool composed;     /* never use a fused rule: the derivation shows every operation */
+    /* Gradients for these parameters only, and for no leaf; NULL: for all. Everything else is a constant to
+     * this sweep: a discriminator's loss does not reach the encoder. */
+    tp_parameter *const *wrt;
+    int wrt_count;
 } tp_sweep_opts;
 
 typedef struct tp_sweep {
