@@ -115,8 +115,10 @@ static tp_status resolve(tp_tape *t, const tp_op *op, int n, const tp_var *x,
             return tp_var_current(x[i]) ? TP_ETAPE : TP_ESTALE;
         }
         if (node->freed)
-            return tp_fail(TP_EFREED, "%s#%u: input %d, %s, was released by the backward sweep",
-                           op->name, t->count, i, tp_var_text(x[i], text));
+            return tp_fail(TP_EFREED, "%s#%u: input %d, %s, was %s", op->name, t->count, i,
+                           tp_var_text(x[i], text),
+                           node->segment != 0 ? "dropped by tp_recompute_end: keep it there"
+                                              : "released by the backward sweep");
         value[i] = &node->value;
     }
     return TP_OK;
@@ -157,6 +159,27 @@ static tp_status compute(const tp_op *op, const tp_op_call *c)
     if (s != TP_OK)
         tp_tensor_drop(c->y);
     return s;
+}
+
+tp_status tp_node_compute(tp_tape *t, tp_node *node)
+{
+    enum { FEW = 8 };
+    const tp_tensor *few[FEW], **value = few;
+    size_t bytes = (size_t)node->n * sizeof *value;
+    if (node->n > FEW && (value = tp_arena_alloc(&t->arena, bytes)) == NULL)
+        return TP_ENOMEM;
+    for (int i = 0; i < node->n; i++)
+        value[i] = &tp_node_at(t, node->x[i])->value;
+    tp_tensor y = {0};
+    tp_status status = compute(node->op, &(tp_op_call){node->n, value, &y, node->attr, &t->arena});
+    if (value != few)
+        tp_arena_recycle(&t->arena, value, bytes);
+    if (status != TP_OK)
+        return status;
+    node->value = y;
+    node->version = y.storage->version;
+    node->freed = false;
+    return TP_OK;
 }
 
 /* Copies inputs and attributes next to the node. */

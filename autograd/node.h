@@ -20,7 +20,8 @@ typedef struct tp_node {
     const char *name, *file;
     int line;
     uint32_t scope;
-    uint32_t epoch; /* of the tape when it was made; ids are used again, epochs are not */
+    uint32_t segment; /* 1 + index of the segment that may drop the value, 0 if none may */
+    uint32_t epoch;   /* of the tape when it was made; ids are used again, epochs are not */
     bool needs_grad, is_leaf, freed;
     bool cut; /* recorded without gradients, or its op has none: nothing passes */
 
@@ -40,6 +41,12 @@ typedef struct tp_scope {
     uint32_t parent;
 } tp_scope;
 
+/* Nodes first … last-1, whose values are dropped and computed again in backward: recompute.c. */
+typedef struct tp_segment {
+    uint32_t first, last;
+    bool restored;
+} tp_segment;
+
 struct tp_tape {
     uint32_t epoch;       /* grows at every reset, truncation and free; given to new nodes */
     uint32_t reset_epoch; /* the epoch after the last reset: that of the poisoned var */
@@ -54,6 +61,11 @@ struct tp_tape {
     } * leaf_of; /* by parameter slot */
     uint32_t leaf_capacity;
     int no_grad;
+    int recompute_depth;      /* open tp_recompute_begin's, the outermost of which stood */
+    uint32_t recompute_first; /* before this node */
+    tp_segment *recompute;
+    uint32_t segment_count, segment_capacity;
+    uint32_t restored; /* 1 + index of the segment restored last, 0 if it was dropped again */
     bool sweeping; /* a sweep is open: its notes are in the nodes, so there can be no second one */
     bool looping;  /* it is that of tp_backward: nobody acts between two of its steps */
     uint32_t rule_of; /* id of the node whose rule is running, 0 outside a sweep */
@@ -89,11 +101,20 @@ tp_node *tp_node_next(tp_tape *t);
 tp_node *tp_node_push(tp_tape *t, uint32_t *id);
 /* Drops the last reference of a node to its value; the memory goes back to the arena. */
 void tp_node_release(tp_node *node);
+/* Computes the value of a node that was released once more, from its inputs. */
+tp_status tp_node_compute(tp_tape *t, tp_node *node);
 /* Drops all nodes from id on. */
 void tp_tape_truncate(tp_tape *t, uint32_t id);
 /* A contiguous arena tensor, not cleared, whose storage counts one use. */
 tp_status tp_arena_tensor(tp_arena *a, tp_tensor *y, tp_dtype dtype, tp_shape shape);
 void tp_tensor_drop(tp_tensor *y);
+/* Computes the dropped values of a segment (1 + its index). TP_EFREED or TP_EVERSION if its inputs are not
+ * what they were. */
+tp_status tp_recompute_restore(tp_tape *t, uint32_t segment);
+/* The sweep is at node id: drops the segment restored last if all of it was passed. */
+void tp_recompute_passed(tp_tape *t, uint32_t id);
+/* Drops whatever is restored. */
+void tp_recompute_drop_all(tp_tape *t);
 /* "encoder/fc1/" for a scope; text needs TP_VAR_TEXT bytes. */
 char *tp_scope_path(const tp_tape *t, uint32_t scope, char text[TP_VAR_TEXT]);
 

@@ -77,10 +77,12 @@ static tp_status prepare(tp_replay *r)
     r->gx = r->x + n;
     for (size_t i = 0; i < n; i++) {
         const tp_node *in = tp_node_at(s->tape, r->node->x[i]);
-        bool real = !in->freed && tp_dtype_is_float(in->value.dtype);
-        if (real)
-            TP_TRY(copy_f64(p, &in->value, &r->value[i]));
-        r->x[i] = real ? tp_leaf(p, &r->value[i]) : borrow(p, s->tape, r->node->x[i]);
+        r->x[i] = borrow(p, s->tape, r->node->x[i]); /* its value may have been dropped */
+        if (!tp_dtype_is_float(in->value.dtype))
+            continue;
+        TP_TRY(tp_var_status(r->x[i]));
+        TP_TRY(copy_f64(p, tp_value(r->x[i]), &r->value[i]));
+        r->x[i] = tp_leaf(p, &r->value[i]);
     }
     TP_TRY(copy_f64(p, &tp_node_at(s->tape, s->gy.id)->value, &r->gy));
     tp_var y = replay_op(r), gy = tp_constant(p, &r->gy);

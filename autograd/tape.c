@@ -37,6 +37,8 @@ void tp_tape_reset(tp_tape *t)
     t->count = 1; /* node 0 is the poisoned var */
     t->reset_epoch = ++t->epoch;
     t->sweeping = t->looping = false;
+    t->recompute_depth = 0;
+    t->segment_count = t->restored = 0;
     t->scope_count = 1; /* scope 0 is the root */
     t->scope = 0;
     t->no_grad = 0;
@@ -55,6 +57,7 @@ void tp_tape_free(tp_tape *t)
     tp_free(t->segment, t->segments * sizeof *t->segment);
     tp_free(t->scopes, t->scope_capacity * sizeof *t->scopes);
     tp_free(t->leaf_of, t->leaf_capacity * sizeof *t->leaf_of);
+    tp_free(t->recompute, t->segment_capacity * sizeof *t->recompute);
     *t = (tp_tape){.epoch = t->epoch + 1};
     atomic_store(&taken[t - heads], false);
 }
@@ -158,6 +161,11 @@ void tp_node_release(tp_node *node)
 void tp_tape_truncate(tp_tape *t, uint32_t id)
 {
     t->epoch++; /* ids will be used again: vars that keep one of them must not match */
+    while (t->segment_count > 0 && t->recompute[t->segment_count - 1].last > id) {
+        const tp_segment *cut = &t->recompute[--t->segment_count];
+        for (uint32_t i = cut->first; i < id; i++)
+            tp_node_at(t, i)->segment = 0;
+    }
     while (t->count > id) {
         tp_node *node = tp_node_at(t, --t->count);
         tp_node_release(node);
@@ -286,8 +294,9 @@ tp_status tp_var_status(tp_var v)
     if (node == NULL)
         return why_not(v);
     if (node->freed)
-        return tp_fail(TP_EFREED, "%s: the value was released by the backward sweep",
-                       tp_var_text(v, text));
+        return tp_fail(TP_EFREED, "%s: the value was %s", tp_var_text(v, text),
+                       node->segment != 0 ? "dropped by tp_recompute_end: name it there to keep it"
+                                          : "released by the backward sweep");
     return TP_OK;
 }
 

@@ -86,6 +86,17 @@ void tp_scope_end(tp_tape *t);
 enum { TP_VAR_TEXT = 256 };
 char *tp_var_text(tp_var v, char text[TP_VAR_TEXT]);
 
+/* --- less memory for more time ---------------------------------------------------------------- */
+
+/* What was recorded between begin and end is a segment: end drops its values, but not the n in keep, and
+ * backward computes them again when it gets there. Gradients are the same bits. A chain of k such segments
+ * needs memory for k kept values and one segment instead of all (Chen et al., Training Deep Nets with
+ * Sublinear Memory Cost, 2016), for one more forward pass. Keep what is used after end: anything else is
+ * TP_EFREED then. Values computed from data written since are TP_EVERSION in backward. Pairs inside a pair
+ * belong to the outermost; an end without begin is TP_EARG. */
+void tp_recompute_begin(tp_tape *t);
+void tp_recompute_end(tp_tape *t, int n, const tp_var *keep);
+
 /* --- recording without gradients -------------------------------------------------------------- */
 
 /* Between begin and end nothing needs a gradient. Calls nest. */

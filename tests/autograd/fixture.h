@@ -5,6 +5,7 @@
 #include "autograd/compose.h"
 #include "autograd/node.h"
 #include "autograd/sweep.h"
+#include "tensor/matmul.h"
 #include "tests/support/check.h"
 
 #include <string.h>
@@ -35,6 +36,7 @@ static int tear_down(void **state)
     tp_parameter_free(&w);
     tp_parameter_free(&u);
     tp_tensor_free(&data);
+    tp_matmul_release();
     assert_int_equal(tp_mem().live_bytes, bytes_before);
     return 0;
 }

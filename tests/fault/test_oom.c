@@ -83,6 +83,10 @@ static tp_status differentiate(scene *s)
     tp_var norm = tp_sum(tp_square(g), TP_ALL_AXES, false);
     TP_TRY(tp_grad(1, &norm, 1, &w, &h, (tp_grad_opts){.allow_unused = true}));
     TP_TRY(tp_backward(loss));
+    tp_recompute_begin(s->tape);
+    loss = tp_model_loss(&s->model, &c, tp_constant(s->tape, &batch.x)).total;
+    tp_recompute_end(s->tape, 1, &loss);
+    TP_TRY(tp_backward(loss));
     return tp_check_op(&tp_op_mul, NULL);
 }
 
