@@ -190,6 +190,44 @@ static void floats_keep_their_bounds(void **state)
     }
 }
 
+/* As above in f64: exponents and mantissas of all kinds, against the ref level. */
+static void doubles_keep_their_bounds(void **state)
+{
+    (void)state;
+    static double x[3][SWEEP], y[SWEEP];
+    const void *in[3] = {x[0], x[1], x[2]};
+    for (int k = 0; k < TP_MAP_KERNEL_COUNT; k++) {
+        int swept = k == TP_K_gaussian_kl || k == TP_K_reparameterize ? 1 : 0;
+        for (int round = 0; rows[k].ulps[TP_F64] > 0 && round < 64; round++) {
+            for (int n = 0; n < SWEEP; n++) {
+                double top = round % 2 == 0 ? 11 : 1100; /* of the exponent: half near 1 */
+                x[0][n] = n % 2 == 0 ? 0 : uniform(-3, 3);
+                x[1][n] = uniform(0, 1);
+                x[2][n] = uniform(-4, 4);
+                x[swept][n] = ldexp(uniform(-1, 1), (int)uniform(-top, top));
+            }
+            tp_kernels_get()->map[k][TP_F64](SWEEP, y, in, parameters);
+            for (int i = 0; i < SWEEP; i++)
+                check_value((tp_map_kernel)k, TP_F64, x[0][i], x[1][i], x[2][i], y[i]);
+        }
+    }
+}
+
+/* Beside the zeros of sin and cos, where all of a result is what reducing the argument left over. */
+static void multiples_of_pi_keep_their_bounds(void **state)
+{
+    (void)state;
+    for (int k = TP_K_sin; k <= TP_K_cos; k++)
+        for (int d = TP_F32; d <= TP_F64; d++)
+            for (int64_t n = 1; n < 1 << 20; n += 1 + n / 64) {
+                double x = 0, y = 0, v = (double)n * 1.5707963267948966;
+                put((tp_dtype)d, &x, 0, n % 2 == 0 ? v : -v);
+                tp_kernels_get()->map[k][d](1, &y, (const void *[]){&x, &x, &x}, parameters);
+                check_value((tp_map_kernel)k, (tp_dtype)d, get((tp_dtype)d, &x, 0), 0, 0,
+                            get((tp_dtype)d, &y, 0));
+            }
+}
+
 /* An element's value must not depend on where it stands: vector body and remainder agree in every bit. */
 static void position_does_not_matter(void **state)
 {
@@ -300,6 +338,54 @@ static const struct known known_values[] = {
     {TP_K_cos, 1e22, 0, 0, 0.523214785395138945, true},
     {TP_K_cos, 0, 0, 0, 1, false},
     {TP_K_sin, INFINITY, 0, 0, NAN, false},
+    {TP_K_sin, -INFINITY, 0, 0, NAN, false},
+    {TP_K_cos, INFINITY, 0, 0, NAN, false},
+    {TP_K_sin, 1e6, 0, 0, -0.349993502171292952, false},
+    {TP_K_cos, -1e6, 0, 0, 0.936752127533144787, false},
+    {TP_K_sin, 1048576.5, 0, 0, 0.742520864092771864, false}, /* just beyond what is reduced here */
+    {TP_K_cos, 1048576.5, 0, 0, 0.669822936593636972, false},
+    {TP_K_sin, 1e308, 0, 0, 0.453396490501649117, true},
+    {TP_K_erf, 0, 0, 0, 0, false},
+    {TP_K_erf, 0.5, 0, 0, 0.520499877813046538, false},
+    {TP_K_erf, -1, 0, 0, -0.842700792949714869, false},
+    {TP_K_erf, 0x1p-60, 0, 0, 9.78712915481871002e-19, false},
+    {TP_K_erf, 1e-310, 0, 0, 1.12837916709550913e-310, true},
+    {TP_K_erf, 3, 0, 0, 0.999977909503001415, false},
+    {TP_K_erf, 5.5, 0, 0, 0.999999999999992642, false},
+    {TP_K_erf, INFINITY, 0, 0, 1, false},
+    {TP_K_erf, -INFINITY, 0, 0, -1, false},
+    {TP_K_erfc, 0, 0, 0, 1, false},
+    {TP_K_erfc, -1e-20, 0, 0, 1, false},
+    {TP_K_erfc, 0.5, 0, 0, 0.479500122186953462, false},
+    {TP_K_erfc, 1, 0, 0, 0.157299207050285131, false},
+    {TP_K_erfc, -3, 0, 0, 1.99997790950300141, false},
+    {TP_K_erfc, 5, 0, 0, 1.53745979442803485e-12, false},
+    {TP_K_erfc, 10, 0, 0, 2.08848758376254476e-45, false},
+    {TP_K_erfc, 26, 0, 0, 5.66319240885614285e-296, false},
+    {TP_K_erfc, 27, 0, 0, 5.23704892378925569e-319, false},
+    {TP_K_erfc, INFINITY, 0, 0, 0, false},
+    {TP_K_erfc, -INFINITY, 0, 0, 2, false},
+    {TP_K_pow, 2, 0.5, 0, 1.41421356237309505, false},
+    {TP_K_pow, 0.5, 100, 0, 7.88860905221011805e-31, false},
+    {TP_K_pow, 1.5, -200, 0, 6.04989989819374873e-36, false},
+    {TP_K_pow, 0x1.00001p0, 0x1p23, 0, 2980.9466156183652, false},
+    {TP_K_pow, 1e-300, 0.1, 0, 9.99999999999996168e-31, true},
+    {TP_K_pow, -2, 3, 0, -8, false},
+    {TP_K_pow, -8, 1.0 / 3, 0, NAN, false},
+    {TP_K_pow, NAN, 0, 0, 1, false},
+    {TP_K_pow, 1, NAN, 0, 1, false},
+    {TP_K_pow, 0, 0, 0, 1, false},
+    {TP_K_pow, 0, -2, 0, INFINITY, false},
+    {TP_K_pow, -0.0, -3, 0, -INFINITY, false},
+    {TP_K_pow, INFINITY, -1, 0, 0, false},
+    {TP_K_pow, -1, INFINITY, 0, 1, false},
+    {TP_K_round, 0.5, 0, 0, 0, false},
+    {TP_K_round, 1.5, 0, 0, 2, false},
+    {TP_K_round, 2.5, 0, 0, 2, false},
+    {TP_K_round, -1.5, 0, 0, -2, false},
+    {TP_K_round, 0.49999997, 0, 0, 0, false},
+    {TP_K_round, 8388609, 0, 0, 8388609, false}, /* 2^23 + 1: every float from here is whole */
+    {TP_K_round, -INFINITY, 0, 0, -INFINITY, false},
 };
 
 static void known_values_are_hit(void **state)
@@ -350,6 +436,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_keep_their_bounds),
         cmocka_unit_test(floats_keep_their_bounds),
+        cmocka_unit_test(doubles_keep_their_bounds),
+        cmocka_unit_test(multiples_of_pi_keep_their_bounds),
         cmocka_unit_test(position_does_not_matter),
         cmocka_unit_test(a_huge_neighbour_does_not_matter),
         cmocka_unit_test(known_values_are_hit),
