@@ -172,28 +172,47 @@ tp_status tp_random_bernoulli(tp_tensor *y, const tp_tensor *p, tp_rng_key key)
 
 /* --- permutation -------------------------------------------------------------------------------- */
 
-void tp_random_permutation(int64_t *out, int64_t n, tp_rng_key key)
+/* The words of a draw, in order. */
+typedef struct words {
+    tp_rng_key key;
+    uint32_t block, word[BATCH];
+    int used;
+} words;
+
+static uint64_t next_64(words *w)
 {
-    uint32_t word[BATCH];
-    uint32_t block = 0;
-    int used = BATCH;
+    if (w->used == BATCH) {
+        tp_kernels_get()->words(&w->key, w->block, w->word);
+        w->block += BATCH / 4;
+        w->used = 0;
+    }
+    w->used += 2;
+    return (uint64_t)w->word[w->used - 2] << 32 | w->word[w->used - 1];
+}
+
+static void shuffle(int64_t *out, int64_t n, words *w)
+{
     for (int64_t i = 0; i < n; i++)
         out[i] = i;
     for (int64_t i = n - 1; i > 0;) {
-        if (used == BATCH) {
-            tp_kernels_get()->words(&key, block, word);
-            block += BATCH / 4;
-            used = 0;
-        }
-        uint64_t x = (uint64_t)word[used] << 32 | word[used + 1], bound = (uint64_t)i + 1;
-        used += 2;
-        uint64_t r = x % bound;
-        if (x - r >
-            0 - bound) /* the last, incomplete stretch of residues would favour small ones */
+        uint64_t x = next_64(w), bound = (uint64_t)i + 1, r = x % bound;
+        if (x - r > 0 - bound) /* the last, incomplete stretch would favour small residues */
             continue;
         int64_t swap = out[i];
         out[i] = out[r];
         out[r] = swap;
         i--;
     }
+}
+
+void tp_random_permutations(int64_t *out, int64_t lines, int64_t n, tp_rng_key key)
+{
+    words w = {.key = key, .used = BATCH};
+    for (int64_t i = 0; i < lines; i++)
+        shuffle(out + i * n, n, &w);
+}
+
+void tp_random_permutation(int64_t *out, int64_t n, tp_rng_key key)
+{
+    tp_random_permutations(out, 1, n, key);
 }

@@ -35,6 +35,10 @@ tp_status tp_random_bernoulli(tp_tensor *y, const tp_tensor *p, tp_rng_key key);
 
 /* A permutation of 0 … n-1 into out (Fisher–Yates with unbiased draws); depends on the key only. */
 void tp_random_permutation(int64_t *out, int64_t n, tp_rng_key key);
+/* Independent ones, one behind the other: out is [lines, n], at most 2^33 elements. All lines are dealt
+ * from one stream, the words of this draw, each word used once: a key derived per line would be the key
+ * of some other draw. The first line is tp_random_permutation. */
+void tp_random_permutations(int64_t *out, int64_t lines, int64_t n, tp_rng_key key);
 
 #ifdef __cplusplus
 }

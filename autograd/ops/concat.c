@@ -1,4 +1,4 @@
-/* concat: joins tensors along an existing axis. */
+/* concat: joins tensors of one type along an existing axis. Integers are joined too, without gradient. */
 #include "autograd/compose.h"
 #include "tensor/map.h"
 
@@ -22,6 +22,9 @@ static tp_status shape(const tp_op_call *c)
     TP_TRY(tp_axis_normal(y.ndim, ((const struct attr *)c->attr)->axis, &axis));
     for (int i = 1; i < c->n; i++) {
         tp_shape x = c->x[i]->shape;
+        if (c->x[i]->dtype != c->x[0]->dtype)
+            return tp_fail(TP_EDTYPE, "inputs are %s and %s: types are not mixed",
+                           tp_dtype_name(c->x[0]->dtype), tp_dtype_name(c->x[i]->dtype));
         bool fits = x.ndim == y.ndim;
         for (int d = 0; d < y.ndim && fits; d++)
             fits = d == axis || x.dim[d] == y.dim[d];
@@ -45,7 +48,10 @@ static tp_status forward(const tp_op_call *c)
         tp_tensor place;
         int64_t size = c->x[i]->shape.dim[axis];
         TP_TRY(tp_view_slice(c->y, axis, at, at + size, 1, &place));
-        TP_TRY(tp_map1(&place, c->x[i], TP_K_copy));
+        if (tp_dtype_is_float(c->y->dtype)) /* on all threads */
+            TP_TRY(tp_map1(&place, c->x[i], TP_K_copy));
+        else
+            TP_TRY(tp_copy(&place, c->x[i]));
         at += size;
     }
     return TP_OK;
@@ -93,9 +99,21 @@ static const tp_refusal refusals[] = {
      &(const struct attr){0},
      TP_ESHAPE,
      "axis 0 is out of range for 0 dimensions"},
+    {"two float types",
+     2,
+     {{TP_DIMS(2), TP_F32, 0}, {TP_DIMS(2), TP_F64, 0}},
+     &(const struct attr){0},
+     TP_EDTYPE,
+     "inputs are f32 and f64: types are not mixed"},
+    {"indices with floats",
+     2,
+     {{TP_DIMS(2), TP_F64, 0}, {TP_DIMS(2), TP_I64, 0}},
+     &(const struct attr){0},
+     TP_EDTYPE,
+     "inputs are f64 and i64: types are not mixed"},
 };
 
-TP_DEFINE_OP(concat, .arity = TP_ANY_ARITY, .smooth = TP_SMOOTH, .text = "concat(#*, axis @axis)",
-             .tex = "\\operatorname{concat}_{@axis}(#*)",
+TP_DEFINE_OP(concat, .arity = TP_ANY_ARITY, .smooth = TP_SMOOTH, .mixed_dtypes = true,
+             .text = "concat(#*, axis @axis)", .tex = "\\operatorname{concat}_{@axis}(#*)",
              .why = "each input gets back the part of the gradient that it filled", .shape = shape,
              .forward = forward, .vjp = vjp, .call = call, TP_ATTR(struct attr), TP_REFUSALS);
