@@ -55,10 +55,16 @@ tp_status tp_gradcheck(tp_check_fn f, void *user, int n, tp_parameter *const *wr
 
 /* Runs an op's samples through its typed function in f64, first and second order, then its refusals:
  * status, message, poisoned output. A piecewise op draws other inputs if it hits a kink. TP_NO_GRADIENT:
- * the result must be finite and need no gradient. TP_ESTIMATOR: the rule must run; it is not compared.
- * Not checked here: .reads, which tests/ops does by poisoning what it leaves out. TP_EARG without .smooth.
+ * the result must be finite and need no gradient. TP_ESTIMATOR: the rule is compared with differences of
+ * .surrogate, so an input that the surrogate does not depend on must get nothing.
+ * Not checked here: .reads, which tests/ops does by poisoning what it leaves out. TP_EARG without .smooth, and
+ * unless .surrogate is there for an estimator and for nothing else.
  * report sums up, and may be NULL. The failure of a check is TP_EVALUE and names op and sample. */
 tp_status tp_check_op(const tp_op *op, tp_check_report *report);
+
+/* The op through its typed function, as checks differentiate it. Of an estimator: the value of its
+ * surrogate, with the gradient of its own rule. TP_ESHAPE if their shapes differ. */
+tp_var tp_check_apply(tp_tape *t, const tp_op *op, int n, const tp_var *x, const void *attr);
 
 /* The tensor a sample describes, drawn by seed: of dtype (f32 is f64 rounded), but i64 for TP_FILL_INDEX.
  * The caller frees it. TP_ESHAPE for TP_FILL_SPD without square matrices. */

@@ -2,6 +2,7 @@
  * refusal by being refused. Used by tests/ops/ for the table and by users for ops of their own.
  * The comparison itself is check.c. */
 #include "autograd/check.h"
+#include "autograd/ops.h"
 #include "autograd/sweep.h"
 
 #include <math.h>
@@ -86,13 +87,28 @@ static tp_var apply(tp_tape *t, const tp_op *op, int n, const tp_var *x, const v
     return op->call != NULL ? op->call(t, n, x, attr) : tp_apply_on(t, op, n, x, attr);
 }
 
+tp_var tp_check_apply(tp_tape *t, const tp_op *op, int n, const tp_var *x, const void *attr)
+{
+    char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
+    tp_var y = apply(t, op, n, x, attr);
+    if (op->surrogate == NULL)
+        return y;
+    tp_var s = tp_detach(op->surrogate(t, n, x, attr));
+    if (tp_tape_status(t) == TP_OK && !tp_shape_equal(tp_shape_of(s), tp_shape_of(y))) {
+        tp_fail(TP_ESHAPE, "the surrogate of %s has shape %s, its result %s", op->name,
+                tp_shape_text(tp_shape_of(s), a), tp_shape_text(tp_shape_of(y), b));
+        return tp_tape_poison(t, TP_ESHAPE);
+    }
+    return tp_add(s, tp_sub(y, tp_detach(y))); /* a finite y less itself is 0 */
+}
+
 static tp_var run_trial(tp_tape *t, void *user)
 {
     trial *r = user;
     tp_var x[TP_SAMPLE_INPUTS];
     for (int i = 0; i < r->sample->n; i++)
         x[i] = r->p[i].name != NULL ? tp_param(t, &r->p[i]) : tp_constant(t, &r->data[i]);
-    return apply(t, r->op, r->sample->n, x, r->sample->attr);
+    return tp_check_apply(t, r->op, r->sample->n, x, r->sample->attr);
 }
 
 static void free_trial(trial *r)
@@ -134,12 +150,6 @@ static tp_status check_value(trial *r)
                         tp_flat(value, i));
     if (s == TP_OK && r->op->smooth == TP_NO_GRADIENT && tp_needs_grad(y))
         s = tp_fail(TP_EVALUE, "the result needs a gradient, but the operation passes none");
-    if (s == TP_OK && r->op->smooth == TP_ESTIMATOR && r->count > 0) {
-        tp_var x[TP_SAMPLE_INPUTS], g[TP_SAMPLE_INPUTS];
-        for (int i = 0; i < r->count; i++)
-            x[i] = tp_param(t, r->wrt[i]);
-        s = tp_grad(1, &y, r->count, x, g, (tp_grad_opts){.allow_unused = true});
-    }
     tp_tape_free(t);
     return s;
 }
@@ -181,10 +191,10 @@ static tp_status check_sample(const tp_op *op, const tp_sample *sample, tp_check
         s = fill_trial(&r, seed);
         if (s == TP_OK)
             s = check_value(&r);
-        if (s == TP_OK && r.count > 0 && (op->smooth == TP_SMOOTH || op->smooth == TP_PIECEWISE))
+        if (s == TP_OK && r.count > 0 && op->smooth != TP_NO_GRADIENT)
             s = check_gradients(&r, report, &kinks);
         free_trial(&r);
-        if (op->smooth != TP_PIECEWISE && kinks > 0 && s == TP_OK)
+        if (op->smooth == TP_SMOOTH && kinks > 0 && s == TP_OK)
             s = tp_fail(TP_EVALUE, "called smooth, but %lld of its elements have a kink",
                         (long long)kinks);
     }
@@ -234,6 +244,8 @@ tp_status tp_check_op(const tp_op *op, tp_check_report *report)
     tp_status s = TP_OK;
     if (op->smooth < TP_SMOOTH || op->smooth > TP_NO_GRADIENT)
         s = tp_fail(TP_EARG, "op %s does not say whether it is smooth: set .smooth", op->name);
+    else if ((op->smooth == TP_ESTIMATOR) != (op->surrogate != NULL))
+        s = tp_fail(TP_EARG, "op %s: an estimator, and nothing else, has a .surrogate", op->name);
     for (int i = 0; i < op->sample_count && s == TP_OK; i++, sum.samples++)
         if ((s = check_sample(op, &op->samples[i], &sum)) != TP_OK)
             tp_fail_prefix("op %s, sample '%s': ", op->name, op->samples[i].note);

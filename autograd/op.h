@@ -122,7 +122,7 @@ typedef struct tp_refusal {
 typedef enum tp_smoothness {
     TP_SMOOTH = 1, /* infinitely often differentiable on its domain */
     TP_PIECEWISE,  /* smooth but for kinks; .why says where and which gradient is taken there */
-    TP_ESTIMATOR,  /* the rule is a stated surrogate, not the derivative */
+    TP_ESTIMATOR,  /* the rule is the derivative of .surrogate, not of the op */
     TP_NO_GRADIENT /* piecewise constant or without float inputs; .why says so */
 } tp_smoothness;
 
@@ -161,6 +161,9 @@ typedef struct tp_op {
     /* Optional fast form of the same rule, for sweeps that record no graph. */
     tp_status (*vjp_fused)(const tp_fused_call *c);
     bool fused_over_gy; /* it may find gx[0] in the place of gy: elementwise, one input */
+    /* TP_ESTIMATOR only, and required there: the function whose derivative the rule gives, written with
+     * operations. It has the shape of y; checks compare the rule with its differences. */
+    tp_var (*surrogate)(tp_tape *t, int n, const tp_var *x, const void *attr);
 
     size_t attr_size;
     const tp_field *fields;

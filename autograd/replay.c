@@ -64,6 +64,14 @@ static tp_var replay_op(const tp_replay *r)
     return tp_apply_on(r->tape, r->node->op, r->node->n, r->x, r->node->attr);
 }
 
+/* The function whose derivative the rule gives. */
+static tp_var replay_function(const tp_replay *r)
+{
+    const tp_op *op = r->node->op;
+    return op->surrogate == NULL ? replay_op(r)
+                                 : op->surrogate(r->tape, r->node->n, r->x, r->node->attr);
+}
+
 /* Runs the op and its rule. */
 static tp_status prepare(tp_replay *r)
 {
@@ -107,7 +115,7 @@ static tp_status moved(const tp_replay *r, int i, const tp_tensor *d, double h, 
         at[k] += h * step[k];
     tp_var keep = r->x[i];
     r->x[i] = tp_constant(r->tape, &x);
-    const tp_tensor *y = tp_value(replay_op(r));
+    const tp_tensor *y = tp_value(replay_function(r));
     r->x[i] = keep;
     return y == NULL ? take_failure(r->tape) : copy_f64(r->tape, y, to);
 }
@@ -202,7 +210,7 @@ static tp_status check(tp_replay *r, int i, const tp_tensor *shown, tp_text *ver
     double shift = shown == NULL ? 0 : shown_error(r, shown, &g);
     if (!f.valid)
         tp_text_add(verdict, "not checked: at the edge of the domain");
-    else if (!f.ok && f.kink && r->node->op->smooth == TP_PIECEWISE)
+    else if (!f.ok && f.kink && r->node->op->smooth != TP_SMOOTH)
         tp_text_add(verdict, "not checked: at a kink");
     else if (!f.ok)
         tp_text_add(verdict, "FAIL rule %.6g, difference %.6g", f.rule, f.difference);
@@ -210,15 +218,16 @@ static tp_status check(tp_replay *r, int i, const tp_tensor *shown, tp_text *ver
         tp_text_add(verdict, "FAIL the rule in f64 agrees, but these numbers are off by %.1g",
                     shift);
     else
-        tp_text_add(verdict, "ok %.0e", f.error);
+        tp_text_add(verdict, "ok %.0e%s", f.error,
+                    r->node->op->surrogate != NULL ? " (of the surrogate)" : "");
     return TP_OK;
 }
 
 tp_status tp_replay_check(tp_replay *r, int i, const tp_tensor *shown, tp_text *verdict)
 {
     tp_status status = TP_OK;
-    if (r->node->op->smooth == TP_ESTIMATOR)
-        tp_text_add(verdict, "not checked: an estimator is not the derivative");
+    if (r->node->op->smooth == TP_ESTIMATOR && r->node->op->surrogate == NULL)
+        tp_text_add(verdict, "not checked: an estimator without a surrogate");
     else if ((status = check(r, i, shown, verdict)) != TP_OK)
         tp_text_add(verdict, "not checked: %s", tp_status_meaning(status));
     take_failure(r->tape);

@@ -17,7 +17,7 @@ static void complain(const tp_op *op, const tp_sample *s, const char *what)
 
 static bool has_gradient(const tp_op *op)
 {
-    return op->smooth == TP_SMOOTH || op->smooth == TP_PIECEWISE;
+    return op->smooth != TP_NO_GRADIENT;
 }
 
 /* What examples/07_new_op.c calls: samples one by one in both orders, then refusals. */

@@ -54,6 +54,8 @@ static void test_rows_are_complete(void **state)
         need((op->vjp != NULL) == gradient, op, ".vjp and .smooth disagree");
         need(op->vjp_fused == NULL || op->vjp != NULL, op, ".vjp_fused without .vjp");
         need(gradient || op->reads == 0, op, ".reads without a rule");
+        need((op->surrogate != NULL) == (op->smooth == TP_ESTIMATOR), op,
+             "an estimator, and nothing else, has a .surrogate");
         need(op->call != NULL, op, "no .call");
         need(op->sample_count >= 3, op, "fewer than three samples");
         need((op->refusal_count > 0) != filled(op->no_refusals), op,

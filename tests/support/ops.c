@@ -262,21 +262,29 @@ void laid_out_free(laid_out *s)
     }
 }
 
-tp_var laid_out_call(tp_tape *t, laid_out *s, tp_var *x)
+static void enter(tp_tape *t, laid_out *s, tp_var *x)
 {
     for (int i = 0; i < s->sample->n; i++) {
         tp_tensor view = layout_view(&s->in[i], &s->data[i]);
         x[i] =
             s->p[i].name != NULL ? unfold(tp_param(t, &s->p[i]), &s->in[i]) : tp_constant(t, &view);
     }
+}
+
+tp_var laid_out_call(tp_tape *t, laid_out *s, tp_var *x)
+{
+    enter(t, s, x);
     tp_var y = op_call(t, s->op, s->sample->n, x, s->sample->attr);
     return s->fold_out ? fold(y, &s->out) : y;
 }
 
 tp_var laid_out_run(tp_tape *t, void *laid_out_)
 {
+    laid_out *s = laid_out_;
     tp_var x[TP_SAMPLE_INPUTS];
-    return laid_out_call(t, laid_out_, x);
+    enter(t, s, x);
+    tp_var y = tp_check_apply(t, s->op, s->sample->n, x, s->sample->attr);
+    return s->fold_out ? fold(y, &s->out) : y;
 }
 
 void draw_cotangent(tp_tensor *v, tp_dtype dtype, tp_shape shape, uint64_t seed)

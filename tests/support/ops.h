@@ -58,7 +58,8 @@ typedef struct laid_out {
 bool laid_out_make(laid_out *s, const tp_op *op, const tp_sample *sample, tp_dtype dtype,
                    const layout_kind *kinds, uint64_t seed);
 void laid_out_free(laid_out *s);
-/* Enters inputs into x, runs the op, folds the result. A tp_check_fn is laid_out_run. */
+/* Enters inputs into x, runs the op, folds the result. laid_out_run is the same as a tp_check_fn: of an
+ * estimator it gives the value of the surrogate (tp_check_apply). */
 tp_var laid_out_call(tp_tape *t, laid_out *s, tp_var *x);
 tp_var laid_out_run(tp_tape *t, void *laid_out_);
 
