@@ -1,24 +1,16 @@
 /* apply.c: recording one operation: resolve inputs, check shapes, allocate, compute, publish.
- * Nothing is published unless everything succeeded. The messages of failures are put together here. */
-#include "autograd/node.h"
+ * Nothing is published unless everything succeeded. The messages of failures are put together here; what
+ * the trap for NaN says of a result is trap.c. */
+#include "autograd/failure.h"
+#include "autograd/trap.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* --- messages --------------------------------------------------------------------------------- */
 
-static void describe_operand(char *text, size_t size, tp_var v, int i)
-{
-    const tp_node *node = tp_node_at(v.tape, v.id);
-    char what[TP_VAR_TEXT], type[TP_TENSOR_TEXT], at[96] = "";
-    if (node->file != NULL)
-        snprintf(at, sizeof at, " (%.80s:%d)", node->file, node->line);
-    snprintf(text, size, "\n  input %d: %-14s %s%s", i, tp_tensor_text(&node->value, type),
-             tp_var_text(v, what), at);
-}
-
 /* If an input came from a reduction without keepdim and would fit with it, say so. */
-static void add_hint(char *text, size_t size, const tp_op_call *c, const tp_var *x)
+static void add_hint(tp_text *to, const tp_op_call *c, const tp_var *x)
 {
     tp_tape *t = x[0].tape;
     for (int i = 0; i < 2; i++) {
@@ -43,8 +35,8 @@ static void add_hint(char *text, size_t size, const tp_op_call *c, const tp_var 
         with = tp_shape_reduced(before, mask, true);
         char shape[TP_SHAPE_TEXT];
         if (tp_shape_broadcast(with, c->x[1 - i]->shape, &both) == TP_OK)
-            snprintf(text, size, "\n  hint: %s#%u with keepdim gives %s", node->op->name, x[i].id,
-                     tp_shape_text(with, shape));
+            tp_text_add(to, "\n  hint: %s#%u with keepdim gives %s", node->op->name, x[i].id,
+                        tp_shape_text(with, shape));
     }
 }
 
@@ -52,22 +44,19 @@ static void add_hint(char *text, size_t size, const tp_op_call *c, const tp_var 
 static tp_var fail_op(tp_tape *t, const tp_op *op, const tp_op_call *c, const tp_var *x, int n,
                       tp_status status)
 {
-    char path[TP_VAR_TEXT], reason[1024], tail[1024] = "", hint[256] = "";
-    snprintf(reason, sizeof reason, "%.*s", (int)sizeof reason - 1,
-             tp_last_error() + strlen(tp_status_name(status)) + 1);
-    for (int i = 0; i < n && i < 4; i++)
-        describe_operand(tail + strlen(tail), sizeof tail - strlen(tail), x[i], i);
-    if (status == TP_ESHAPE && n == 2 && op->shape == tp_shape_broadcast_all)
-        add_hint(hint, sizeof hint, c, x);
+    char path[TP_VAR_TEXT], role[24];
+    tp_text text = {0};
+    tp_failure_context(&text, t);
     tp_scope_path(t, t->scope, path);
-    char backward[TP_VAR_TEXT + 32] = "";
-    if (t->rule_of != 0) {
-        char what[TP_VAR_TEXT];
-        snprintf(backward, sizeof backward,
-                 "in the rule of %s: ", tp_var_text(tp_var_at(t, t->rule_of), what));
+    tp_text_add(&text, "%s%s%s#%u: %s", path, path[0] ? ": " : "", op->name, t->count,
+                tp_last_error() + strlen(tp_status_name(status)) + 1);
+    for (int i = 0; i < n && i < 4; i++) {
+        snprintf(role, sizeof role, "input %d", i);
+        tp_failure_operand(&text, role, x[i]);
     }
-    tp_fail(status, "%s%s%s%s#%u: %s%s%s", backward, path, path[0] ? ": " : "", op->name, t->count,
-            reason, tail, hint);
+    if (status == TP_ESHAPE && n == 2 && op->shape == tp_shape_broadcast_all)
+        add_hint(&text, c, x);
+    tp_fail(status, "%s", text.data);
     return tp_tape_poison(t, status);
 }
 
@@ -225,7 +214,11 @@ static tp_var record(tp_tape *t, const tp_op *op, int n, const tp_var *x, const 
         tp_tensor_drop(&node->value);
         return tp_tape_poison(t, s);
     }
-    return tp_var_at(t, t->count++);
+    uint32_t id = t->count++;
+    if (!t->trap || (s = tp_trap_node(t, id)) == TP_OK)
+        return tp_var_at(t, id);
+    tp_tape_truncate(t, id);
+    return tp_tape_poison(t, s);
 }
 
 tp_var tp_apply_on(tp_tape *t, const tp_op *op, int n, const tp_var *x, const void *attr)

@@ -3,6 +3,7 @@
  * Read next: check_op.c, which runs this on the samples of an operation. */
 #include "autograd/check.h"
 #include "autograd/sweep.h"
+#include "tensor/gather.h"
 
 #include <float.h>
 #include <math.h>
@@ -28,6 +29,7 @@ typedef struct check {
     bool *depends;           /* whether they depend on what u moves */
     double *plus[STENCIL], *minus[STENCIL]; /* values at x0 ± h·u, ± 2h·u, ± 3h·u */
     tp_check_report r;
+    int worst; /* number of the parameter that r names */
 } check;
 
 /* --- running f ---------------------------------------------------------------------------------- */
@@ -186,6 +188,21 @@ static quotient difference(const check *c, double h)
     return q;
 }
 
+/* The parameter that element *e of all lies in; *e becomes its number there. */
+static int owner(const check *c, int64_t *e)
+{
+    int i = 0;
+    while (*e >= tp_numel(&c->wrt[i]->value))
+        *e -= tp_numel(&c->wrt[i++]->value);
+    return i;
+}
+
+/* "[2,0]", or nothing for a scalar. */
+static const char *place_text(tp_shape s, int64_t e, char text[TP_SHAPE_TEXT])
+{
+    return s.ndim > 0 ? tp_index_text(s, e, text) : "";
+}
+
 /* Counts a comparison and keeps it if it is the worst so far. */
 static void compare(check *c, double a, quotient q, int64_t index)
 {
@@ -195,15 +212,13 @@ static void compare(check *c, double a, quotient q, int64_t index)
     c->r.checked++;
     if (c->r.checked > 1 && !(ratio > c->r.worst))
         return;
-    int i = 0;
-    int64_t at = index;
-    while (index >= 0 && at >= tp_numel(&c->wrt[i]->value))
-        at -= tp_numel(&c->wrt[i++]->value);
+    int i = index >= 0 ? owner(c, &index) : 0;
     c->r.worst = ratio;
-    c->r.index = at;
+    c->r.index = index;
     c->r.analytic = a;
     c->r.numeric = q.value;
     c->r.bound = bound;
+    c->worst = i;
     snprintf(c->r.parameter, sizeof c->r.parameter, "%s", c->wrt[i]->name);
 }
 
@@ -373,6 +388,18 @@ static void cut_block(check *c, void *block)
     c->depends = (bool *)(c->gg + 2 * c->n);
 }
 
+static tp_status not_finite(const check *c, int64_t j)
+{
+    char at[TP_SHAPE_TEXT];
+    double value = c->f0[j];
+    if (c->o.order == 1)
+        return tp_fail(TP_EVALUE, "output%s is %g at the parameters",
+                       place_text(c->cot.shape, j, at), value);
+    const tp_parameter *p = c->wrt[owner(c, &j)];
+    return tp_fail(TP_EVALUE, "the gradient at %s%s is %g", p->name,
+                   place_text(p->value.shape, j, at), value);
+}
+
 /* f must be finite, and the same when asked again. */
 static tp_status check_f(check *c)
 {
@@ -380,8 +407,7 @@ static tp_status check_f(check *c)
     TP_TRY(evaluate(c, c->plus[0]));
     for (int64_t j = 0; j < c->outputs; j++) {
         if (!isfinite(c->f0[j]))
-            return tp_fail(TP_EVALUE, "%s %lld is %g at the parameters",
-                           c->o.order == 1 ? "output" : "gradient", (long long)j, c->f0[j]);
+            return not_finite(c, j);
         if (c->f0[j] != c->plus[0][j])
             return tp_fail(TP_EVALUE,
                            "f is no function of the parameters: run twice, it gave %.17g "
@@ -394,19 +420,20 @@ static tp_status check_f(check *c)
 static tp_status verdict(const check *c)
 {
     const tp_check_report *r = &c->r;
-    char where[96];
-    snprintf(where, sizeof where, "%s, element %lld", r->parameter, (long long)r->index);
     if (r->checked == 0 && r->skipped_kinks > 0)
         return tp_fail(TP_EVALUE,
                        "nothing was checked: all %lld elements or directions lie at kinks",
                        (long long)r->skipped_kinks);
-    if (r->worst > 1)
-        return tp_fail(TP_EVALUE,
-                       "the %sgradient is wrong at %s: analytic %.12g, numeric %.12g, off "
-                       "by %.3g where %.3g is allowed",
-                       c->o.order == 2 ? "second " : "", r->index < 0 ? "a direction" : where,
-                       r->analytic, r->numeric, fabs(r->analytic - r->numeric), r->bound);
-    return TP_OK;
+    if (!(r->worst > 1))
+        return TP_OK;
+    char at[TP_SHAPE_TEXT];
+    bool element = r->index >= 0;
+    return tp_fail(TP_EVALUE,
+                   "the %sgradient is wrong at %s%s: analytic %.12g, numeric %.12g, off "
+                   "by %.3g where %.3g is allowed",
+                   c->o.order == 2 ? "second " : "", element ? r->parameter : "a direction",
+                   element ? place_text(c->wrt[c->worst]->value.shape, r->index, at) : "",
+                   r->analytic, r->numeric, fabs(r->analytic - r->numeric), r->bound);
 }
 
 static tp_status run(check *c)

@@ -4,6 +4,7 @@
 #include "autograd/check.h"
 #include "autograd/ops.h"
 #include "autograd/sweep.h"
+#include "tensor/gather.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -140,14 +141,15 @@ static tp_status fill_trial(trial *r, uint64_t seed)
 static tp_status check_value(trial *r)
 {
     tp_tape *t;
+    char at[TP_SHAPE_TEXT];
     TP_TRY(tp_tape_new(&t));
     tp_var y = run_trial(t, r);
     const tp_tensor *value = tp_value(y);
     tp_status s = value == NULL ? tp_var_status(y) : TP_OK;
     for (int64_t i = 0; s == TP_OK && i < tp_numel(value); i++)
         if (!isfinite(tp_flat(value, i)))
-            s = tp_fail(TP_EVALUE, "element %lld of the result is %g", (long long)i,
-                        tp_flat(value, i));
+            s = tp_fail(TP_EVALUE, "element %s of the result is %g",
+                        tp_index_text(value->shape, i, at), tp_flat(value, i));
     if (s == TP_OK && r->op->smooth == TP_NO_GRADIENT && tp_needs_grad(y))
         s = tp_fail(TP_EVALUE, "the result needs a gradient, but the operation passes none");
     tp_tape_free(t);

@@ -30,8 +30,10 @@ static tp_status seed(tp_sweep *s, int outputs, const tp_var *output, const tp_v
             return tp_fail(TP_ESHAPE, "tp_grad: cotangent %d has shape %s, its output %s", i,
                            tp_shape_text(tp_shape_of(g), a),
                            tp_shape_text(tp_shape_of(output[i]), b));
+        s->tape->sum_of = output[i].id;
         if (tp_node_at(s->tape, output[i].id)->wanted)
             tp_sweep_add(s, tp_node_at(s->tape, output[i].id), g);
+        s->tape->sum_of = 0;
     }
     return s->tape->status;
 }
@@ -87,6 +89,11 @@ tp_status tp_grad(int outputs, const tp_var *output, int inputs, const tp_var *i
     while (tp_sweep_next(&s))
         ;
     status = s.status;
+    if (s.tape == NULL) { /* a rule reset or freed it */
+        for (int j = 0; j < inputs; j++)
+            grads[j] = t->live ? tp_var_at(t, 0) : (tp_var){0};
+        return status;
+    }
     tp_sweep_finish_step(&s);
     if (status == TP_OK)
         status = collect(&s, inputs, input, grads, opts.allow_unused);

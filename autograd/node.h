@@ -68,7 +68,9 @@ struct tp_tape {
     uint32_t restored; /* 1 + index of the segment restored last, 0 if it was dropped again */
     bool sweeping; /* a sweep is open: its notes are in the nodes, so there can be no second one */
     bool looping;  /* it is that of tp_backward: nobody acts between two of its steps */
-    uint32_t rule_of; /* id of the node whose rule is running, 0 outside a sweep */
+    bool trap;     /* see tp_tape_trap */
+    uint32_t rule_of; /* id of the node whose rule is running, 0 if none is */
+    uint32_t sum_of;  /* id of the node whose gradient is being added up, 0 if none is */
     tp_status status;
     char message[TP_MESSAGE_BYTES];
     /* Called after every rule with its result: how tests break rules on purpose. */

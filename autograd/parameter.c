@@ -16,6 +16,7 @@ tp_status tp_parameter_init(tp_parameter *p, const char *name, tp_dtype dtype, t
     if (s == TP_OK)
         s = tp_tensor_new(&q.grad, dtype, shape);
     if (s != TP_OK) {
+        tp_fail_prefix("parameter '%s': ", name);
         tp_parameter_free(&q);
         return s;
     }

@@ -2,6 +2,7 @@
  * composed form. Where the results go is sweep.c. */
 #include "autograd/compose.h"
 #include "autograd/sweep_step.h"
+#include "autograd/trap.h"
 
 /* Every value the rule reads must still be there, and be what it was. */
 static tp_status check_reads(const tp_sweep *s, const tp_node *node)
@@ -38,6 +39,7 @@ static bool take_gy(const tp_sweep *s, tp_tensor *g)
 {
     const tp_node *gy = tp_node_at(s->tape, s->gy.id), *node = tp_node_at(s->tape, s->at);
     if (!node->op->fused_over_gy || !s->tape->looping || gy->held != 1 ||
+        s->tape->trap ||      /* it wants to say what came in */
         s->gy.id < s->base || /* a rule may give a value of the forward pass for a gradient */
         gy->value.storage->arena == NULL || gy->value.storage->uses != 1 ||
         !tp_is_contiguous(&gy->value))
@@ -94,6 +96,8 @@ static tp_status run_fused(tp_sweep *s, const tp_node *node, const bool *want, t
                           g,       node->attr, want,         &t->arena};
     if (status == TP_OK)
         status = node->op->vjp_fused(&call);
+    if (status == TP_OK && t->trap)
+        status = tp_trap_fused(t, s->at, s->gy.id, want, g);
     for (int i = 0; i < node->n; i++) {
         uint32_t id;
         tp_node *out = g[i].storage != NULL && status == TP_OK ? tp_node_push(t, &id) : NULL;
@@ -114,6 +118,7 @@ tp_status tp_rule_run(tp_sweep *s, const tp_node *node, const bool *want, tp_var
     enum { FEW = 8 };
     tp_tape *t = s->tape;
     tp_var few[FEW], *x = few;
+    const tp_op *op = node->op;
     TP_TRY(check_reads(s, node));
     size_t bytes = (size_t)node->n * sizeof *x;
     if (node->n > FEW && (x = tp_arena_alloc(&t->arena, bytes)) == NULL)
@@ -122,14 +127,18 @@ tp_status tp_rule_run(tp_sweep *s, const tp_node *node, const bool *want, tp_var
         x[i] = tp_var_at(t, node->x[i]);
     tp_vjp_call call = {node->n, x, tp_var_at(t, s->at), s->gy, node->attr, want};
     t->rule_of = s->at;
-    s->fused = node->op->vjp_fused != NULL && !s->opts.create_graph && !s->opts.composed;
+    s->fused = op->vjp_fused != NULL && !s->opts.create_graph && !s->opts.composed;
     tp_status status = TP_OK;
     if (s->fused)
         status = run_fused(s, node, want, contribution);
     else
-        node->op->vjp(&call, contribution);
+        op->vjp(&call, contribution);
     if (t->rule_hook != NULL)
-        t->rule_hook(t->rule_hook_user, node->op, &call, contribution);
+        t->rule_hook(t->rule_hook_user, op, &call, contribution);
+    if (!tp_sweep_alive(s)) {
+        tp_fail_prefix("in the rule of %s: ", op->name);
+        return s->status;
+    }
     t->rule_of = 0;
     if (x != few)
         tp_arena_recycle(&t->arena, x, bytes);

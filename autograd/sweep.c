@@ -116,15 +116,19 @@ static tp_status treat(tp_sweep *s, tp_node *node)
     s->gy = tp_var_at(t, node->grad);
     s->first = t->count;
     tp_status status = tp_rule_run(s, node, want, contribution);
+    if (s->tape == NULL)
+        return status; /* and nothing of the above is there any more */
     s->rule_end = t->count;
     for (int i = 0; i < n && status == TP_OK; i++) {
         tp_node *input = tp_node_at(t, node->x[i]);
+        t->sum_of = node->x[i];
         status = check_in_place(s, input);
         if (status == TP_OK && want[i] && contribution[i].id != 0)
             tp_sweep_add(s, input, fit(s, node, i, contribution[i]));
         gx[i] = tp_var_at(t, want[i] ? input->grad : 0);
         status = status != TP_OK ? status : t->status;
     }
+    t->sum_of = 0;
     s->last = t->count;
     tp_arena_recycle(&t->arena, want, (size_t)n);
     return status;
@@ -140,7 +144,7 @@ bool tp_sweep_next(tp_sweep *s)
         tp_recompute_passed(s->tape, s->at);
         if (node->op != NULL && node->grad != 0 && node->wanted_inputs) {
             tp_status status = treat(s, node);
-            if (status != TP_OK)
+            if (status != TP_OK && s->tape != NULL)
                 fail(s, status);
             return status == TP_OK;
         }
@@ -281,6 +285,28 @@ tp_sweep tp_sweep_begin(tp_var root, tp_sweep_opts opts)
     return s;
 }
 
+/* With the trap on: what commit will add up to, which must be known before anything is written. Other leaves
+ * of a parameter, which add to the same sum before it, lie between this one and the newest. */
+static tp_status try_sum(tp_sweep *s, uint32_t id)
+{
+    tp_tape *t = s->tape;
+    const tp_node *leaf = tp_node_at(t, id);
+    const tp_parameter *p = leaf->param;
+    const tp_tensor *old = p == NULL ? leaf->leaf_grad : p->has_grad ? &p->grad : NULL;
+    tp_var sum = old == NULL ? (tp_var){0} : tp_name(tp_constant(t, old), "so far", NULL, 0);
+    uint32_t newest = p == NULL ? id : t->leaf_of[p->slot].id;
+    t->sum_of = id;
+    for (uint32_t k = newest < s->base ? newest : s->base - 1; k >= id; k--) {
+        const tp_node *other = tp_node_at(t, k);
+        if (k != id && (other->param != p || other->grad == 0))
+            continue;
+        tp_var g = tp_var_at(t, other->grad);
+        sum = sum.tape == NULL ? g : tp_add(sum, g);
+    }
+    t->sum_of = 0;
+    return t->status;
+}
+
 /* Writes the leaf gradients: first everything that can fail, then everything that cannot. The newest leaf
  * of a parameter comes first: it is the one whose gradient may be in place. */
 static tp_status commit(tp_sweep *s)
@@ -291,6 +317,8 @@ static tp_status commit(tp_sweep *s)
         if (!node->is_leaf || node->grad == 0)
             continue;
         TP_TRY(check_in_place(s, node));
+        if (t->trap)
+            TP_TRY(try_sum(s, id));
         if (node->param != NULL || node->leaf_grad != NULL)
             continue;
         tp_tensor *zero = tp_arena_alloc(&t->arena, sizeof *zero);

@@ -42,7 +42,7 @@ void tp_tape_reset(tp_tape *t)
     t->scope_count = 1; /* scope 0 is the root */
     t->scope = 0;
     t->no_grad = 0;
-    t->rule_of = 0;
+    t->rule_of = t->sum_of = 0;
     t->status = TP_OK;
     t->message[0] = '\0';
 }
@@ -255,6 +255,21 @@ tp_var tp_param(tp_tape *t, tp_parameter *p)
 
 /* --- looking at vars -------------------------------------------------------------------------- */
 
+/* The node of a var from before a reset keeps what TP_NAME said until another takes its place. */
+static void fail_stale(tp_var v)
+{
+    const tp_tape *t = v.tape;
+    const tp_node *node =
+        t->live && v.id < t->segments * TP_SEGMENT && v.id != 0 ? tp_node_at(t, v.id) : NULL;
+    if (node != NULL && node->epoch == v.epoch && node->file != NULL)
+        tp_fail(TP_ESTALE,
+                "var '%.48s' #%u (%.80s:%d) outlived its values: its tape was reset since",
+                node->name, v.id, node->file, node->line);
+    else
+        tp_fail(TP_ESTALE, "var #%u outlived its values: its tape was %s since", v.id,
+                t->live ? "reset" : "freed");
+}
+
 tp_node *tp_node_of(tp_var v)
 {
     if (v.tape == NULL) {
@@ -262,8 +277,7 @@ tp_node *tp_node_of(tp_var v)
         return NULL;
     }
     if (!tp_var_current(v)) {
-        tp_fail(TP_ESTALE, "var #%u outlived its values: its tape was %s since", v.id,
-                v.tape->live ? "reset" : "freed");
+        fail_stale(v);
         return NULL;
     }
     if (v.id == 0) {

@@ -76,7 +76,7 @@ const tp_tensor *tp_leaf_grad(tp_var leaf);
 
 /* --- names, for messages and derivations ------------------------------------------------------ */
 
-/* Records identifier, file and line with v; returns v. The strings must stay. */
+/* Records identifier, file and line with v; returns v. The strings must stay as long as the tape: literals. */
 tp_var tp_name(tp_var v, const char *name, const char *file, int line);
 #define TP_NAME(v) tp_name((v), #v, __FILE__, __LINE__)
 /* Operations recorded between begin and end carry the scope's name in their path. */
@@ -102,6 +102,21 @@ void tp_recompute_end(tp_tape *t, int n, const tp_var *keep);
 /* Between begin and end nothing needs a gradient. Calls nest. */
 void tp_no_grad_begin(tp_tape *t);
 void tp_no_grad_end(tp_tape *t);
+
+/* --- the trap for NaN and infinities ------------------------------------------------------------ */
+
+/* With the trap on, the first operation that gives a NaN, or an infinity out of finite inputs, fails with
+ * TP_ENONFINITE: in the forward pass, in a rule of backward, in adding up gradients. The message names it,
+ * the range and origin of its inputs, and what the NaN came in with if an input held it before.
+ * What may pass: infinities that were put in (data, tp_leaf, tp_full: a mask of −∞), a NaN that is read and
+ * not handed on (tp_where), and all that is recorded while the trap is off. A parameter that is learned
+ * should hold neither. The price is one look at every result. Stays as it is over tp_tape_reset; a new tape
+ * has it off. Returns what it was, to be put back after a deliberate log 0. */
+bool tp_tape_trap(tp_tape *t, bool on);
+/* Asks the same of one value when it is there, trap or no trap: TP_OK if all elements are finite; TP_ENONFINITE
+ * says which operation or input the others go back to, as far as values are kept; or as tp_var_status. The
+ * tape does not fail. */
+tp_status tp_var_finite(tp_var v);
 
 #ifdef __cplusplus
 }

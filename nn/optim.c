@@ -170,7 +170,7 @@ static tp_status check_gradients(const tp_optimizer *o, step_job *j)
     int i = 0; /* the first of them */
     while (tp_all_finite(&o->params->item[o->plan[i].index]->grad))
         i++;
-    return tp_fail(TP_EVALUE, "the gradient of parameter '%s' is not finite",
+    return tp_fail(TP_ENONFINITE, "the gradient of parameter '%s' is not finite",
                    o->params->item[o->plan[i].index]->name);
 }
 

@@ -52,7 +52,7 @@ tp_status tp_adam_init(tp_optimizer *o, const tp_params *ps, tp_adam_opts opts);
 /* Frees the state, not the parameters. */
 void tp_optimizer_free(tp_optimizer *o);
 
-/* Updates every parameter that has a gradient and is not frozen; gradients are kept. TP_EVALUE if a gradient
+/* Updates every parameter that has a gradient and is not frozen; gradients are kept. TP_ENONFINITE if a gradient
  * is not finite: nothing is changed, and the message names the parameter. TP_EARG if parameters were added
  * since init. */
 tp_status tp_optimizer_step(tp_optimizer *o);

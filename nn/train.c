@@ -3,6 +3,7 @@
 #include "autograd/sweep.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Adds a batch's loss and terms to the running means, weighted by samples. Reads the nodes that were
  * minimised: what is logged is what was trained on. */
@@ -10,8 +11,11 @@ static tp_status add_stats(tp_stats *s, const tp_objective *o, int64_t n)
 {
     double loss = tp_item_of(o->total);
     TP_TRY(tp_var_status(o->total));
-    if (!isfinite(loss))
-        return tp_fail(TP_EVALUE, "the loss is %g", loss);
+    if (!isfinite(loss)) {
+        tp_status status = tp_var_finite(o->total);
+        tp_fail_prefix("the loss is %g: ", loss);
+        return status;
+    }
     double weight = (double)n / (double)(s->samples + n);
     s->loss += (loss - s->loss) * weight;
     s->terms = o->terms;
@@ -24,17 +28,27 @@ static tp_status add_stats(tp_stats *s, const tp_objective *o, int64_t n)
     return TP_OK;
 }
 
-static tp_status train_step(tp_trainer *t, const tp_batch *batch, tp_stats *stats)
+static void begin(tp_trainer *t)
 {
     tp_tape_reset(t->tape);
+    if (t->trap)
+        tp_tape_trap(t->tape, true);
+}
+
+static tp_status train_step(tp_trainer *t, const tp_batch *batch, tp_stats *stats)
+{
+    begin(t);
     tp_ctx c = tp_ctx_train(t->tape, t->seed, t->step);
     tp_objective o = t->loss(t->model, &c, tp_constant(t->tape, &batch->x));
     TP_TRY(add_stats(stats, &o, batch->n));
     tp_params_zero_grad(t->optimizer->params);
     TP_TRY(tp_backward_opts(o.total, (tp_sweep_opts){.release = true}));
-    TP_TRY(tp_optimizer_step(t->optimizer));
-    t->step++;
-    return TP_OK;
+    tp_status status = tp_optimizer_step(t->optimizer);
+    if (status == TP_ENONFINITE && !t->trap)
+        tp_fail(status, "%s; the trap (.trap, vae train --trap) names the operation that did it",
+                tp_last_error() + strlen(tp_status_name(status)) + 1);
+    t->step += status == TP_OK;
+    return status;
 }
 
 tp_status tp_train_epoch(tp_trainer *t, tp_batches *b, uint64_t epoch, tp_stats *stats)
@@ -67,7 +81,7 @@ tp_status tp_evaluate(tp_trainer *t, tp_batches *b, tp_stats *stats)
         TP_TRY(tp_batches_next(b, &batch, &got));
         if (!got)
             return TP_OK;
-        tp_tape_reset(t->tape);
+        begin(t);
         tp_no_grad_begin(t->tape);
         tp_ctx c = tp_ctx_eval(t->tape, t->seed, (uint64_t)stats->batches);
         tp_objective o = t->loss(t->model, &c, tp_constant(t->tape, &batch.x));

@@ -33,16 +33,19 @@ typedef struct tp_trainer {
     tp_optimizer *optimizer;
     uint64_t seed;
     uint64_t step; /* steps done */
+    bool trap;     /* turns the tape's trap on: see tp_tape_trap */
     /* Called after every training batch, if set; false ends the epoch early. */
     bool (*on_batch)(void *user, const tp_stats *so_far);
     void *user;
 } tp_trainer;
 
 /* One pass over the data in the order of (seed, epoch). On failure the parameters are those of the last good
- * step and the message says which step failed. TP_EVALUE also if the loss is not finite. */
+ * step and the message says which step failed. TP_ENONFINITE names the operation that the loss became infinite
+ * or NaN by, or, where only a gradient did, the parameter: which operation that was, only the trap can say. */
 tp_status tp_train_epoch(tp_trainer *t, tp_batches *b, uint64_t epoch, tp_stats *stats);
 
-/* The objective over all batches in stored order, in eval mode, without gradients; changes nothing. */
+/* The objective over all batches in stored order, in eval mode, without gradients; changes no parameter.
+ * TP_ENONFINITE as above. */
 tp_status tp_evaluate(tp_trainer *t, tp_batches *b, tp_stats *stats);
 
 #ifdef __cplusplus

@@ -73,5 +73,6 @@ TP_DEFINE_OP(reparameterize, .arity = 3, .smooth = TP_SMOOTH, .reads = TP_READS(
              .why =
                  "the noise is an input, so z moves with μ by 1 and with logvar by ½σε: the ½ of "
                  "σ = e^{logvar/2} (Kingma and Welling 2014)",
+             .domain = "e^{logvar/2} is finite up to logvar = 177.4 in f32, 1419.5 in f64",
              .shape = tp_shape_equal_all, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused,
              .call = call, TP_REFUSALS);

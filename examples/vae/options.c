@@ -48,6 +48,7 @@ const flag flags[] = {
     {"batch-size", "N",    TRAIN,           0,        true,  INTEGER, AT(batch_size), 1, MILLION, .help = "images in a step"},
     {"lr",         "X",    TRAIN,           0,        true,  NUMBER,  AT(lr),         0, 1000, .help = "Adam's learning rate"},
     {"seed",       "N",    TRAIN,           0,        true,  SEED,    AT(seed),       .help = "of initial weights, order and noise"},
+    {"trap",       "",     TRAIN,           0,        false, SWITCH,  AT(trap),       .help = "stop at the first operation that gives NaN or an infinity, and name it"},
     {"split",      "NAME", EVAL,            0,        false, TEXT,    AT(split),      .help = "which images: train, test, … (default: the test images)"},
     {"count",      "N",    SAMPLE,          0,        false, INTEGER, AT(count),      1, 16384, .help = "pictures"},
     {"seed",       "N",    SAMPLE,          0,        false, SEED,    AT(seed),       .help = "of the draws (default: that of the run)"},
@@ -173,6 +174,9 @@ tp_status flag_set(options *o, const flag *f, const char *text)
                            PATH_MAX_GIVEN);
         snprintf(to, PATH_SIZE, "%s", text);
         return TP_OK;
+    case SWITCH:
+        *(bool *)to = true;
+        return TP_OK;
     }
     return TP_OK;
 }
@@ -206,6 +210,9 @@ void flag_text(const options *o, const flag *f, char text[PATH_SIZE])
         break;
     case TEXT:
         snprintf(text, PATH_SIZE, "%s", (const char *)from);
+        break;
+    case SWITCH: /* there or not: not part of config.json */
+        *text = '\0';
         break;
     }
 }
@@ -249,7 +256,11 @@ static int match(options *o, command c, const char *name, int argc, char **argv,
                             o->program, name);
         if (text[f - flags] != NULL)
             return complain(EXIT_USAGE, "--%s is given twice", f->name);
-        if (arg[2 + n] == '=')
+        if (f->kind == SWITCH && arg[2 + n] == '=')
+            return complain(EXIT_USAGE, "--%s takes no value", f->name);
+        if (f->kind == SWITCH)
+            text[f - flags] = "";
+        else if (arg[2 + n] == '=')
             text[f - flags] = arg + 3 + n;
         else if (i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0)
             text[f - flags] = argv[++i];

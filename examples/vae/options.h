@@ -42,7 +42,7 @@ typedef struct options {
     /* What belongs to one call. */
     char out[PATH_SIZE], config[PATH_SIZE], run[PATH_SIZE], split[PATH_SIZE];
     int64_t count;
-    bool help;
+    bool trap, help;
 } options;
 
 #define VAE_TEXT_OF_(x) #x
@@ -56,11 +56,11 @@ typedef struct options {
 
 /* --- flags (options.c) -------------------------------------------------------------------------- */
 
-typedef enum flag_kind { INTEGER, NUMBER, SEED, SIZES, CHOICE, TEXT } flag_kind;
+typedef enum flag_kind { INTEGER, NUMBER, SEED, SIZES, CHOICE, TEXT, SWITCH } flag_kind;
 
 typedef struct flag {
     const char *name;  /* "batch-size"; the key in config.json is "batch_size" */
-    const char *value; /* what --help calls its value; NULL: in config.json only */
+    const char *value; /* what --help calls its value; "": a switch; NULL: in config.json only */
     unsigned commands, required;
     bool config; /* part of config.json */
     flag_kind kind;

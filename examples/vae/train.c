@@ -220,6 +220,7 @@ static tp_status prepare(training *t, const options *o)
                               .model = &t->r.model,
                               .optimizer = &t->adam,
                               .seed = o->seed,
+                              .trap = o->trap,
                               .on_batch = on_batch,
                               .user = t};
     return TP_OK;

@@ -240,8 +240,8 @@ static void test_bad_step(void **state)
         tp_status status;
         const char *says;
     } rows[] = {
-        {BAD_LOSS, TP_EVALUE, "training step 3: the loss is inf"},
-        {BAD_GRADIENT, TP_EVALUE, "training step 3: the gradient of parameter 'fc.weight' is not"},
+        {BAD_LOSS, TP_ENONFINITE, "training step 3: the loss is inf"},
+        {BAD_GRADIENT, TP_ENONFINITE, "training step 3: the gradient of parameter 'fc.weight' is not"},
         {BAD_SHAPE, TP_ESHAPE, "training step 3: "},
     };
     for (int i = 0; i < 3; i++) {
