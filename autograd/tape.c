@@ -255,19 +255,21 @@ tp_var tp_param(tp_tape *t, tp_parameter *p)
 
 /* --- looking at vars -------------------------------------------------------------------------- */
 
-/* The node of a var from before a reset keeps what TP_NAME said until another takes its place. */
+/* The node of a var that is no more keeps what TP_NAME said until another takes its place. */
 static void fail_stale(tp_var v)
 {
     const tp_tape *t = v.tape;
     const tp_node *node =
-        t->live && v.id < t->segments * TP_SEGMENT && v.id != 0 ? tp_node_at(t, v.id) : NULL;
-    if (node != NULL && node->epoch == v.epoch && node->file != NULL)
-        tp_fail(TP_ESTALE,
-                "var '%.48s' #%u (%.80s:%d) outlived its values: its tape was reset since",
-                node->name, v.id, node->file, node->line);
-    else
-        tp_fail(TP_ESTALE, "var #%u outlived its values: its tape was %s since", v.id,
-                t->live ? "reset" : "freed");
+        t->live && v.id > 0 && v.id < t->segments * TP_SEGMENT ? tp_node_at(t, v.id) : NULL;
+    char name[64] = "", at[112] = "";
+    if (node != NULL && node->epoch == v.epoch && node->name != NULL && node->file != NULL) {
+        snprintf(name, sizeof name, "'%.48s' ", node->name);
+        snprintf(at, sizeof at, " (%.80s:%d)", node->file, node->line);
+    }
+    tp_fail(TP_ESTALE, "var %s#%u%s outlived its values: %s", name, v.id, at,
+            !t->live                   ? "its tape was freed since"
+            : v.epoch < t->reset_epoch ? "its tape was reset since"
+                                       : "the backward sweep that made them has ended");
 }
 
 tp_node *tp_node_of(tp_var v)

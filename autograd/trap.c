@@ -182,7 +182,10 @@ static tp_status fail_node(tp_tape *t, uint32_t id, uint32_t from)
     char what[TP_VAR_TEXT];
     tp_text text = {0};
     tp_failure_context(&text, t);
-    tp_text_add(&text, "%s: ", tp_var_text(tp_var_at(t, id), what));
+    tp_text_add(&text, "%s", tp_var_text(tp_var_at(t, id), what));
+    if (node->file != NULL)
+        tp_text_add(&text, " (%.80s:%d)", node->file, node->line);
+    tp_text_add(&text, node->n > 0 ? ": gave " : ": holds ");
     say_result(&text, &node->value);
     if (node->op != NULL)
         say_attributes(&text, node);
@@ -216,8 +219,7 @@ static tp_status fail_fused(tp_tape *t, uint32_t at, uint32_t gy, int i, const t
     char what[TP_VAR_TEXT];
     tp_text text = {0};
     tp_failure_context(&text, t);
-    tp_text_add(&text, "the gradient of input %d, %s: ", i,
-                tp_var_text(tp_var_at(t, node->x[i]), what));
+    tp_text_add(&text, "gave for input %d, %s, ", i, tp_var_text(tp_var_at(t, node->x[i]), what));
     say_result(&text, g);
     say_attributes(&text, node);
     say_operand(&text, t, "gradient", gy);

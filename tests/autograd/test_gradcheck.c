@@ -157,7 +157,7 @@ static void test_names_the_element(void **state)
     sabotage s = {&tp_op_matmul, 1.001, 3};
     tp_check_report r;
     assert_status(tp_gradcheck(broken_layer, &s, 2, both, (tp_check_opts){0}, &r), TP_EVALUE);
-    assert_message("tp_gradcheck: the gradient is wrong at layer.weight, element 3: analytic ");
+    assert_message("tp_gradcheck: the gradient is wrong at layer.weight[1,1]: analytic ");
     assert_string_equal(r.parameter, "layer.weight");
     assert_int_equal(r.index, 3);
     assert_int_equal(r.checked, 8);
