@@ -342,6 +342,17 @@ static tp_var nothing(tp_tape *t, void *user)
     return (tp_var){0};
 }
 
+static tp_var root(tp_tape *t, void *user)
+{
+    (void)user;
+    return tp_sqrt(tp_param(t, &b));
+}
+
+static tp_var all_logarithms(tp_tape *t, void *user)
+{
+    return tp_sum(logarithm(t, user), TP_ALL_AXES, false);
+}
+
 static void test_refuses(void **state)
 {
     (void)state;
@@ -361,7 +372,14 @@ static void test_refuses(void **state)
     b.frozen = false;
     assert_ok(tp_fill(&b.value, -1));
     assert_status(tp_gradcheck(logarithm, NULL, 1, both + 1, (tp_check_opts){0}, NULL), TP_EVALUE);
-    assert_message("output 0 is ");
+    assert_message("output[0] is nan at the parameters");
+    assert_ok(tp_fill(&b.value, 0));
+    assert_status(tp_gradcheck(root, NULL, 1, both + 1, (tp_check_opts){.order = 2}, NULL),
+                  TP_EVALUE);
+    assert_message("the gradient at layer.bias[0] is -inf");
+    assert_status(tp_gradcheck(all_logarithms, NULL, 1, both + 1, (tp_check_opts){0}, NULL),
+                  TP_EVALUE);
+    assert_message("output is -inf at the parameters");
 }
 
 /* --- tp_check_op on ops of one's own ------------------------------------------------------------ */

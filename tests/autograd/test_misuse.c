@@ -3,6 +3,8 @@
  * was there before must still be right. */
 #include "tests/autograd/fixture.h"
 
+#include <stdio.h>
+
 static void test_one_sweep_at_a_time(void **state)
 {
     (void)state;
@@ -38,6 +40,84 @@ static void test_reset_in_a_sweep(void **state)
     assert_false(tp_needs_grad(tp_square(tp_param(t, &w))));
     tp_no_grad_end(t);
     assert_null(tp_parameter_grad(&w));
+}
+
+static void resetting_rule(const tp_vjp_call *c, tp_var *gx)
+{
+    tp_var first = tp_neg(c->gy);
+    tp_tape_reset(c->gy.tape);
+    gx[0] = tp_neg(first); /* which is stale */
+}
+
+/* A rule that resets its own tape: the sweep is over, by a message that says so, and the tape can be used. */
+static void test_reset_in_a_rule(void **state)
+{
+    (void)state;
+    tp_op op = tp_op_neg;
+    op.name = "rash";
+    op.vjp = resetting_rule;
+    op.vjp_fused = NULL;
+    for (int how = 0; how < 3; how++) {
+        tp_var x = tp_param(t, &w), g, loss = total(tp_apply(&op, 1, &x, NULL));
+        tp_status status = how == 0   ? tp_backward(loss)
+                           : how == 1 ? tp_backward_opts(loss, (tp_sweep_opts){.release = true})
+                                      : tp_grad(1, &loss, 1, &x, &g, (tp_grad_opts){0});
+        assert_status(status, TP_ESTALE);
+        assert_message("E_STALE in the rule of rash: the sweep's tape was reset since it began");
+        assert_null(tp_parameter_grad(&w));
+        if (how == 2)
+            assert_null(tp_value(g));
+        tp_tape_reset(t); /* the rule went on with a stale var */
+        assert_ok(tp_backward(loss_of(&x)));
+        assert_pair(tp_parameter_grad(&w), 4, 6);
+        tp_zero_grad(&w);
+        tp_tape_reset(t);
+    }
+}
+
+/* The name of a stale var is told while nothing else has taken its place. */
+static void test_stale_names(void **state)
+{
+    (void)state;
+    char line[96];
+    tp_var x = tp_constant(t, &data);
+    tp_var h = TP_NAME(tp_exp(x));
+    int at = __LINE__ - 1;
+    snprintf(line, sizeof line,
+             "var 'tp_exp(x)' #2 (%s:%d) outlived its values: its tape was reset", __FILE__, at);
+    tp_tape_reset(t);
+    assert_status(tp_var_status(h), TP_ESTALE);
+    assert_message(line);
+    assert_status(tp_var_status(x), TP_ESTALE); /* it had none */
+    assert_message("E_STALE var #1 outlived its values: its tape was reset");
+    tp_scalar(t, TP_F64, 1), tp_scalar(t, TP_F64, 2);
+    assert_status(tp_var_status(h), TP_ESTALE);
+    assert_message("E_STALE var #2 outlived");
+    tp_tape_reset(t);
+    tp_var square;
+    tp_sweep s = tp_sweep_begin(loss_of(&square), (tp_sweep_opts){0});
+    assert_true(tp_sweep_next(&s));
+    tp_var inside = s.gx[0];
+    while (tp_sweep_next(&s))
+        ;
+    assert_ok(tp_sweep_end(&s));
+    assert_status(tp_var_status(inside), TP_ESTALE);
+    assert_message("outlived its values: the backward sweep that made them has ended");
+}
+
+/* Memory that runs out says for which parameter. */
+static void test_parameter_without_memory(void **state)
+{
+    (void)state;
+    tp_parameter p;
+    size_t now = tp_mem().live_bytes;
+    for (size_t room = 0; room <= 128; room += 64) { /* for nothing, the name, the value */
+        tp_mem_set_budget(now + (room == 0 ? 1 : room));
+        assert_status(tp_parameter_init(&p, "encoder.0.weight", TP_F64, TP_SHAPE(2)), TP_ENOMEM);
+        assert_message("E_NOMEM parameter 'encoder.0.weight': cannot allocate ");
+    }
+    tp_mem_set_budget(0);
+    assert_int_equal(tp_mem().live_bytes, now);
 }
 
 /* Ids are used again after a sweep; a var that was kept from it must not name a newer value. */
@@ -151,6 +231,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_one_sweep_at_a_time),
         CASE(test_reset_in_a_sweep),
+        CASE(test_reset_in_a_rule),
+        CASE(test_stale_names),
+        CASE(test_parameter_without_memory),
         CASE(test_var_of_a_finished_sweep),
         CASE(test_gradient_of_a_fused_rule),
         CASE(test_sum_to_what_does_not_broadcast),

@@ -59,7 +59,8 @@ static tp_status train_and_store(scene *s)
                           .loss = tp_model_loss,
                           .model = &s->model,
                           .optimizer = &s->adam,
-                          .seed = 1};
+                          .seed = 1,
+                          .trap = true}; /* and the tape's trap stays on in what follows */
     char path[512];
     snprintf(path, sizeof path, "%s", test_tmp("oom.safetensors"));
     TP_TRY(tp_train_epoch(&trainer, &s->batches, 1, &stats));
@@ -87,7 +88,29 @@ static tp_status differentiate(scene *s)
     loss = tp_model_loss(&s->model, &c, tp_constant(s->tape, &batch.x)).total;
     tp_recompute_end(s->tape, 1, &loss);
     TP_TRY(tp_backward(loss));
+    TP_TRY(tp_backward(loss)); /* which the trap adds up beforehand */
     return tp_check_op(&tp_op_mul, NULL);
+}
+
+/* The trap closes in forward, in a fused rule and in a composed one. */
+static tp_status divide_by_zero(scene *s)
+{
+    for (int where = 0; where < 3; where++) {
+        tp_tape_reset(s->tape);
+        tp_var w = tp_param(s->tape, s->model.params.item[0]); /* [8, 16] */
+        tp_var zero = tp_scale(tp_reshape(tp_slice(w, 0, 0, 1, 1), TP_SHAPE(16, 1)), 0);
+        tp_var huge = tp_full(s->tape, TP_F32, TP_SHAPE(1, 1), 3e38);
+        tp_var none = tp_full(s->tape, TP_F32, TP_SHAPE(16), 0);
+        tp_var y = where == 0   ? tp_log(zero)
+                   : where == 1 ? tp_scale(tp_linear(huge, zero, none), 10)
+                                : tp_sqrt(zero);
+        if (where > 0)
+            TP_TRY(tp_tape_status(s->tape)); /* forward is fine */
+        tp_status status = tp_backward(tp_sum(y, TP_ALL_AXES, false));
+        if (status != TP_ENONFINITE)
+            return status == TP_OK ? tp_fail(TP_EVALUE, "the trap did not close") : status;
+    }
+    return TP_OK;
 }
 
 static tp_status draw_and_read(scene *s)
@@ -105,6 +128,8 @@ static tp_status walk(FILE *sink)
         status = train_and_store(&s);
     if (status == TP_OK)
         status = differentiate(&s);
+    if (status == TP_OK)
+        status = divide_by_zero(&s);
     if (status == TP_OK)
         status = draw_and_read(&s);
     tp_tape_free(s.tape);

@@ -240,11 +240,17 @@ static void test_bad_step(void **state)
         tp_status status;
         const char *says;
     } rows[] = {
-        {BAD_LOSS, TP_ENONFINITE, "training step 3: the loss is inf"},
-        {BAD_GRADIENT, TP_ENONFINITE, "training step 3: the gradient of parameter 'fc.weight' is not"},
+        {BAD_LOSS, TP_ENONFINITE, "training step 3: the loss is inf: affine#10: gave inf\n"},
+        {BAD_GRADIENT, TP_ENONFINITE,
+         "training step 3: the gradient of parameter 'fc.weight' is not finite; the trap (.trap, "
+         "vae train --trap) names the operation"},
+        {BAD_SHAPE, TP_ESHAPE, "training step 3: "},
+        {BAD_LOSS, TP_ENONFINITE, "training step 3: affine#10: gave inf\n"},
+        {BAD_GRADIENT, TP_ENONFINITE,
+         "training step 3: in the rule of sqrt#11: div#15: gave inf\n  input 0: f64[]          full#"},
         {BAD_SHAPE, TP_ESHAPE, "training step 3: "},
     };
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 6; i++) {
         regression good, bad;
         tp_stats stats;
         int calls = 1; /* as if one batch were done: stops after two */
@@ -254,6 +260,7 @@ static void test_bad_step(void **state)
         good.trainer.user = &calls;
         bad.bad_step = 3;
         bad.how = rows[i].how;
+        bad.trainer.trap = i >= 3;
         assert_ok(tp_train_epoch(&good.trainer, &good.batches, 0, &stats));
         assert_status(tp_train_epoch(&bad.trainer, &bad.batches, 0, &stats), rows[i].status);
         assert_message(rows[i].says);
@@ -264,6 +271,29 @@ static void test_bad_step(void **state)
         assert_ok(tp_train_epoch(&bad.trainer, &bad.batches, 1, &stats));
         finish(&good);
         finish(&bad);
+    }
+}
+
+/* A data set with a NaN: without the trap and with it the message says that it came in with the data. */
+static void test_poisoned_data(void **state)
+{
+    (void)state;
+    for (int trap = 0; trap < 2; trap++) {
+        regression r;
+        tp_stats stats;
+        start(&r, ROWS);
+        r.trainer.trap = trap;
+        assert_ok(tp_set_flat(&r.data.x, 4, NAN));
+        assert_status(tp_train_epoch(&r.trainer, &r.batches, 0, &stats), TP_ENONFINITE);
+        assert_message(trap ? "training step 1: linear#6: gave 1 NaN of 24 elements"
+                            : "training step 1: the loss is nan: constant #1: holds 1 NaN of 72 "
+                              "elements");
+        if (trap)
+            assert_message("it goes back to: f64[24,3]      constant #1: from ");
+        assert_status(tp_evaluate(&r.trainer, &r.batches, &stats), TP_ENONFINITE);
+        assert_message(trap ? "linear#6: gave 1 NaN" : "the loss is nan: constant #1: holds 1 NaN");
+        assert_true(tp_tape_trap(r.trainer.tape, false) == (trap == 1));
+        finish(&r);
     }
 }
 
@@ -337,16 +367,17 @@ static bool same_state(const session *a, const session *b)
     return same;
 }
 
-/* 10 steps per epoch; step 10 and step 1000 look alike, and between them nobody asked for memory. Batches
+/* 10 steps per epoch, with the trap off and on; step 10 and step 1000 look alike, and between them nobody asked for memory. Batches
  * of two sizes, so that both have been seen. */
 static void test_steady_state(void **state)
 {
     (void)state;
-    for (int threads = 1; threads <= 2; threads++) {
+    for (int i = 0; i < 4; i++) {
         session s;
         tp_stats stats;
-        assert_ok(tp_set_threads(threads));
+        assert_ok(tp_set_threads(1 + i % 2));
         open_session(&s, small(), 75, 8);
+        s.trainer.trap = i >= 2;
         train(&s, 0, 1, &stats);
         assert_int_equal(s.trainer.step, 10);
         tp_mem_stats at_10 = tp_mem();
@@ -391,6 +422,7 @@ static void test_threads(void **state)
     for (int i = 0; i < 3; i++) {
         assert_ok(tp_set_threads(threads[i]));
         open_session(&s[i], tp_model_defaults(), 300, 128);
+        s[i].trainer.trap = i == 1; /* which only looks */
         train(&s[i], 0, 1, &stats[i]);
     }
     for (int i = 1; i < 3; i++) {
@@ -467,17 +499,12 @@ static int use_counting_allocator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_regression),
-        cmocka_unit_test(test_stats),
-        cmocka_unit_test(test_on_batch),
-        cmocka_unit_test(test_contexts),
-        cmocka_unit_test(test_bad_step),
-        cmocka_unit_test(test_steady_state),
-        cmocka_unit_test(test_steady_with_evaluation),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_seeds),
-        cmocka_unit_test(test_evaluation),
-        cmocka_unit_test(test_tape_after_evaluation),
+        cmocka_unit_test(test_regression),   cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_on_batch),     cmocka_unit_test(test_contexts),
+        cmocka_unit_test(test_bad_step),     cmocka_unit_test(test_poisoned_data),
+        cmocka_unit_test(test_steady_state), cmocka_unit_test(test_steady_with_evaluation),
+        cmocka_unit_test(test_threads),      cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_evaluation),   cmocka_unit_test(test_tape_after_evaluation),
     };
     return cmocka_run_group_tests(tests, use_counting_allocator, NULL) != 0;
 }
