@@ -117,6 +117,13 @@ is_png m/manifold.png 1162x1162
 good train --config m/config.json --out m2
 cmp m/config.json m2/config.json || bad "config.json with two hidden layers"
 
+# The trap looks on and changes nothing.
+good "${train[@]}" --trap --out trapped
+for file in metrics.jsonl model.safetensors; do
+    cmp "b/$file" "trapped/$file" || bad "$file with --trap"
+done
+grep -q trap trapped/config.json && bad "--trap belongs to one call, not to the settings of a run"
+
 # eval prints what the last line of metrics.jsonl says.
 good eval --run b
 [ "$(sed 's/.*"loss": \([^,]*\),.*/\1/' stdout)" = \
@@ -146,6 +153,8 @@ good --version
 good --help
 good train --help
 has "--latent-dim N "
+has "--trap              stop at the first operation that gives NaN or an infinity, and name it
+"
 
 # Pictures that are not square, no test images, another likelihood, an autoencoder.
 good train --data frey --epochs 1 --hidden 8 --likelihood gaussian --out f
@@ -215,6 +224,10 @@ says 2 "vae: --seed: 18446744073709551616 is outside 0 to 18446744073709551615" 
 says 2 "vae: --threads: 257 is outside 0 to 256" train --out new --threads 257
 says 2 "vae: --seed is given twice" train --out new --seed 1 --seed=2
 says 2 "vae: --out: is empty" train --out ''
+says 2 "vae: --trap takes no value" train --out new --trap=1
+says 2 "vae: train takes flags only; '1' is none" train --out new --trap 1
+says 2 "vae: --trap is given twice" train --out new --trap --trap
+says 2 "vae: eval has no flag --trap; see '$vae eval --help'" eval --run b --trap
 says 2 "vae: train has no flag --epoch; did you mean --epochs?" train --out new --epoch 3
 says 2 "vae: train has no flag --batch; did you mean --batch-size?" train --out new --batch 3
 says 2 "vae: train has no flag --xyzzy; see '$vae train --help'" train --out new --xyzzy
@@ -277,6 +290,14 @@ fails_with "an empty file" train --data damaged --out new
 damaged && images t10k 100 28 20 | gzip >damaged/t10k-images-idx3-ubyte.gz
 fails_with "the t10k images are 28x20, expected 28x28" train --data damaged --out new
 fails_with "vae: training step " train --data small --hidden 8 --lr 1000 --beta 1e6 --out new/deep/run
+# With the trap the run ends where the first number goes wrong, one operation before the loss notices.
+diverge=(train --data small --hidden 8 --lr 1000 --beta 1e6 --out new/deep/run)
+fails_with "vae: training step 2: gaussian_kl#" "${diverge[@]}"
+fails_with "vae: training step 2: reparameterize#" "${diverge[@]}" --trap
+for part in " of 2000 elements, the first at [" "  input 1: f32[100,20]    'logvar' = encoder: " \
+    "  domain of reparameterize: e^{logvar/2} is finite up to "; do
+    grep -qF -- "$part" stderr || bad "--trap: no '$part' in: $(cat stderr)"
+done
 fails_with "small/config.json: " train --config small/config.json --out new
 
 cp -r b broken && head -c 5000 b/model.safetensors >broken/model.safetensors
