@@ -1,5 +1,5 @@
-/* failure.h: what messages of failures say of vars: where an operation ran and what it was given.
- * Private to autograd/. The messages themselves are put together in apply.c and trap.c. */
+/* failure.h: what messages say of vars: where an operation ran, what it was given. Private to autograd/.
+ * The messages themselves are put together in apply.c and trap.c. */
 #ifndef TP_AUTOGRAD_FAILURE_H
 #define TP_AUTOGRAD_FAILURE_H
 

@@ -1,6 +1,7 @@
-/* trap.h: looks for NaN and infinities where values are made: after an operation is recorded (apply.c) and
- * after a fused rule has run (rule.c). What is a failure and what may pass is said at tp_tape_trap.
- * Private to autograd/. Read next: trap.c. */
+/* trap.h: looks for NaN and infinities where values are made. Private to autograd/: programs use tape.h.
+ *
+ * That is after an operation is recorded (apply.c) and after a fused rule has run (rule.c). What is a failure and
+ * what may pass is said at tp_tape_trap. Read next: trap.c. */
 #ifndef TP_AUTOGRAD_TRAP_H
 #define TP_AUTOGRAD_TRAP_H
 
