@@ -91,6 +91,8 @@ static const struct {
     const tp_op *op;
     const char *says, *why;
 } passing[] = {
+    {&tp_op_erf, "square#", "x² overflows for |x| > √max, where e^(−x²) is 0"},
+    {&tp_op_erfc, "square#", "x² overflows for |x| > √max, where e^(−x²) is 0"},
     {&tp_op_tanh, "affine#", "2x overflows for |x| > max/2, where σ(2x)σ(−2x) is 0"},
     {&tp_op_logsumexp, "sub#", "x − y overflows for x near −max, y near max, where e^(x−y) is 0"},
     {&tp_op_triangular_solve, "matmul#",
