@@ -1,5 +1,6 @@
 /* test_trap_backward.c: the trap for NaN and infinities in backward: in rules, fused and composed, in adding up
  * gradients, of any order; a failure leaves the gradients as they were. Forward: test_trap.c. */
+#include "tensor/map.h"
 #include "tests/autograd/trap_fixture.h"
 
 /* --- backward ----------------------------------------------------------------------------------- */
@@ -36,6 +37,41 @@ static void test_fused_rule(void **state)
     assert_trapped(": from 1 to 80\n  domain of gaussian_kl: e^logvar and mu² do not overflow\n"
                    "  rule of gaussian_kl: the means pull");
     assert_status(tp_var_status(g), TP_ENONFINITE);
+}
+
+static tp_status grow(const tp_fused_call *c)
+{
+    return tp_map(TP_K_affine, &c->gx[0], (const tp_tensor *[]){c->gy}, (const double[]){1e30, 0});
+}
+
+/* A fused rule that may write over the gradient it is given is not let, so that what it was given can be told. */
+static void test_rule_over_its_gradient(void **state)
+{
+    (void)state;
+    tp_op op = tp_op_neg;
+    op.name = "steep";
+    op.reads = 0;
+    op.vjp_fused = grow;
+    op.fused_over_gy = true;
+    tp_var x = LEAF(TP_F32, 2, 0, 1), h = tp_apply(&op, 1, &x, NULL);
+    tp_var v = DATA(TP_F32, 2, 5, 3e10);
+    assert_status(tp_backward(total(tp_mul(h, v))), TP_ENONFINITE);
+    assert_trapped("in the rule of steep#2: gave for input 0, leaf #1, 1 inf of 2 elements, the "
+                   "first at [1]\n  gradient: f32[2]         ");
+    assert_trapped(": from 5 to 3e+10\n  rule of steep: ");
+}
+
+/* Values that were dropped are there again when the message needs them. */
+static void test_recomputed(void **state)
+{
+    (void)state;
+    tp_var x = LEAF(TP_F32, 2, -2, 2);
+    tp_recompute_begin(t);
+    tp_var z = total(tp_sqrt(tp_relu(x)));
+    tp_recompute_end(t, 1, &z);
+    assert_status(tp_backward(z), TP_ENONFINITE);
+    assert_trapped("in the rule of sqrt#3: div#");
+    assert_trapped(": from 0 to 2.82843\n");
 }
 
 /* Two gradients that are finite add up to one that is not. */
@@ -207,11 +243,10 @@ static void test_same_gradients(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_composed_rule),   CASE(test_fused_rule),
-        CASE(test_fan_out),         CASE(test_sum_to),
-        CASE(test_second_backward), CASE(test_two_leaves),
-        CASE(test_in_place),        CASE(test_in_place_itself),
-        CASE(test_second_order),    CASE(test_steps_and_cotangents),
+        CASE(test_composed_rule),   CASE(test_fused_rule),   CASE(test_rule_over_its_gradient),
+        CASE(test_recomputed),      CASE(test_fan_out),      CASE(test_sum_to),
+        CASE(test_second_backward), CASE(test_two_leaves),   CASE(test_in_place),
+        CASE(test_in_place_itself), CASE(test_second_order), CASE(test_steps_and_cotangents),
         CASE(test_same_gradients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
