@@ -43,7 +43,7 @@ typedef struct product {
     const char *bias;    /* or NULL */
     int64_t bias_row, bias_column;
     bool accumulate, relu;
-    const tp_tile *tile;
+    const tp_tiles *tile;
     int64_t size;                                    /* of an element */
     tp_iter batch;                                   /* operands c, a, b; one element per product */
     int64_t grid_rows, grid_columns, blocks, chunks; /* the partition among threads */
@@ -149,7 +149,7 @@ static void one_detour(const product *job, tp_tile_fn kernel, tp_tile_args *t, t
 static void one_tile(const part *x, int64_t i, int64_t j)
 {
     const product *job = x->r->job;
-    const tp_tile *tile = job->tile;
+    const tp_tiles *tile = job->tile;
     int64_t rows = least(tile->mr, x->i1 - i), columns = least(tile->nr, x->j1 - j);
     int height = 0, wide = columns > tile->nr / 2;
     while (height + 1 < TP_TILE_HEIGHTS && tile->height[height + 1] >= rows)

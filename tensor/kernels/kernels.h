@@ -83,13 +83,13 @@ enum { TP_TILE_HEIGHTS = 3, TP_LANES = 16, TP_MAX_MR = 16, TP_MAX_NR = 32 };
 /* Tiles of height[0] = mr rows, two thirds and one third of it, times one vector or two; nr is two.
  * [0]: the elements of a that meet in one step are neighbours (a_lane is 1), as in packed panels;
  * [1]: steps are neighbours (a_step is 1). */
-typedef struct tp_tile {
+typedef struct tp_tiles {
     int mr, nr;
     int height[TP_TILE_HEIGHTS];
     tp_tile_fn kernel[2][TP_TILE_HEIGHTS][2];
     tp_pack_fn pack;
     tp_store_fn store;
-} tp_tile;
+} tp_tiles;
 
 /* The last index of each array is the dtype: TP_F32 or TP_F64. */
 typedef struct tp_kernels {
@@ -102,7 +102,7 @@ typedef struct tp_kernels {
     tp_words_fn words;
     tp_draw_fn uniform, normal;
     tp_update_fn update[TP_UPDATE_COUNT][2];
-    tp_tile tile[2];
+    tp_tiles tile[2];
 } tp_kernels;
 
 extern const tp_kernels tp_kernels_ref;

@@ -103,7 +103,7 @@ static void check_tile(struct tile_case t)
     enum { LD = TP_MAX_NR + 3, STEPS = 8 };
     static double a[TP_MAX_MR * (STEPS + 1)], b[STEPS * LD], start[TP_MAX_MR * LD],
         c[TP_MAX_MR * LD];
-    const tp_tile *tile = &tp_kernels_get()->tile[t.d];
+    const tp_tiles *tile = &tp_kernels_get()->tile[t.d];
     int rows = tile->height[t.height], columns = tile->nr / (t.wide ? 1 : 2);
     int64_t lane = t.across ? STEPS + 1 : 1, step = t.across ? 1 : TP_MAX_MR;
     for (int i = 0; i < TP_MAX_MR * (STEPS + 1); i++)
@@ -142,7 +142,7 @@ static void tiles_are_exact_on_integers(void **state)
 {
     (void)state;
     for (int d = TP_F32; d <= TP_F64; d++) {
-        const tp_tile *t = &tp_kernels_get()->tile[d];
+        const tp_tiles *t = &tp_kernels_get()->tile[d];
         assert_true(t->mr <= TP_MAX_MR && t->nr <= TP_MAX_NR && t->nr % 2 == 0);
         assert_int_equal(t->height[0], t->mr);
         for (int height = 1; height < TP_TILE_HEIGHTS; height++)
@@ -181,7 +181,7 @@ static void packing_moves_every_element(void **state)
 {
     (void)state;
     for (int d = TP_F32; d <= TP_F64; d++) {
-        const tp_tile *t = &tp_kernels_get()->tile[d];
+        const tp_tiles *t = &tp_kernels_get()->tile[d];
         const int widths[2] = {t->mr, t->nr};
         for (int w = 0; w < 2; w++)
             for (int used = 1; used <= widths[w]; used++)

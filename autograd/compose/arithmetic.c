@@ -1,0 +1,51 @@
+/* arithmetic.c: constants, and arithmetic that is one or two ops. Read next: activations.c. */
+#include "autograd/compose.h"
+
+tp_var tp_scalar(tp_tape *t, tp_dtype dtype, double value)
+{
+    return tp_full(t, dtype, TP_SHAPE(), value);
+}
+
+/* A shape outlives its value; a var that is not valid has none and is handed on, to be refused. */
+static tp_var full_like(tp_var x, double value)
+{
+    tp_status s = tp_var_status(x);
+    if (s != TP_OK && s != TP_EFREED)
+        return x;
+    return tp_full(x.tape, tp_dtype_of(x), tp_shape_of(x), value);
+}
+
+tp_var tp_zeros_like(tp_var x)
+{
+    return full_like(x, 0);
+}
+
+tp_var tp_ones_like(tp_var x)
+{
+    return full_like(x, 1);
+}
+
+tp_var tp_scale(tp_var x, double c)
+{
+    return tp_affine(x, c, 0);
+}
+
+tp_var tp_shift(tp_var x, double c)
+{
+    return tp_affine(x, 1, c);
+}
+
+tp_var tp_minimum(tp_var a, tp_var b)
+{
+    return tp_neg(tp_maximum(tp_neg(a), tp_neg(b)));
+}
+
+tp_var tp_reciprocal(tp_var x)
+{
+    return tp_div(tp_scalar(x.tape, tp_dtype_of(x), 1), x);
+}
+
+tp_var tp_rsqrt(tp_var x)
+{
+    return tp_reciprocal(tp_sqrt(x));
+}

@@ -1,0 +1,51 @@
+/* compare.c: comparisons and logic. What they are made of is recorded without gradient, and a var that only
+ * decides a branch is detached first, so that nothing pretends to need one. Read next: ../ops/where.c. */
+#include "autograd/compose.h"
+
+static tp_var number(tp_var like, double value)
+{
+    return tp_scalar(like.tape, tp_dtype_of(like), value);
+}
+
+/* yes where x is not 0, else no. */
+static tp_var choose(tp_var x, tp_var yes, tp_var no)
+{
+    return tp_where(tp_detach(x), yes, no);
+}
+
+static tp_var truth(tp_var x)
+{
+    return choose(x, number(x, 1), number(x, 0));
+}
+
+tp_var tp_less(tp_var a, tp_var b)
+{
+    return tp_greater(b, a);
+}
+
+tp_var tp_logical_not(tp_var x)
+{
+    return choose(x, number(x, 0), number(x, 1));
+}
+
+tp_var tp_logical_and(tp_var a, tp_var b)
+{
+    return choose(a, truth(b), number(a, 0));
+}
+
+tp_var tp_logical_or(tp_var a, tp_var b)
+{
+    return choose(a, number(a, 1), truth(b));
+}
+
+tp_var tp_logical_xor(tp_var a, tp_var b)
+{
+    return choose(a, tp_logical_not(b), truth(b));
+}
+
+tp_var tp_sign(tp_var x)
+{
+    tp_var zero = number(x, 0), rest = tp_detach(x); /* 0 or NaN, which it stays */
+    rest = tp_where(tp_greater(zero, x), number(x, -1), rest);
+    return tp_where(tp_greater(x, zero), number(x, 1), rest);
+}
