@@ -30,11 +30,16 @@ tp_var tp_minimum(tp_var a, tp_var b);
 /* 1/x and 1/√x, with IEEE's values at 0. */
 tp_var tp_reciprocal(tp_var x);
 tp_var tp_rsqrt(tp_var x);
+/* x^p by a constant p, as tp_pow: any p for x > 0, whole ones also for x <= 0, 0^0 = 1. */
+tp_var tp_pow_scalar(tp_var x, double p);
 
 /* --- comparisons and logic: 1 or 0 in the dtype of the inputs, no gradient (compose/compare.c) ----- */
 
-/* a < b; NaN is less than nothing. */
+/* a < b, a ≤ b, a = b, a ≠ b. NaN is different from everything, itself included, and not less or equal. */
 tp_var tp_less(tp_var a, tp_var b);
+tp_var tp_less_equal(tp_var a, tp_var b);
+tp_var tp_equal(tp_var a, tp_var b);
+tp_var tp_not_equal(tp_var a, tp_var b);
 /* An input is true where it is not 0 (so NaN is true). */
 tp_var tp_logical_and(tp_var a, tp_var b);
 tp_var tp_logical_or(tp_var a, tp_var b);
@@ -51,7 +56,9 @@ tp_var tp_logsigmoid(tp_var x);
 tp_var tp_leaky_relu(tp_var x, double slope);
 /* x where x > 0, else alpha·(e^x − 1); the gradient at 0 is alpha. */
 tp_var tp_elu(tp_var x, double alpha);
-/* x·σ(x), also called swish; NaN at −inf. */
+/* x·Φ(x) with Φ the standard normal distribution, by erfc: exact, not the tanh approximation, and accurate in
+ * the left tail; and x·σ(x), also called swish. Both are NaN at −inf, which is −inf times 0. */
+tp_var tp_gelu(tp_var x);
 tp_var tp_silu(tp_var x);
 
 /* --- over axes; the empty list (TP_ALL_AXES) means all (compose/reductions.c) ----------------------- */

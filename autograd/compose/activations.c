@@ -26,6 +26,11 @@ tp_var tp_elu(tp_var x, double alpha)
     return tp_where(is_positive(x), x, low);
 }
 
+tp_var tp_gelu(tp_var x)
+{
+    return tp_mul(tp_scale(x, 0.5), tp_erfc(tp_scale(x, -0.70710678118654752440)));
+}
+
 tp_var tp_silu(tp_var x)
 {
     return tp_mul(x, tp_sigmoid(x));

@@ -49,3 +49,8 @@ tp_var tp_rsqrt(tp_var x)
 {
     return tp_reciprocal(tp_sqrt(x));
 }
+
+tp_var tp_pow_scalar(tp_var x, double p)
+{
+    return tp_pow(x, tp_scalar(x.tape, tp_dtype_of(x), p));
+}

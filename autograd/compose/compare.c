@@ -23,6 +23,21 @@ tp_var tp_less(tp_var a, tp_var b)
     return tp_greater(b, a);
 }
 
+tp_var tp_less_equal(tp_var a, tp_var b)
+{
+    return tp_greater_equal(b, a);
+}
+
+tp_var tp_equal(tp_var a, tp_var b)
+{
+    return tp_mul(tp_greater_equal(a, b), tp_greater_equal(b, a));
+}
+
+tp_var tp_not_equal(tp_var a, tp_var b)
+{
+    return tp_affine(tp_equal(a, b), -1, 1);
+}
+
 tp_var tp_logical_not(tp_var x)
 {
     return choose(x, number(x, 0), number(x, 1));

@@ -19,7 +19,8 @@ static int64_t reduced_count(tp_var x, tp_axes axes)
 tp_var tp_variance(tp_var x, tp_axes axes, int correction, bool keepdim)
 {
     int64_t n = reduced_count(x, axes);
-    double weight = n > correction ? 1 / (double)(n - correction) : (double)NAN;
+    double freedom = n > correction ? (double)(n - correction) : (double)NAN;
     tp_var from_mean = tp_sub(x, tp_mean(x, axes, true));
-    return tp_scale(tp_sum(tp_square(from_mean), axes, keepdim), weight);
+    return tp_div(tp_sum(tp_square(from_mean), axes, keepdim),
+                  tp_scalar(x.tape, tp_dtype_of(x), freedom));
 }

@@ -145,6 +145,20 @@ COMPOSE(rsqrt, .arity = 1, .smooth = TP_SMOOTH, .text = "1 / √#0", .tex = "\\f
         .prec = 1, .why = "d x^−½/dx = −½·x^−3/2", .domain = "x > 0; below 0, NaN",
         REFUSALS(rsqrt));
 
+static const tp_sample pow_scalar_samples[] = {
+    {"a fraction", 1, {{TP_DIMS(3, 4), TP_FILL_POSITIVE}}, &(const number_attr){-1.5}},
+    {"a whole power, any sign", 1, {{TP_DIMS(5)}}, &(const number_attr){3}},
+    {"power 0 of a scalar", 1, {{TP_DIMS()}}, &(const number_attr){0}},
+    {"near 0 and far", 1, {{TP_DIMS(5), TP_FILL_POSITIVE, 1e-2, 1e2}}, &(const number_attr){2.5}},
+    {"no elements", 1, {{TP_DIMS(0, 3)}}, &(const number_attr){2}},
+};
+NO_INTEGERS_WITH(pow_scalar);
+CALL(pow_scalar, number_attr, (x[0], a->c))
+COMPOSE(pow_scalar, .arity = 1, .smooth = TP_SMOOTH, .text = "#0^@c", .tex = "{#0}^{@c}",
+        .why = "p·x^(p−1); the exponent is a constant",
+        .domain = "x > 0, or any x if the exponent is whole", ATTR(number_attr, number_fields),
+        REFUSALS(pow_scalar));
+
 /* --- comparisons and logic ---------------------------------------------------------------------- */
 
 #define COMPARISON(id, formula, latex)                                                             \
@@ -155,6 +169,9 @@ COMPOSE(rsqrt, .arity = 1, .smooth = TP_SMOOTH, .text = "1 / √#0", .tex = "\\f
             .tex = latex, .prec = 3, .why = "1 or 0, constant but for its steps", REFUSALS(id))
 
 COMPARISON(less, "[#0 < #1]", "[#0 < #1]");
+COMPARISON(less_equal, "[#0 ≤ #1]", "[#0 \\le #1]");
+COMPARISON(equal, "[#0 = #1]", "[#0 = #1]");
+COMPARISON(not_equal, "[#0 ≠ #1]", "[#0 \\ne #1]");
 COMPARISON(logical_and, "[#0 ∧ #1]", "[#0 \\land #1]");
 COMPARISON(logical_or, "[#0 ∨ #1]", "[#0 \\lor #1]");
 COMPARISON(logical_xor, "[#0 ⊕ #1]", "[#0 \\oplus #1]");
@@ -198,6 +215,13 @@ CALL(elu, number_attr, (x[0], a->c))
 COMPOSE(elu, .arity = 1, .smooth = TP_PIECEWISE, .text = "elu(#0, @c)",
         .tex = "\\operatorname{elu}_{@c}(#0)", .why = "1 where x > 0, else alpha·e^x",
         ATTR(number_attr, number_fields), REFUSALS(elu));
+
+ONE(gelu);
+NO_INTEGERS(gelu);
+CALL(gelu, void, (x[0]))
+COMPOSE(gelu, .arity = 1, .smooth = TP_SMOOTH, .text = "½·#0 ⊙ erfc(−#0/√2)",
+        .tex = "#0 \\odot \\Phi(#0)", .prec = 1,
+        .why = "product rule: Φ(x) + x·φ(x), φ the normal density", REFUSALS(gelu));
 
 ONE(silu);
 NO_INTEGERS(silu);
