@@ -60,12 +60,21 @@ tp_var tp_elu(tp_var x, double alpha);
  * the left tail; and x·σ(x), also called swish. Both are NaN at −inf, which is −inf times 0. */
 tp_var tp_gelu(tp_var x);
 tp_var tp_silu(tp_var x);
+/* The nearest whole number, halves to even, with the gradient of x: an estimator (tp_straight_through). */
+tp_var tp_round_straight_through(tp_var x);
 
 /* --- over axes; the empty list (TP_ALL_AXES) means all (compose/reductions.c) ----------------------- */
 
 /* Σ(x − mean)²/(N − correction) over N elements, in two passes: correction 0 is the population's, 1 (Bessel)
  * the unbiased estimate from a sample. NaN where N <= correction, as the mean of nothing. */
 tp_var tp_variance(tp_var x, tp_axes axes, int correction, bool keepdim);
+/* The Euclidean norm √Σx². The squares are of numbers scaled to 1, so they neither overflow nor vanish; the
+ * gradient x/norm is 0 at 0. The norm of nothing is 0. */
+tp_var tp_norm(tp_var x, tp_axes axes, bool keepdim);
+/* The smallest element, as −max(−x), and where along one axis it is, as i64 (see tp_max and tp_argmax for ties,
+ * NaN, and nothing, which is refused). */
+tp_var tp_min(tp_var x, tp_axes axes, bool keepdim);
+tp_var tp_argmin(tp_var x, int axis, bool keepdim);
 
 /* --- classes: probabilities along the last axis (compose/classes.c) --------------------------------- */
 
@@ -76,6 +85,10 @@ tp_var tp_softmax(tp_var x, int axis);
 tp_var tp_cross_entropy(tp_var logits, tp_var target);
 /* index i64 [..] -> [..,classes]: 1 at the index, else 0; no gradient. TP_EVALUE names an index outside. */
 tp_var tp_one_hot(tp_var index, int64_t classes, tp_dtype dtype);
+/* softmax((logits + Gumbel noise)/tau): a relaxed draw from Categorical(softmax(logits)), closer to one-hot the
+ * smaller tau is. hard: the one-hot draw itself, with the gradient of the relaxed one (an estimator). TP_EARG
+ * unless tau > 0. Jang, Gu and Poole; Maddison, Mnih and Teh, both 2017. */
+tp_var tp_gumbel_softmax(tp_var logits, double tau, bool hard, tp_rng_key key);
 
 /* --- losses per element; shapes must be equal, nothing broadcasts (compose/losses.c) ---------------- */
 
@@ -130,8 +143,11 @@ tp_var tp_embedding(tp_var weight, tp_var index);
 
 /* --- draws: pure functions of the key, no gradient (compose/draws.c) -------------------------------- */
 
-/* Standard Gumbel, −log(−log u) with u in (0,1): mean 0.5772, variance π²/6, from −3.2 to 23. */
+/* Standard Gumbel, −log(−log u) with u in (0,1): mean 0.5772, variance π²/6, between −3.2 and 22.9. */
 tp_var tp_noise_gumbel(tp_tape *t, tp_dtype dtype, tp_shape shape, tp_rng_key key);
+/* logits [..,classes] -> i64 [..]: class i with probability softmax(logits)_i, as the argmax of logits plus
+ * Gumbel noise: the draw that tp_gumbel_softmax relaxes under the same key. */
+tp_var tp_noise_categorical(tp_var logits, tp_rng_key key);
 
 /* --- summing back, which rules and the sweep need (compose/gradients.c) ----------------------------- */
 

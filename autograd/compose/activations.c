@@ -35,3 +35,8 @@ tp_var tp_silu(tp_var x)
 {
     return tp_mul(x, tp_sigmoid(x));
 }
+
+tp_var tp_round_straight_through(tp_var x)
+{
+    return tp_straight_through(tp_round(x), x);
+}

@@ -35,3 +35,18 @@ tp_var tp_one_hot(tp_var index, int64_t classes, tp_dtype dtype)
     tp_var at = tp_unsqueeze(index, -1); /* [..,1] */
     return tp_scatter_add(tp_full(index.tape, dtype, tp_shape_of(at), 1), at, -1, classes);
 }
+
+tp_var tp_gumbel_softmax(tp_var logits, double tau, bool hard, tp_rng_key key)
+{
+    tp_shape s = tp_shape_of(logits);
+    tp_dtype dtype = tp_dtype_of(logits);
+    if (!(tau > 0))
+        return tp_refuse("tp_gumbel_softmax", logits,
+                         tp_fail(TP_EARG, "temperature %g: more than 0 needed", tau));
+    tp_var noisy = tp_add(logits, tp_noise_gumbel(logits.tape, dtype, s, key));
+    tp_var soft = tp_softmax(tp_scale(noisy, 1 / tau), -1);
+    if (!hard || tp_var_status(soft) != TP_OK)
+        return soft;
+    tp_var drawn = tp_argmax(noisy, -1, false); /* not of soft, where rounding makes ties */
+    return tp_straight_through(tp_one_hot(drawn, s.dim[s.ndim - 1], dtype), soft);
+}

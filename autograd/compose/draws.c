@@ -8,3 +8,11 @@ tp_var tp_noise_gumbel(tp_tape *t, tp_dtype dtype, tp_shape shape, tp_rng_key ke
     tp_var exponential = tp_neg(tp_log1p(tp_neg(tp_noise_uniform(t, dtype, shape, key))));
     return tp_neg(tp_log(exponential));
 }
+
+/* Which of several independent Gumbel variables is largest is a draw by the softmax of their means (Gumbel 1954;
+ * the "Gumbel-max trick"). */
+tp_var tp_noise_categorical(tp_var logits, tp_rng_key key)
+{
+    tp_var noise = tp_noise_gumbel(logits.tape, tp_dtype_of(logits), tp_shape_of(logits), key);
+    return tp_argmax(tp_add(logits, noise), -1, false);
+}

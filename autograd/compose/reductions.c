@@ -24,3 +24,36 @@ tp_var tp_variance(tp_var x, tp_axes axes, int correction, bool keepdim)
     return tp_div(tp_sum(tp_square(from_mean), axes, keepdim),
                   tp_scalar(x.tape, tp_dtype_of(x), freedom));
 }
+
+tp_var tp_norm(tp_var x, tp_axes axes, bool keepdim)
+{
+    if (reduced_count(x, axes) == 0)
+        return tp_sum(x, axes, keepdim); /* 0, or the axes are refused */
+    tp_shape from = tp_shape_of(x);
+    bool mask[TP_MAX_DIMS];
+    tp_dtype dtype = tp_dtype_of(x);
+    tp_var zero = tp_scalar(x.tape, dtype, 0), one = tp_scalar(x.tape, dtype, 1);
+    /* The norm does not depend on the scale, so that is a constant: the largest |x|, or 1 if that is 0, ∞ or NaN. */
+    tp_var largest = tp_max(tp_abs(tp_detach(x)), axes, true);
+    tp_var usable = tp_logical_and(tp_greater(largest, zero),
+                                   tp_less(largest, tp_scalar(x.tape, dtype, INFINITY)));
+    tp_var scale = tp_where(usable, largest, one);
+    tp_var sum = tp_sum(tp_square(tp_div(x, scale)), axes, true);
+    /* At 0 the root would have an infinite gradient: it sees 1 there, and is not selected. NaN goes with 0. */
+    tp_var positive = tp_greater(sum, zero);
+    tp_var root = tp_mul(scale, tp_sqrt(tp_where(positive, sum, one)));
+    tp_var y = tp_where(positive, root, tp_detach(sum));
+    if (keepdim || tp_axes_mask(from, axes, mask) != TP_OK)
+        return y;
+    return tp_reshape(y, tp_shape_reduced(from, mask, false));
+}
+
+tp_var tp_min(tp_var x, tp_axes axes, bool keepdim)
+{
+    return tp_neg(tp_max(tp_neg(x), axes, keepdim));
+}
+
+tp_var tp_argmin(tp_var x, int axis, bool keepdim)
+{
+    return tp_argmax(tp_neg(x), axis, keepdim);
+}

@@ -42,6 +42,93 @@ COMPOSE(variance, .arity = 1, .smooth = TP_SMOOTH,
         .why = "2(x − mean)/(N − correction): what moves the mean cancels",
         ATTR(variance_attr, variance_fields), REFUSALS(variance));
 
+typedef struct reduce_attr {
+    tp_axes axes;
+    bool keepdim;
+} reduce_attr;
+static const tp_field reduce_fields[] = {TP_FIELD(reduce_attr, axes, AXES),
+                                         TP_FIELD(reduce_attr, keepdim, BOOL)};
+static const tp_sample norm_samples[] = {
+    {"of a matrix", 1, {{TP_DIMS(3, 4)}}, &(const reduce_attr){{0, {0}}, false}},
+    {"of rows", 1, {{TP_DIMS(3, 4)}}, &(const reduce_attr){{1, {-1}}, true}},
+    {"two axes, large",
+     1,
+     {{TP_DIMS(2, 3, 4), .lo = 1e3, .hi = 2e3}},
+     &(const reduce_attr){{2, {0, 2}}, false}},
+    {"of a scalar", 1, {{TP_DIMS()}}, &(const reduce_attr){{0, {0}}, true}},
+    {"of nothing", 1, {{TP_DIMS(3, 0)}}, &(const reduce_attr){{1, {1}}, false}},
+    {"no norms", 1, {{TP_DIMS(0, 3)}}, &(const reduce_attr){{1, {1}}, false}},
+};
+static const tp_refusal norm_refusals[] = {
+    {"no such axis",
+     1,
+     {{TP_DIMS(2), TP_F32, 0}},
+     &(const reduce_attr){{1, {1}}, false},
+     TP_ESHAPE,
+     "axis 1 is out of range for 1 dimension"},
+    {"integers",
+     1,
+     {{TP_DIMS(2), TP_I64, 0}},
+     &(const reduce_attr){{0, {0}}, false},
+     TP_EDTYPE,
+     "f32 or f64 needed"},
+};
+CALL(norm, reduce_attr, (x[0], a->axes, a->keepdim))
+COMPOSE(norm, .arity = 1, .smooth = TP_PIECEWISE, .text = "‖#0‖[@axes]",
+        .tex = "\\lVert #0 \\rVert_{@axes}", .why = "x/‖x‖; at the kink x = 0 the gradient is 0",
+        ATTR(reduce_attr, reduce_fields), REFUSALS(norm));
+
+static const tp_sample min_samples[] = {
+    {"everything", 1, {{TP_DIMS(3, 4)}}, &(const reduce_attr){{0, {0}}, false}},
+    {"rows, kept", 1, {{TP_DIMS(3, 4)}}, &(const reduce_attr){{1, {-1}}, true}},
+    {"outer and inner axis, large",
+     1,
+     {{TP_DIMS(2, 3, 4), .lo = -1e6, .hi = 1e6}},
+     &(const reduce_attr){{2, {0, 2}}, false}},
+    {"a scalar", 1, {{TP_DIMS()}}, &(const reduce_attr){{0, {0}}, false}},
+    {"no minima", 1, {{TP_DIMS(0, 3)}}, &(const reduce_attr){{1, {1}}, false}},
+};
+static const tp_refusal min_refusals[] = {
+    {"of nothing",
+     1,
+     {{TP_DIMS(3, 0), TP_F32, 0}},
+     &(const reduce_attr){{1, {1}}, false},
+     TP_ESHAPE,
+     "axis 1 of [3,0] has no elements"},
+};
+CALL(min, reduce_attr, (x[0], a->axes, a->keepdim))
+COMPOSE(min, .arity = 1, .smooth = TP_PIECEWISE, .text = "min[@axes] #0",
+        .tex = "\\min\\nolimits_{@axes} #0",
+        .why = "the smallest element gets the gradient; several that are smallest share it",
+        .domain = "at least one element per minimum", ATTR(reduce_attr, reduce_fields),
+        REFUSALS(min));
+
+typedef struct argmin_attr {
+    int axis;
+    bool keepdim;
+} argmin_attr;
+static const tp_field argmin_fields[] = {TP_FIELD(argmin_attr, axis, INT),
+                                         TP_FIELD(argmin_attr, keepdim, BOOL)};
+static const tp_sample argmin_samples[] = {
+    {"rows", 1, {{TP_DIMS(3, 4)}}, &(const argmin_attr){-1, false}},
+    {"the middle axis, kept", 1, {{TP_DIMS(2, 3, 4)}}, &(const argmin_attr){1, true}},
+    {"ties", 1, {{TP_DIMS(3, 5), TP_FILL_MASK}}, &(const argmin_attr){1, false}},
+    {"no minima", 1, {{TP_DIMS(0, 3)}}, &(const argmin_attr){1, false}},
+};
+static const tp_refusal argmin_refusals[] = {
+    {"of nothing",
+     1,
+     {{TP_DIMS(3, 0), TP_F32, 0}},
+     &(const argmin_attr){1, false},
+     TP_ESHAPE,
+     "axis 1 of [3,0] has no elements"},
+};
+CALL(argmin, argmin_attr, (x[0], a->axis, a->keepdim))
+COMPOSE(argmin, .arity = 1, .smooth = TP_NO_GRADIENT, .text = "argmin(#0, axis @axis)",
+        .tex = "\\operatorname{arg\\,min}_{@axis}(#0)",
+        .why = "a position is a whole number: it jumps and does not move",
+        ATTR(argmin_attr, argmin_fields), REFUSALS(argmin));
+
 /* --- classes ------------------------------------------------------------------------------------ */
 
 static const tp_field axis_fields[] = {TP_FIELD(axis_attr, axis, INT)};
@@ -155,6 +242,53 @@ COMPOSE(one_hot, .arity = 1, .smooth = TP_NO_GRADIENT, .mixed_dtypes = true,
         .text = "one_hot(#0, @classes)", .tex = "\\mathbf{e}_{#0} \\in \\mathbb{R}^{@classes}",
         .why = "an index has no derivative", ATTR(one_hot_attr, one_hot_fields), REFUSALS(one_hot));
 
+typedef struct gumbel_attr {
+    double tau;
+    bool hard;
+    tp_rng_key key;
+} gumbel_attr;
+static const tp_field gumbel_fields[] = {TP_FIELD(gumbel_attr, tau, DOUBLE),
+                                         TP_FIELD(gumbel_attr, hard, BOOL),
+                                         TP_FIELD(gumbel_attr, key, KEY)};
+static const tp_sample gumbel_softmax_samples[] = {
+    {"soft", 1, {{TP_DIMS(3, 4)}}, &(const gumbel_attr){1, false, {1, 2, 3}}},
+    {"cold", 1, {{TP_DIMS(2, 3)}}, &(const gumbel_attr){0.2, false, {4, 0, 0}}},
+    {"hard", 1, {{TP_DIMS(2, 2, 3)}}, &(const gumbel_attr){0.7, true, {5, 0, 1}}},
+    {"no draws", 1, {{TP_DIMS(0, 3)}}, &(const gumbel_attr){1, true, {1, 0, 0}}},
+};
+static const tp_refusal gumbel_softmax_refusals[] = {
+    {"temperature 0",
+     1,
+     {{TP_DIMS(2, 3), TP_F32, 0}},
+     &(const gumbel_attr){0, false, {1, 0, 0}},
+     TP_EARG,
+     "tp_gumbel_softmax: temperature 0: more than 0 needed"},
+    {"a scalar",
+     1,
+     {{TP_DIMS(), TP_F32, 0}},
+     &(const gumbel_attr){1, true, {1, 0, 0}},
+     TP_ESHAPE,
+     "axis -1 is out of range for 0 dimensions"},
+    {"no classes to draw",
+     1,
+     {{TP_DIMS(2, 0), TP_F32, 0}},
+     &(const gumbel_attr){1, true, {1, 0, 0}},
+     TP_ESHAPE,
+     "axis 1 of [2,0] has no elements"},
+};
+static tp_var gumbel_softmax_soft(tp_tape *t, int n, const tp_var *x, const void *attr)
+{
+    const gumbel_attr *a = attr;
+    (void)t, (void)n;
+    return tp_gumbel_softmax(x[0], a->tau, false, a->key);
+}
+CALL(gumbel_softmax, gumbel_attr, (x[0], a->tau, a->hard, a->key))
+COMPOSE(gumbel_softmax, .arity = 1, .smooth = TP_ESTIMATOR, .surrogate = gumbel_softmax_soft,
+        .text = "softmax((#0 + g)/@tau)",
+        .tex = "\\operatorname{softmax}\\left(\\frac{#0 + g}{@tau}\\right)",
+        .why = "that of the softmax; an estimator, because the hard draw gets it too",
+        ATTR(gumbel_attr, gumbel_fields), REFUSALS(gumbel_softmax));
+
 /* --- losses ------------------------------------------------------------------------------------- */
 
 #define LOSS_SAMPLES(id, ...)                                                                      \
@@ -247,3 +381,33 @@ CALL(noise_gumbel, noise_attr, (t, a->dtype, a->shape, a->key))
 COMPOSE(noise_gumbel, .arity = 0, .smooth = TP_NO_GRADIENT, .text = "g ~ Gumbel(0,1)",
         .tex = "g \\sim \\operatorname{Gumbel}(0, 1)", .why = "noise does not depend on anything",
         ATTR(noise_attr, noise_fields), REFUSALS(noise_gumbel));
+
+typedef struct key_attr {
+    tp_rng_key key;
+} key_attr;
+static const tp_field key_fields[] = {TP_FIELD(key_attr, key, KEY)};
+static const tp_sample noise_categorical_samples[] = {
+    {"a matrix", 1, {{TP_DIMS(5, 3)}}, &(const key_attr){{1, 2, 3}}},
+    {"one draw", 1, {{TP_DIMS(4)}}, &(const key_attr){{7, 0, 0}}},
+    {"no draws", 1, {{TP_DIMS(0, 3)}}, &(const key_attr){{7, 0, 0}}},
+};
+static const tp_refusal noise_categorical_refusals[] = {
+    {"a scalar",
+     1,
+     {{TP_DIMS(), TP_F32, 0}},
+     &(const key_attr){{1, 0, 0}},
+     TP_ESHAPE,
+     "axis -1 is out of range for 0 dimensions"},
+    {"no classes",
+     1,
+     {{TP_DIMS(2, 0), TP_F32, 0}},
+     &(const key_attr){{1, 0, 0}},
+     TP_ESHAPE,
+     "axis 1 of [2,0] has no elements"},
+};
+CALL(noise_categorical, key_attr, (x[0], a->key))
+COMPOSE(noise_categorical, .arity = 1, .smooth = TP_NO_GRADIENT,
+        .text = "i ~ Categorical(softmax #0)",
+        .tex = "i \\sim \\operatorname{Categorical}(\\operatorname{softmax}(#0))",
+        .why = "a class has no derivative", ATTR(key_attr, key_fields),
+        REFUSALS(noise_categorical));

@@ -228,3 +228,15 @@ NO_INTEGERS(silu);
 CALL(silu, void, (x[0]))
 COMPOSE(silu, .arity = 1, .smooth = TP_SMOOTH, .text = "#0 ⊙ σ(#0)", .tex = "#0 \\odot \\sigma(#0)",
         .prec = 1, .why = "product rule: σ(x) + x·σ(x)·σ(−x)", REFUSALS(silu));
+
+static tp_var identity(tp_tape *t, int n, const tp_var *x, const void *attr)
+{
+    (void)t, (void)n, (void)attr;
+    return x[0];
+}
+ONE(round_straight_through);
+NO_INTEGERS(round_straight_through);
+CALL(round_straight_through, void, (x[0]))
+COMPOSE(round_straight_through, .arity = 1, .smooth = TP_ESTIMATOR, .surrogate = identity,
+        .text = "straight_through(round(#0), #0)", .tex = "\\operatorname{round}(#0)",
+        .why = "an estimator: as if nothing had been rounded", REFUSALS(round_straight_through));

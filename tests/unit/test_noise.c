@@ -146,6 +146,98 @@ static void test_shuffling(void **state)
     tp_tensor_free(&x);
 }
 
+/* --- Gumbel and categorical draws ----------------------------------------------------------------- */
+
+static void test_gumbel(void **state)
+{
+    (void)state;
+    const double euler = 0.577215664901532861, variance = 1.64493406684822644, kurtosis = 5.4;
+    tp_shape shape = TP_SHAPE(400, 500);
+    tp_var x = tp_noise_gumbel(tape, TP_F64, shape, key);
+    tp_var f = tp_noise_gumbel(tape, TP_F32, shape, key);
+    check_moments(tp_value(x), euler, variance, kurtosis);
+    double below[3] = {0}, worst = 0; /* the distribution function is e^(−e^−x) */
+    for (int64_t i = 0; i < tp_numel(tp_value(x)); i++) {
+        double g = tp_flat(tp_value(x), i), h = tp_flat(tp_value(f), i);
+        assert_true(g > -3.2 && g < 22.9);
+        for (int k = 0; k < 3; k++)
+            below[k] += g < 4 * k - 1;
+        if (g > 0) /* in f32 the upper tail, which decides who is largest, is as fine as the bulk */
+            worst = fmax(worst, fabs(h - g) / (1 + g));
+    }
+    for (int k = 0; k < 3; k++) {
+        double p = exp(-exp(1 - 4 * k)), n = (double)tp_shape_numel(shape);
+        assert_close(below[k] / n, p, 5 * sqrt(p * (1 - p) / n), 0);
+    }
+    assert_true(worst < 4e-7);
+}
+
+/* Class i comes with probability softmax(logits)_i, in both types, for classes rare and impossible too. */
+static void test_categorical(void **state)
+{
+    (void)state;
+    enum { DRAWS = 100000, CLASSES = 5 };
+    const double p[CLASSES] = {0.5, 0.3, 0.199, 0.001, 0};
+    for (int d = TP_F32; d <= TP_F64; d++) {
+        tp_tensor logits;
+        double count[CLASSES] = {0};
+        assert_ok(tp_tensor_new(&logits, (tp_dtype)d, TP_SHAPE(CLASSES)));
+        for (int i = 0; i < CLASSES; i++)
+            assert_ok(tp_set_flat(&logits, i, log(p[i]) + 100)); /* a shift changes nothing */
+        tp_var x = tp_expand(tp_constant(tape, &logits), TP_SHAPE(DRAWS, CLASSES));
+        const tp_tensor *y = tp_value(tp_noise_categorical(x, key));
+        assert_non_null(y);
+        assert_true(y->dtype == TP_I64 && tp_shape_equal(y->shape, TP_SHAPE(DRAWS)));
+        for (int64_t i = 0; i < DRAWS; i++)
+            count[(int)tp_flat(y, i)]++;
+        for (int i = 0; i < CLASSES; i++)
+            assert_close(count[i] / DRAWS, p[i], 5 * sqrt(p[i] * (1 - p[i]) / DRAWS), 0);
+        tp_tape_reset(tape);
+        tp_tensor_free(&logits);
+    }
+}
+
+/* Soft draws are distributions, hard ones one-hot; the hard one is the categorical draw of the key, the largest
+ * of the soft one; a small temperature brings them together, a large one makes all classes alike. */
+static void test_gumbel_softmax(void **state)
+{
+    (void)state;
+    enum { ROWS = 50, CLASSES = 4 };
+    for (int d = TP_F32; d <= TP_F64; d++) {
+        tp_var x = tp_noise_normal(tape, (tp_dtype)d, TP_SHAPE(ROWS, CLASSES), key);
+        tp_var cold = tp_gumbel_softmax(x, 1e-4, false, key);
+        tp_var hot = tp_gumbel_softmax(x, 1e12, false, key);
+        tp_var soft = tp_gumbel_softmax(x, 0.7, false, key);
+        tp_var hard = tp_gumbel_softmax(x, 0.7, true, key), drawn = tp_noise_categorical(x, key);
+        assert_ok(tp_tape_status(tape));
+        for (int64_t i = 0; i < ROWS; i++) {
+            int64_t at = (int64_t)tp_flat(tp_value(drawn), i);
+            double sum = 0, largest = tp_flat(tp_value(soft), i * CLASSES + at);
+            for (int64_t j = i * CLASSES; j < (i + 1) * CLASSES; j++) {
+                assert_true(tp_flat(tp_value(hard), j) == (j == i * CLASSES + at));
+                assert_true(tp_flat(tp_value(soft), j) <= largest);
+                assert_close(tp_flat(tp_value(hot), j), 1.0 / CLASSES, 1e-6, 0);
+                assert_close(tp_flat(tp_value(cold), j), j == i * CLASSES + at, 1e-6, 0);
+                sum += tp_flat(tp_value(soft), j);
+            }
+            assert_close(sum, 1, 1e-6, 0);
+        }
+        tp_tape_reset(tape);
+    }
+}
+
+static void test_bad_temperatures(void **state)
+{
+    (void)state;
+    const double bad[] = {0, -1, NAN};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        tp_var x = tp_full(tape, TP_F64, TP_SHAPE(3), 0);
+        assert_status(tp_var_status(tp_gumbel_softmax(x, bad[i], false, key)), TP_EARG);
+        assert_message("more than 0 needed");
+        tp_tape_reset(tape);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -155,6 +247,10 @@ int main(void)
         TEST(test_permutations_are_fair_and_independent),
         TEST(test_permutations_of_other_keys),
         TEST(test_shuffling),
+        TEST(test_gumbel),
+        TEST(test_categorical),
+        TEST(test_gumbel_softmax),
+        TEST(test_bad_temperatures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
