@@ -30,8 +30,7 @@ static tp_status run(void)
         tp_tape_reset(tape); /* a new tape page */
         tp_ctx c = tp_ctx_train(tape, 0, (uint64_t)step);
         tp_var guess = tp_nn_linear_apply(&line, &c, tp_constant(tape, &x));
-        tp_var error = tp_sub(guess, tp_constant(tape, &y));
-        tp_var loss = tp_mean(tp_square(error), TP_ALL_AXES, false);
+        tp_var loss = tp_mse(guess, tp_constant(tape, &y));
         tp_params_zero_grad(&params); /* gradients add up unless told to start over */
         TP_TRY(tp_backward(loss));
         TP_TRY(tp_optimizer_step(&sgd));

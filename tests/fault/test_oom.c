@@ -113,6 +113,22 @@ static tp_status divide_by_zero(scene *s)
     return TP_OK;
 }
 
+/* Temporaries of rows and many small nodes of compositions. */
+static tp_status compose(scene *s)
+{
+    tp_var piece[20];
+    tp_tape_reset(s->tape);
+    tp_var w = tp_param(s->tape, s->model.params.item[0]); /* [8, 16] */
+    tp_var order = tp_noise_permutation(s->tape, TP_SHAPE(8, 16), 0, (tp_rng_key){.seed = 1});
+    tp_var hard = tp_gumbel_softmax(tp_gather(w, order, 0), 1, true, (tp_rng_key){.seed = 2});
+    tp_var target = tp_noise_categorical(w, (tp_rng_key){.seed = 3});
+    for (int i = 0; i < 20; i++)
+        piece[i] = tp_norm(tp_scale(hard, i), TP_ALL_AXES, false);
+    tp_var loss = tp_add(tp_sum(tp_cross_entropy(w, target), TP_ALL_AXES, false),
+                         tp_sum(tp_stack(piece, 20, 0), TP_ALL_AXES, false));
+    return tp_backward(loss);
+}
+
 static tp_status draw_and_read(scene *s)
 {
     TP_TRY(tp_tensor_new(&s->image, TP_F32, TP_SHAPE(4, 5, 5)));
@@ -130,6 +146,8 @@ static tp_status walk(FILE *sink)
         status = differentiate(&s);
     if (status == TP_OK)
         status = divide_by_zero(&s);
+    if (status == TP_OK)
+        status = compose(&s);
     if (status == TP_OK)
         status = draw_and_read(&s);
     tp_tape_free(s.tape);
