@@ -23,6 +23,7 @@ static const tp_sample samples[] = {
     {"matrix", 1, {{TP_DIMS(3, 4)}}, NULL},
     {"scalar", 1, {{TP_DIMS()}}, NULL},
     {"far into both tails", 1, {{TP_DIMS(5), .lo = -30, .hi = 30}}, NULL},
+    {"no elements", 1, {{TP_DIMS(0, 3)}}, NULL},
 };
 
 static const tp_refusal refusals[] = {

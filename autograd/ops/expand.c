@@ -44,6 +44,7 @@ static const tp_sample samples[] = {
      &(const struct attr){TP_DIMS(2, 3, 2)}},
     {"a scalar", 1, {{TP_DIMS()}}, &(const struct attr){TP_DIMS(2, 3)}},
     {"zero times", 1, {{TP_DIMS(1, 3)}}, &(const struct attr){TP_DIMS(0, 3)}},
+    {"a column of nothing", 1, {{TP_DIMS(0, 1)}}, &(const struct attr){TP_DIMS(2, 0, 3)}},
     {"no change", 1, {{TP_DIMS(2, 3)}}, &(const struct attr){TP_DIMS(2, 3)}},
 };
 

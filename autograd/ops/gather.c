@@ -68,6 +68,10 @@ static const tp_sample samples[] = {
      2,
      {{TP_DIMS(4, 3)}, {TP_DIMS(2, 5), TP_FILL_INDEX, 0, 3, true}},
      &(const struct attr){-1}},
+    {"nothing out of something",
+     2,
+     {{TP_DIMS(4, 3)}, {TP_DIMS(0, 3), TP_FILL_INDEX, 0, 4, true}},
+     &(const struct attr){0}},
 };
 
 static const tp_refusal refusals[] = {

@@ -53,6 +53,7 @@ static const tp_sample samples[] = {
     {"every second", 1, {{TP_DIMS(3, 7)}}, &(const struct attr){-1, 1, TP_SLICE_END, 2}},
     {"backward by two", 1, {{TP_DIMS(6)}}, &(const struct attr){0, -1, TP_SLICE_END, -2}},
     {"start beyond the end, backward", 1, {{TP_DIMS(4)}}, &(const struct attr){0, 9, 0, -1}},
+    {"of no rows", 1, {{TP_DIMS(0, 4)}}, &(const struct attr){1, 1, 3, 1}},
     {"nothing", 1, {{TP_DIMS(4, 2)}}, &(const struct attr){0, 3, 1, 1}},
 };
 
