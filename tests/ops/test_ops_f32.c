@@ -1,11 +1,13 @@
-/* test_ops_f32.c: values and gradients in f32 against f64 at the same inputs. What is right to expect
- * depends on how sensitive an element is, so the bound measures that: with ε of f32,
+/* test_ops_f32.c: values, gradients and second gradients in f32, with inputs and cotangents in every layout,
+ * against f64 at the same numbers. What is right to expect depends on how sensitive a number is, so the bound
+ * measures that: with ε of f32,
  *     |f32 − f64| <= 4·ε·|f64| + 8·max |f64(x moved by ±ε relative) − f64(x)|   over a few random moves.
  * Single kernels are held to fewer ulp elsewhere. Also here: f32 draws are rounded f64 draws. */
 #include "autograd/ops.h"
 #include "autograd/sweep.h"
 #include "tests/support/check.h"
-#include "tests/support/ops.h"
+#include "tests/support/coverage.h"
+#include "tests/support/numbers.h"
 
 #include <float.h>
 #include <math.h>
@@ -15,130 +17,76 @@
 enum { MOVES = 6 };
 static int failures;
 static double worst;
+static int64_t compared;
 
-/* Row-major elements of x in f64; grows *all. */
-static void append(double **all, int64_t *n, const tp_tensor *x)
+/* How far the exact numbers move when the inputs do, over a few random moves. */
+static double *sensitivity(const point *p, const numbers *exact)
 {
-    double *grown = realloc(*all, (size_t)(*n + tp_numel(x) + 1) * sizeof *grown);
-    assert_non_null(grown);
-    for (int64_t i = 0; i < tp_numel(x); i++)
-        grown[*n + i] = tp_flat(x, i);
-    *all = grown;
-    *n += tp_numel(x);
+    double *moved = calloc((size_t)exact->n + 1, sizeof *moved);
+    assert_non_null(moved);
+    for (uint64_t k = 0; k < MOVES; k++) {
+        numbers other =
+            numbers_make(p, TP_F64, LAYOUT_CONTIGUOUS, LAYOUT_CONTIGUOUS, 100 * (k + 1));
+        assert_int_equal(other.n, exact->n);
+        for (int64_t i = 0; i < exact->n; i++)
+            moved[i] = fmax(moved[i], fabs(other.at[i] - exact->at[i]));
+        numbers_free(&other);
+    }
+    return moved;
 }
 
-/* x as dtype, each element moved by up to ε relative if move is not 0. Integers stay. */
-static void as_dtype(tp_tensor *to, const tp_tensor *x, tp_dtype dtype, uint64_t move, bool fixed)
+static bool compare(const point *p, const char *what, const numbers *fast, const numbers *exact,
+                    const double *moved)
 {
-    tp_tensor u;
-    assert_ok(tp_tensor_new(to, tp_dtype_is_float(x->dtype) ? dtype : x->dtype, x->shape));
-    assert_ok(tp_copy(to, x));
-    if (move == 0 || !tp_dtype_is_float(x->dtype) || fixed)
-        return;
-    assert_ok(tp_tensor_new(&u, TP_F64, x->shape));
-    assert_ok(tp_random_uniform(&u, (tp_rng_key){move, 0, 0}));
-    for (int64_t i = 0; i < tp_numel(x); i++)
-        assert_ok(tp_set_flat(
-            to, i, tp_flat(x, i) * (1 + (tp_flat(&u, i) < 0.5 ? -1 : 1) * (double)FLT_EPSILON)));
-    tp_tensor_free(&u);
-}
-
-/* The value and all gradients, one after the other. */
-static double *compute(const tp_op *op, const tp_sample *s, const tp_tensor *in,
-                       const tp_tensor *cotangent, tp_dtype dtype, uint64_t move, int64_t *n)
-{
-    double *all = NULL;
-    tp_tape *t;
-    tp_tensor data[TP_SAMPLE_INPUTS], v = {0};
-    tp_var x[TP_SAMPLE_INPUTS], by[TP_SAMPLE_INPUTS], g[TP_SAMPLE_INPUTS];
-    int wanted = 0;
-    *n = 0;
-    assert_ok(tp_tape_new(&t));
-    for (int i = 0; i < s->n; i++) {
-        bool fixed = s->x[i].fill == TP_FILL_MASK || s->x[i].fill == TP_FILL_UNIT;
-        as_dtype(&data[i], &in[i], dtype, move ? move + (uint64_t)i : 0, fixed);
-        x[i] = tp_sample_fixed(&s->x[i]) ? tp_constant(t, &data[i]) : tp_leaf(t, &data[i]);
-        if (!tp_sample_fixed(&s->x[i]))
-            by[wanted++] = x[i];
+    bool all = true;
+    assert_int_equal(fast->n, exact->n);
+    for (int64_t i = 0; i < exact->n; i++) {
+        double bound = 4 * (double)FLT_EPSILON * fabs(exact->at[i]) + 8 * moved[i] + 1e-37;
+        double off = fabs(fast->at[i] - exact->at[i]);
+        worst = fmax(worst, off / bound);
+        compared++;
+        if (off <= bound)
+            continue;
+        print_error("%s, sample '%s', %s, %s %lld: f32 %.9g, f64 %.17g, bound %.3g\n", p->op->name,
+                    p->sample->note, what, numbers_order(exact, i), (long long)i, fast->at[i],
+                    exact->at[i], bound);
+        failures++;
+        all = false;
     }
-    tp_var y = op_call(t, op, s->n, x, s->attr);
-    assert_ok(tp_tape_status(t));
-    append(&all, n, tp_value(y));
-    if (wanted > 0 && tp_needs_grad(y)) {
-        as_dtype(&v, cotangent, dtype, move ? move + 9 : 0, false);
-        tp_var gy = tp_constant(t, &v);
-        assert_ok(tp_grad(1, &y, wanted, by, g,
-                          (tp_grad_opts){.grad_outputs = &gy, .allow_unused = true}));
-        for (int i = 0; i < wanted; i++)
-            append(&all, n, tp_value(g[i]));
-    }
-    tp_tape_free(t);
-    tp_tensor_free(&v);
-    for (int i = 0; i < s->n; i++)
-        tp_tensor_free(&data[i]);
     return all;
 }
 
-/* The cotangent needs the shape of the result. f32 values, so that both types see the same. */
-static void make_cotangent(tp_tensor *v, const tp_op *op, const tp_sample *s, const tp_tensor *in)
+static void check_sample(const tp_op *op, const tp_sample *s, layout_kind in, layout_kind gy)
 {
-    tp_tape *t;
-    tp_var x[TP_SAMPLE_INPUTS];
-    assert_ok(tp_tape_new(&t));
-    for (int i = 0; i < s->n; i++)
-        x[i] = tp_constant(t, &in[i]);
-    draw_cotangent(v, TP_F32, tp_shape_of(op_call(t, op, s->n, x, s->attr)), 6);
-    tp_tape_free(t);
-}
-
-static void compare(const tp_op *op, const tp_sample *s, const double *fast, const double *exact,
-                    const double *moved, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        double bound = 4 * (double)FLT_EPSILON * fabs(exact[i]) + 8 * moved[i] + 1e-37;
-        double off = fabs(fast[i] - exact[i]);
-        worst = fmax(worst, off / bound);
-        if (off <= bound)
-            continue;
-        print_error("%s, sample '%s', number %lld: f32 %.9g, f64 %.17g, bound %.3g\n", op->name,
-                    s->note, (long long)i, fast[i], exact[i], bound);
-        failures++;
-    }
-}
-
-static void check_sample(const tp_op *op, const tp_sample *s)
-{
-    tp_tensor in[TP_SAMPLE_INPUTS], v;
-    int64_t n, m;
-    for (int i = 0; i < s->n; i++)
-        assert_ok(tp_sample_fill(&s->x[i], TP_F32, 21 + (uint64_t)i, &in[i]));
-    make_cotangent(&v, op, s, in);
-    double *fast = compute(op, s, in, &v, TP_F32, 0, &n);
-    double *exact = compute(op, s, in, &v, TP_F64, 0, &m);
-    double *moved = calloc((size_t)n + 1, sizeof *moved);
-    assert_int_equal(n, m);
-    for (uint64_t k = 0; k < MOVES; k++) {
-        double *other = compute(op, s, in, &v, TP_F64, 100 * (k + 1), &m);
-        for (int64_t i = 0; i < n; i++)
-            moved[i] = fmax(moved[i], fabs(other[i] - exact[i]));
-        free(other);
-    }
-    compare(op, s, fast, exact, moved, n);
-    free(fast), free(exact), free(moved);
-    tp_tensor_free(&v);
-    for (int i = 0; i < s->n; i++)
-        tp_tensor_free(&in[i]);
+    point p;
+    char what[64];
+    if (!point_make(&p, op, s, in, gy, 21))
+        return;
+    snprintf(what, sizeof what, "inputs %s, cotangent %s", layout_names[in], layout_names[gy]);
+    numbers fast = numbers_make(&p, TP_F32, in, gy, 0);
+    numbers exact = numbers_make(&p, TP_F64, LAYOUT_CONTIGUOUS, LAYOUT_CONTIGUOUS, 0);
+    double *moved = sensitivity(&p, &exact);
+    if (compare(&p, what, &fast, &exact, moved))
+        for (int order = 0; order <= (p.differentiable ? 2 : 0); order++)
+            coverage_fill_sample(op, s, TP_F32, in, gy, order);
+    free(moved);
+    numbers_free(&fast), numbers_free(&exact);
+    point_free(&p);
 }
 
 static void test_f32(void **state)
 {
     (void)state;
-    int samples = 0;
     failures = 0;
     for (int i = 0; i < tp_op_count; i++)
-        for (int k = 0; k < tp_ops[i]->sample_count; k++, samples++)
-            check_sample(tp_ops[i], &tp_ops[i]->samples[k]);
-    printf("%d samples, worst at %.2f of its bound\n", samples, worst);
+        for (int k = 0; k < tp_ops[i]->sample_count; k++)
+            for (int kind = 0; kind < LAYOUT_COUNT; kind++) {
+                const tp_sample *s = &tp_ops[i]->samples[k];
+                check_sample(tp_ops[i], s, (layout_kind)kind, LAYOUT_CONTIGUOUS);
+                if (kind != LAYOUT_CONTIGUOUS)
+                    check_sample(tp_ops[i], s, LAYOUT_CONTIGUOUS, (layout_kind)kind);
+            }
+    printf("%lld numbers, worst at %.2f of its bound\n", (long long)compared, worst);
     assert_int_equal(failures, 0);
 }
 
@@ -202,5 +150,5 @@ int main(void)
         cmocka_unit_test(test_draws),
         cmocka_unit_test(test_f32),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0 || !coverage_done();
 }

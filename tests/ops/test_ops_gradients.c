@@ -3,7 +3,7 @@
  * Not here: f32 (test_ops_f32.c), the rules broken on purpose (test_ops_mutants.c). */
 #include "autograd/ops.h"
 #include "tests/support/check.h"
-#include "tests/support/ops.h"
+#include "tests/support/coverage.h"
 
 #include <stdio.h>
 
@@ -41,20 +41,19 @@ static void test_rows(void **state)
     assert_int_equal(failures, 0);
 }
 
-/* One sample with its layouts, element by element. Where a layout makes elements equal, a softmax does
- * not move at all, and its derivative is 0 but for rounding errors: hence atol. */
-static void check_laid_out(laid_out *s, const char *what, double atol, int64_t *compared)
+/* One sample with its layouts, element by element, in one order; whether it passed. Where a layout makes elements
+ * equal, a softmax does not move at all, and its derivative is 0 but for rounding errors: hence atol. */
+static bool check_laid_out(laid_out *s, int order, const char *what, double atol, int64_t *compared)
 {
-    for (int order = 1; order <= 2 && s->wrt_count > 0; order++) {
-        tp_check_report r = {0};
-        tp_check_opts o = {.order = order, .atol = atol};
-        tp_status status = tp_gradcheck(laid_out_run, s, s->wrt_count, s->wrt, o, &r);
-        *compared += r.checked;
-        if (status != TP_OK)
-            complain(s->op, s->sample, what);
-        else if (r.skipped_kinks > 0 && s->op->smooth == TP_SMOOTH)
-            tp_fail(TP_EVALUE, "a kink"), complain(s->op, s->sample, what);
-    }
+    tp_check_report r = {0};
+    tp_check_opts o = {.order = order, .atol = atol, .all_up_to = 96};
+    tp_status status = tp_gradcheck(laid_out_run, s, s->wrt_count, s->wrt, o, &r);
+    *compared += r.checked;
+    if (status == TP_OK && r.skipped_kinks > 0 && s->op->smooth == TP_SMOOTH)
+        status = tp_fail(TP_EVALUE, "a kink");
+    if (status != TP_OK)
+        complain(s->op, s->sample, what);
+    return status == TP_OK;
 }
 
 /* The layout of the result: its shape has to be asked for. */
@@ -71,15 +70,30 @@ static bool set_out(laid_out *s, layout_kind kind)
     return applies;
 }
 
+enum { INPUTS, COTANGENT, BOTH, MIXED };
+
+/* Both orders; the second by the cotangent too, hence with a weight. */
+static void check_orders(laid_out *s, layout_kind kind, int how, int64_t *compared)
+{
+    static const char *const hows[] = {"inputs", "cotangent", "both", "inputs mixed"};
+    bool aliases = kind == LAYOUT_STRIDE0_FIRST || kind == LAYOUT_STRIDE0_LAST || how == MIXED;
+    layout_kind in = how == INPUTS ? kind : LAYOUT_CONTIGUOUS;
+    layout_kind gy = how == COTANGENT ? kind : LAYOUT_CONTIGUOUS;
+    char what[80];
+    for (int order = 1; order <= 2 && s->wrt_count > 0; order++) {
+        snprintf(what, sizeof what, "order %d, %s %s", order, layout_names[kind], hows[how]);
+        if (order == 2)
+            laid_out_weigh(s);
+        if (check_laid_out(s, order, what, aliases ? 1e-11 : 0, compared) && how <= COTANGENT)
+            coverage_fill_sample(s->op, s->sample, TP_F64, in, gy, order);
+    }
+}
+
 /* kind for the inputs, for the cotangent, or for both; mixed: input i has the i-th kind after. */
 static void try_layout(const tp_op *op, const tp_sample *sample, layout_kind kind, int how,
                        int64_t *compared)
 {
-    enum { INPUTS, COTANGENT, BOTH, MIXED };
-    static const char *const hows[] = {"inputs", "cotangent", "both", "inputs mixed"};
-    bool aliases = kind == LAYOUT_STRIDE0_FIRST || kind == LAYOUT_STRIDE0_LAST || how == MIXED;
     layout_kind kinds[TP_SAMPLE_INPUTS];
-    char what[80];
     for (int i = 0; i < TP_SAMPLE_INPUTS; i++)
         kinds[i] = how == COTANGENT ? LAYOUT_CONTIGUOUS
                    : how == MIXED   ? (layout_kind)(((int)kind + i) % LAYOUT_COUNT)
@@ -89,9 +103,8 @@ static void try_layout(const tp_op *op, const tp_sample *sample, layout_kind kin
     laid_out s;
     if (!laid_out_make(&s, op, sample, TP_F64, kinds, 100 + (uint64_t)kind))
         return;
-    snprintf(what, sizeof what, "%s %s", layout_names[kind], hows[how]);
     if ((how != COTANGENT && how != BOTH) || set_out(&s, kind))
-        check_laid_out(&s, what, aliases ? 1e-11 : 0, compared);
+        check_orders(&s, kind, how, compared);
     laid_out_free(&s);
 }
 
@@ -103,7 +116,7 @@ static void test_layouts(void **state)
     for (int i = 0; i < tp_op_count; i++)
         for (int j = 0; j < tp_ops[i]->sample_count && has_gradient(tp_ops[i]); j++)
             for (int kind = 0; kind < LAYOUT_COUNT; kind++)
-                for (int how = 0; how < 4; how++)
+                for (int how = 0; how <= MIXED; how++)
                     try_layout(tp_ops[i], &tp_ops[i]->samples[j], (layout_kind)kind, how,
                                &compared);
     printf("%lld comparisons\n", (long long)compared);
@@ -127,5 +140,5 @@ int main(void)
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_layouts),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0 || !coverage_done();
 }

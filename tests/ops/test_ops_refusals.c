@@ -1,10 +1,10 @@
 /* test_ops_refusals.c: what operations must refuse, and what happens then: the status and message of the row,
  * a poisoned result that later operations pass on without a crash, a first error that sticks, a reset that
- * clears it. And for every op alike: empty vars, vars of another tape or before a reset, wrong types. */
+ * clears it; in f32 and f64, with inputs in every layout. And for every op alike: empty vars, vars of another tape or before a reset, wrong types. */
 #include "autograd/compose.h"
 #include "autograd/sweep.h"
 #include "tests/support/check.h"
-#include "tests/support/ops.h"
+#include "tests/support/coverage.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,50 +38,151 @@ static void check_aftermath(tp_tape *t, const tp_op *op, const tp_refusal *f, tp
     need(tp_tape_length(t) == length, op, f->note, "something was recorded after the failure");
 }
 
-static void check_refusal(tp_tape *t, const tp_op *op, const tp_refusal *f)
+/* A refusal as it is tried: as the row says it, or with f32 and f64 swapped, and with a layout. */
+typedef struct trial {
+    const tp_op *op;
+    const tp_refusal *f;
+    layout_kind kind;
+    bool swapped;
+    attr_room room;
+    const void *attr;
+    tp_tensor data[TP_SAMPLE_INPUTS], view[TP_SAMPLE_INPUTS];
+} trial;
+
+static tp_dtype other_type(tp_dtype d)
 {
-    tp_tensor data[TP_SAMPLE_INPUTS] = {{0}};
-    tp_var x[TP_SAMPLE_INPUTS];
-    char start[64];
+    return d == TP_F32 ? TP_F64 : d == TP_F64 ? TP_F32 : d;
+}
+
+/* The text with f32 and f64 swapped, unless it speaks of both alike. */
+static void swap_types(char *text)
+{
+    if (strstr(text, "f32 or f64") != NULL)
+        return;
+    for (char *p = text; (p = strchr(p, 'f')) != NULL; p++)
+        if (strncmp(p, "f32", 3) == 0 || strncmp(p, "f64", 3) == 0)
+            memcpy(p, p[1] == '3' ? "f64" : "f32", 3);
+}
+
+/* The type of the first float input, or that the attributes ask for; i64 if there is neither. */
+static tp_dtype refused_type(const tp_op *op, const tp_refusal *f)
+{
+    tp_dtype d = TP_I64;
+    for (int i = f->n; i-- > 0;)
+        d = tp_dtype_is_float(f->x[i].dtype) ? f->x[i].dtype : d;
+    for (int i = 0; i < op->field_count; i++)
+        if (op->fields[i].kind == TP_FIELD_DTYPE)
+            memcpy(&d, (const char *)f->attr + op->fields[i].offset, sizeof d);
+    return d;
+}
+
+/* False, and nothing to free, if the layout makes no difference, or the types. */
+static bool make_trial(trial *r, const tp_op *op, const tp_refusal *f, layout_kind kind,
+                       bool swapped)
+{
+    layout l[TP_SAMPLE_INPUTS];
+    bool differs = kind == LAYOUT_CONTIGUOUS;
+    *r = (trial){.op = op, .f = f, .kind = kind, .swapped = swapped};
+    if (swapped && !tp_dtype_is_float(refused_type(op, f)))
+        return false;
+    r->attr = swapped ? attr_as(op, f->attr, other_type(refused_type(op, f)), &r->room) : f->attr;
     for (int i = 0; i < f->n; i++) {
-        assert_ok(tp_tensor_new(&data[i], f->x[i].dtype, f->x[i].shape));
-        assert_ok(tp_fill(&data[i], f->x[i].value));
-        x[i] = tp_dtype_is_float(f->x[i].dtype) ? tp_leaf(t, &data[i]) : tp_constant(t, &data[i]);
+        bool suits = layout_make(&l[i], kind, f->x[i].shape, TP_FILL_REAL);
+        if (!suits)
+            layout_make(&l[i], LAYOUT_CONTIGUOUS, f->x[i].shape, TP_FILL_REAL);
+        differs |= suits;
     }
+    for (int i = 0; i < f->n && differs; i++) {
+        tp_tensor x;
+        tp_dtype dtype = swapped ? other_type(f->x[i].dtype) : f->x[i].dtype;
+        assert_ok(tp_tensor_new(&x, dtype, f->x[i].shape));
+        assert_ok(tp_fill(&x, f->x[i].value));
+        layout_store(&l[i], &x, &r->data[i]);
+        r->view[i] = layout_view(&l[i], &r->data[i]);
+        tp_tensor_free(&x);
+    }
+    return differs;
+}
+
+/* Where the limit is that of the type, the other may have room. */
+static bool has_room(const trial *r, tp_tape *t)
+{
+    return r->swapped && r->f->status == TP_EVALUE && tp_tape_status(t) == TP_OK;
+}
+
+/* Whether it was refused, as it should be. */
+static bool check_refusal(tp_tape *t, const trial *r)
+{
+    const tp_op *op = r->op;
+    const tp_refusal *f = r->f;
+    tp_var x[TP_SAMPLE_INPUTS];
+    char start[64], says[256], note[160];
+    int before = failures;
+    snprintf(note, sizeof note, "%s%s, %s", f->note, r->swapped ? ", types swapped" : "",
+             layout_names[r->kind]);
+    snprintf(says, sizeof says, "%s", f->says);
+    if (r->swapped)
+        swap_types(says);
+    for (int i = 0; i < f->n; i++)
+        x[i] = tp_dtype_is_float(r->view[i].dtype) ? tp_leaf(t, &r->view[i])
+                                                   : tp_constant(t, &r->view[i]);
     uint32_t length = tp_tape_length(t);
     size_t bytes = tp_tape_bytes(t);
-    tp_var y = op_call(t, op, f->n, x, f->attr);
+    tp_var y = op_call(t, op, f->n, x, r->attr);
+    if (has_room(r, t)) {
+        tp_tape_reset(t);
+        return false;
+    }
     snprintf(start, sizeof start, "%s %s#%u: ", tp_status_name(f->status), op->name, length + 1);
-    need(tp_tape_status(t) == f->status, op, f->note, "another status");
-    need(strstr(tp_tape_message(t), f->says) != NULL, op, f->note, "another message");
-    need(strncmp(tp_tape_message(t), start, strlen(start)) == 0, op, f->note,
+    need(tp_tape_status(t) == f->status, op, note, "another status");
+    need(strstr(tp_tape_message(t), says) != NULL, op, note, "another message");
+    need(strncmp(tp_tape_message(t), start, strlen(start)) == 0, op, note,
          "the message does not start with the op");
-    need(y.id == 0 && tp_value(y) == NULL, op, f->note, "the result is not poisoned");
-    need(tp_var_status(y) == f->status, op, f->note, "the result has another status");
-    need(tp_tape_length(t) == length, op, f->note, "the failure was recorded as a node");
-    need(tp_tape_bytes(t) == bytes, op, f->note, "memory is held");
+    need(y.id == 0 && tp_value(y) == NULL, op, note, "the result is not poisoned");
+    need(tp_var_status(y) == f->status, op, note, "the result has another status");
+    need(tp_tape_length(t) == length, op, note, "the failure was recorded as a node");
+    need(tp_tape_bytes(t) == bytes, op, note, "memory is held");
     check_aftermath(t, op, f, y);
     tp_tape_reset(t);
-    need(tp_tape_status(t) == TP_OK && tp_tape_message(t)[0] == '\0', op, f->note,
+    need(tp_tape_status(t) == TP_OK && tp_tape_message(t)[0] == '\0', op, note,
          "the reset does not clear the failure");
-    need(tp_value(tp_full(t, TP_F64, TP_SHAPE(), 1)) != NULL, op, f->note, "the tape stays broken");
+    need(tp_value(tp_full(t, TP_F64, TP_SHAPE(), 1)) != NULL, op, note, "the tape stays broken");
     tp_tape_reset(t);
-    for (int i = 0; i < f->n; i++)
-        tp_tensor_free(&data[i]);
+    return failures == before;
+}
+
+static void fill_cells(const trial *r)
+{
+    tp_dtype d = refused_type(r->op, r->f);
+    for (int k = 0; k < 2; k++) { /* what has no float type is refused for both */
+        tp_dtype cell = k == 0 ? TP_F32 : TP_F64;
+        if (!tp_dtype_is_float(d) || (r->swapped ? other_type(d) : d) == cell)
+            coverage_fill(r->op, cell, r->kind, COVERAGE_REFUSAL);
+    }
 }
 
 static void test_rows(void **state)
 {
     (void)state;
-    int count = 0;
+    int count = 0, tried = 0;
     tp_tape *t;
     failures = 0;
     assert_ok(tp_tape_new(&t));
     for (int i = 0; i < tp_op_count; i++)
         for (int k = 0; k < tp_ops[i]->refusal_count; k++, count++)
-            check_refusal(t, tp_ops[i], &tp_ops[i]->refusals[k]);
+            for (int how = 0; how < 2 * LAYOUT_COUNT; how++) {
+                trial r;
+                if (!make_trial(&r, tp_ops[i], &tp_ops[i]->refusals[k], (layout_kind)(how / 2),
+                                how % 2 != 0))
+                    continue;
+                tried++;
+                if (check_refusal(t, &r))
+                    fill_cells(&r);
+                for (int j = 0; j < TP_SAMPLE_INPUTS; j++)
+                    tp_tensor_free(&r.data[j]);
+            }
     tp_tape_free(t);
-    printf("%d refusals\n", count);
+    printf("%d refusals, in %d ways\n", count, tried);
     assert_int_equal(failures, 0);
 }
 
@@ -180,5 +281,5 @@ int main(void)
         cmocka_unit_test(test_abuse),
         cmocka_unit_test(test_arity),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0 || !coverage_done();
 }

@@ -22,10 +22,19 @@ const char *coverage_column(int column)
                                       : "0-d";
 }
 
-bool coverage_shape(tp_shape shape, int column)
+bool coverage_has_shape(const tp_op *op, const tp_sample *s, int column)
 {
-    return column == COVERAGE_0D ? shape.ndim == 0
-                                 : column == COVERAGE_SIZE0 && tp_shape_numel(shape) == 0;
+    tp_shape shape[TP_SAMPLE_INPUTS];
+    int n = s->n;
+    for (int i = 0; i < s->n; i++)
+        shape[i] = s->x[i].shape;
+    for (int i = 0; i < op->field_count && s->n == 0; i++)
+        if (op->fields[i].kind == TP_FIELD_SHAPE)
+            memcpy(&shape[n++], (const char *)s->attr + op->fields[i].offset, sizeof *shape);
+    for (int i = 0; i < n; i++)
+        if (column == COVERAGE_0D ? shape[i].ndim == 0 : tp_shape_numel(shape[i]) == 0)
+            return true;
+    return false;
 }
 
 /* By name: a copy of a row counts for it. */
@@ -42,6 +51,23 @@ void coverage_fill(const tp_op *op, tp_dtype dtype, int column, coverage_kind ki
     unsigned char *c = cell(op->name, dtype, column);
     if (c != NULL)
         *c |= (unsigned char)(1u << kind);
+}
+
+void coverage_fill_sample(const tp_op *op, const tp_sample *s, tp_dtype dtype, layout_kind in,
+                          layout_kind gy, int order)
+{
+    static const coverage_kind by_in[] = {COVERAGE_FORWARD, COVERAGE_VJP, COVERAGE_SECOND};
+    static const coverage_kind by_gy[] = {COVERAGE_KINDS, COVERAGE_VJP_GY, COVERAGE_SECOND_GY};
+    bool plain = in == LAYOUT_CONTIGUOUS && gy == LAYOUT_CONTIGUOUS;
+    for (int column = LAYOUT_COUNT; column < COVERAGE_COLUMNS; column++)
+        if (plain && coverage_has_shape(op, s, column))
+            coverage_fill(op, dtype, column, by_in[order]);
+    if (coverage_has_shape(op, s, COVERAGE_SIZE0))
+        return; /* with nothing to compare, or nearly */
+    if (gy == LAYOUT_CONTIGUOUS)
+        coverage_fill(op, dtype, in, by_in[order]);
+    if (in == LAYOUT_CONTIGUOUS && order > 0)
+        coverage_fill(op, dtype, gy, by_gy[order]);
 }
 
 bool coverage_filled(const tp_op *op, tp_dtype dtype, int column, coverage_kind kind)

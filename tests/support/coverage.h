@@ -23,11 +23,14 @@ typedef enum coverage_kind {
 enum { COVERAGE_SIZE0 = LAYOUT_COUNT, COVERAGE_0D, COVERAGE_COLUMNS };
 
 extern const char *const coverage_kinds[COVERAGE_KINDS];
-/* Name of a column, or of a float dtype as the cells count them. */
 const char *coverage_column(int column);
 
 /* A comparison in this cell ran and passed. Ops that are no rows of ops.def have no cells: ignored. */
 void coverage_fill(const tp_op *op, tp_dtype dtype, int column, coverage_kind kind);
+/* A comparison of this order (0: the value) of a sample passed, whose inputs had the layout in and whose cotangent
+ * the layout gy. One of them may be another than contiguous. */
+void coverage_fill_sample(const tp_op *op, const tp_sample *s, tp_dtype dtype, layout_kind in,
+                          layout_kind gy, int order);
 /* Writes the cells to the file that the environment variable TAPIR_COVERAGE names, if it does, all or nothing.
  * A program ends with `return cmocka_run_group_tests(…) != 0 || !coverage_done();`. */
 bool coverage_done(void);
@@ -36,7 +39,8 @@ bool coverage_done(void);
 bool coverage_read(const char *file);
 bool coverage_filled(const tp_op *op, tp_dtype dtype, int column, coverage_kind kind);
 
-/* Whether an input of the sample has the shape of a column behind the layouts. */
-bool coverage_shape(tp_shape shape, int column);
+/* Whether an input of s (of a source: its result) has size 0, or is 0-d. A sample of size 0 counts for that column
+ * and for no layout. */
+bool coverage_has_shape(const tp_op *op, const tp_sample *s, int column);
 
 #endif

@@ -260,31 +260,54 @@ void laid_out_free(laid_out *s)
         tp_tensor_free(&s->data[i]);
         tp_parameter_free(&s->p[i]);
     }
+    tp_parameter_free(&s->weight);
 }
 
-static void enter(tp_tape *t, laid_out *s, tp_var *x)
+void laid_out_weigh(laid_out *s)
 {
-    for (int i = 0; i < s->sample->n; i++) {
-        tp_tensor view = layout_view(&s->in[i], &s->data[i]);
-        x[i] =
-            s->p[i].name != NULL ? unfold(tp_param(t, &s->p[i]), &s->in[i]) : tp_constant(t, &view);
-    }
-}
-
-tp_var laid_out_call(tp_tape *t, laid_out *s, tp_var *x)
-{
-    enter(t, s, x);
-    tp_var y = op_call(t, s->op, s->sample->n, x, s->sample->attr);
-    return s->fold_out ? fold(y, &s->out) : y;
+    tp_tape *t;
+    tp_tensor v;
+    assert_ok(tp_tape_new(&t));
+    tp_shape shape = tp_shape_of(laid_out_run(t, s));
+    assert_ok(tp_tape_status(t));
+    tp_tape_free(t);
+    draw_cotangent(&v, s->dtype, shape, 17);
+    assert_ok(tp_parameter_init(&s->weight, "weight", s->dtype, shape));
+    assert_ok(tp_copy(&s->weight.value, &v));
+    tp_tensor_free(&v);
+    s->wrt[s->wrt_count++] = &s->weight;
 }
 
 tp_var laid_out_run(tp_tape *t, void *laid_out_)
 {
     laid_out *s = laid_out_;
     tp_var x[TP_SAMPLE_INPUTS];
-    enter(t, s, x);
+    for (int i = 0; i < s->sample->n; i++) {
+        tp_tensor view = layout_view(&s->in[i], &s->data[i]);
+        x[i] =
+            s->p[i].name != NULL ? unfold(tp_param(t, &s->p[i]), &s->in[i]) : tp_constant(t, &view);
+    }
     tp_var y = tp_check_apply(t, s->op, s->sample->n, x, s->sample->attr);
-    return s->fold_out ? fold(y, &s->out) : y;
+    if (s->fold_out)
+        y = fold(y, &s->out);
+    return s->weight.name != NULL ? tp_mul(y, tp_param(t, &s->weight)) : y;
+}
+
+const void *attr_as(const tp_op *op, const void *attr, tp_dtype dtype, attr_room *room)
+{
+    for (int i = 0; i < op->field_count; i++) {
+        if (op->fields[i].kind != TP_FIELD_DTYPE)
+            continue;
+        tp_dtype own;
+        memcpy(&own, (const char *)attr + op->fields[i].offset, sizeof own);
+        if (!tp_dtype_is_float(own))
+            return attr; /* a refusal may ask for integers */
+        assert_in_range(op->attr_size, 1, sizeof *room);
+        memcpy(room->bytes, attr, op->attr_size);
+        memcpy(room->bytes + op->fields[i].offset, &dtype, sizeof dtype);
+        return room->bytes;
+    }
+    return attr;
 }
 
 void draw_cotangent(tp_tensor *v, tp_dtype dtype, tp_shape shape, uint64_t seed)

@@ -50,7 +50,8 @@ typedef struct laid_out {
     bool fold_out;
     tp_parameter p[TP_SAMPLE_INPUTS]; /* the vectors behind inputs that are differentiated by */
     tp_tensor data[TP_SAMPLE_INPUTS]; /* and behind the others */
-    tp_parameter *wrt[TP_SAMPLE_INPUTS];
+    tp_parameter weight;              /* the result is multiplied by it, if it has a name */
+    tp_parameter *wrt[TP_SAMPLE_INPUTS + 1];
     int wrt_count;
 } laid_out;
 
@@ -58,13 +59,22 @@ typedef struct laid_out {
 bool laid_out_make(laid_out *s, const tp_op *op, const tp_sample *sample, tp_dtype dtype,
                    const layout_kind *kinds, uint64_t seed);
 void laid_out_free(laid_out *s);
-/* Enters inputs into x, runs the op, folds the result. laid_out_run is the same as a tp_check_fn: of an
- * estimator it gives the value of the surrogate (tp_check_apply). */
-tp_var laid_out_call(tp_tape *t, laid_out *s, tp_var *x);
+/* Multiplies the (folded) result by one more parameter. A check of second order then sees not only how the rule
+ * depends on the inputs but also how on its cotangent, which is all that it depends on if the op is linear. */
+void laid_out_weigh(laid_out *s);
+/* A tp_check_fn: enters inputs, runs the op, folds and weighs the result. Of an estimator it gives the value of
+ * the surrogate (tp_check_apply). */
 tp_var laid_out_run(tp_tape *t, void *laid_out_);
 
 /* The op through its typed function. */
 tp_var op_call(tp_tape *t, const tp_op *op, int n, const tp_var *x, const void *attr);
+/* attr, or if the op's result takes its type from there, a copy with that type. */
+enum { ATTR_BYTES = 512 };
+typedef union attr_room {
+    unsigned char bytes[ATTR_BYTES];
+    double align;
+} attr_room;
+const void *attr_as(const tp_op *op, const void *attr, tp_dtype dtype, attr_room *room);
 /* v ~ ±[½, 1½] of a shape, away from 0. */
 void draw_cotangent(tp_tensor *v, tp_dtype dtype, tp_shape shape, uint64_t seed);
 
