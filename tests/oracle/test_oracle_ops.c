@@ -10,38 +10,7 @@
 
 #include "autograd/compose.h"
 #include "autograd/sweep.h"
-#include "nn/bernoulli.h"
-#include "nn/normal.h"
-
-/* --- the cases ---------------------------------------------------------------------------------- */
-
-static tp_var second(tp_var y, tp_var x)
-{
-    tp_var g, root = tp_sum(y, TP_ALL_AXES, false);
-    tp_grad(1, &root, 1, &x, &g, (tp_grad_opts){.create_graph = true});
-    return g;
-}
-#define SECOND(f) second(f, x[0])
-
-#define CASE(name, expression)                                                                     \
-    static tp_var case_##name(const tp_var *x)                                                     \
-    {                                                                                              \
-        return expression;                                                                         \
-    }
-#include "tests/oracle/cases.def"
-#undef CASE
-
-typedef struct row {
-    const char *name;
-    tp_var (*run)(const tp_var *x);
-} row;
-
-static const row rows[] = {
-#define CASE(name, expression) {#name, case_##name},
-#include "tests/oracle/cases.def"
-#undef CASE
-};
-enum { ROWS = sizeof rows / sizeof *rows, INPUTS = 3 };
+#include "tests/support/cases.h"
 
 static tp_safetensors file;
 
@@ -71,46 +40,6 @@ static tp_tensor laid_out(const tp_tensor *x, layout how, tp_dtype dtype, tp_ten
     return y;
 }
 
-typedef struct problem {
-    const char *name;
-    int n;
-    tp_tensor x[INPUTS], g[INPUTS], y, gy; /* g[i] is empty where no gradient is asked for */
-    bool differentiable;
-} problem;
-
-static tp_tensor load_part(const char *name, const char *part)
-{
-    char text[ORACLE_NAME];
-    if (tp_safetensors_find(&file, joined(text, name, part)) == NULL)
-        return (tp_tensor){0};
-    return oracle_load(&file, text);
-}
-
-static problem load(const char *name)
-{
-    static const char *const x_part[] = {"x0", "x1", "x2"}, *const g_part[] = {"g0", "g1", "g2"};
-    problem p = {.name = name, .y = load_part(name, "y"), .gy = load_part(name, "gy")};
-    if (p.y.storage == NULL)
-        fail_msg("%s: ops.safetensors has no such case", name);
-    for (int i = 0; i < INPUTS; i++) {
-        p.x[i] = load_part(name, x_part[i]);
-        p.g[i] = load_part(name, g_part[i]);
-        p.n += p.x[i].storage != NULL;
-        p.differentiable |= p.g[i].storage != NULL;
-    }
-    return p;
-}
-
-static void unload(problem *p)
-{
-    for (int i = 0; i < INPUTS; i++) {
-        tp_tensor_free(&p->x[i]);
-        tp_tensor_free(&p->g[i]);
-    }
-    tp_tensor_free(&p->y);
-    tp_tensor_free(&p->gy);
-}
-
 /* --- running it --------------------------------------------------------------------------------- */
 
 typedef enum way { FUSED, COMPOSED, BACKWARD, WAYS } way;
@@ -127,8 +56,8 @@ static void check_backward(const problem *p, const char *what, tp_var y, tp_var 
 static void check_grad(const problem *p, const char *what, tp_var y, tp_var gy, const tp_var *x,
                        bool create_graph, double rel, double *worst)
 {
-    tp_var wrt[INPUTS] = {{0}}, g[INPUTS];
-    const tp_tensor *want[INPUTS] = {0};
+    tp_var wrt[CASE_INPUTS] = {{0}}, g[CASE_INPUTS];
+    const tp_tensor *want[CASE_INPUTS] = {0};
     int n = 0;
     for (int i = 0; i < p->n; i++)
         if (p->g[i].storage != NULL) {
@@ -141,11 +70,11 @@ static void check_grad(const problem *p, const char *what, tp_var y, tp_var gy, 
         compare(what, tp_value(g[i]), want[i], rel, worst);
 }
 
-static void run(tp_tape *t, const row *r, const problem *p, layout how, way by, tp_dtype dtype,
-                double rel, double *worst)
+static void run(tp_tape *t, const oracle_case *r, const problem *p, layout how, way by,
+                tp_dtype dtype, double rel, double *worst)
 {
-    tp_tensor base[INPUTS + 1] = {{0}}, x[INPUTS], gy;
-    tp_var v[INPUTS] = {{0}};
+    tp_tensor base[CASE_INPUTS + 1] = {{0}}, x[CASE_INPUTS], gy;
+    tp_var v[CASE_INPUTS] = {{0}};
     char what[ORACLE_NAME];
     snprintf(what, sizeof what, "%s (%s, layout %d, way %d)", p->name, tp_dtype_name(dtype), how,
              by);
@@ -159,14 +88,14 @@ static void run(tp_tape *t, const row *r, const problem *p, layout how, way by, 
         fail_msg("%s: %s", what, tp_tape_message(t));
     compare(what, tp_value(y), &p->y, rel, worst);
     if (p->differentiable) {
-        gy = laid_out(&p->gy, how, dtype, &base[INPUTS]);
+        gy = laid_out(&p->gy, how, dtype, &base[CASE_INPUTS]);
         tp_var cotangent = tp_constant(t, &gy);
         if (by == BACKWARD)
             check_backward(p, what, y, cotangent, v, rel, worst);
         else
             check_grad(p, what, y, cotangent, v, by == COMPOSED, rel, worst);
     }
-    for (int i = 0; i <= INPUTS; i++)
+    for (int i = 0; i <= CASE_INPUTS; i++)
         tp_tensor_free(&base[i]);
 }
 
@@ -175,19 +104,20 @@ static double run_all(tp_dtype dtype, double rel)
     tp_tape *t;
     double worst_of_all = 0;
     assert_ok(tp_tape_new(&t));
-    for (int i = 0; i < ROWS; i++) {
-        problem p = load(rows[i].name);
+    for (int i = 0; i < oracle_case_count; i++) {
+        problem p = problem_load(&file, oracle_cases[i].name);
         double worst = 0;
         for (int how = 0; how < LAYOUTS; how++)
             for (int by = 0; by < WAYS; by++)
-                run(t, &rows[i], &p, (layout)how, (way)by, dtype, rel, &worst);
+                run(t, &oracle_cases[i], &p, (layout)how, (way)by, dtype, rel, &worst);
         if (worst > rel / 4)
-            print_message("%s: off by %.2g in %s\n", rows[i].name, worst, tp_dtype_name(dtype));
+            print_message("%s: off by %.2g in %s\n", oracle_cases[i].name, worst,
+                          tp_dtype_name(dtype));
         worst_of_all = fmax(worst_of_all, worst);
-        unload(&p);
+        problem_free(&p);
     }
     tp_tape_free(t);
-    print_message("%d cases in %s, worst deviation %.2g\n", ROWS, tp_dtype_name(dtype),
+    print_message("%d cases in %s, worst deviation %.2g\n", oracle_case_count, tp_dtype_name(dtype),
                   worst_of_all);
     return worst_of_all;
 }
@@ -216,14 +146,14 @@ static void test_complete(void **state)
         if (dot == NULL || strcmp(dot, ".y") != 0)
             continue;
         bool known = false;
-        for (int k = 0; k < ROWS && !known; k++)
-            known = strlen(rows[k].name) == (size_t)(dot - name) &&
-                    strncmp(rows[k].name, name, (size_t)(dot - name)) == 0;
+        for (int k = 0; k < oracle_case_count && !known; k++)
+            known = strlen(oracle_cases[k].name) == (size_t)(dot - name) &&
+                    strncmp(oracle_cases[k].name, name, (size_t)(dot - name)) == 0;
         if (!known)
             fail_msg("%s has no row in cases.def", name);
         found++;
     }
-    assert_int_equal(found, ROWS);
+    assert_int_equal(found, oracle_case_count);
     assert_true(found >= 60);
 }
 
