@@ -31,6 +31,7 @@ static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)
 static const tp_sample samples[] = {
     {"everything", 1, {{TP_DIMS(3, 4)}}, &(const tp_reduce_attr){{0, {0}}, false}},
     {"rows, kept", 1, {{TP_DIMS(3, 4)}}, &(const tp_reduce_attr){{1, {-1}}, true}},
+    {"columns", 1, {{TP_DIMS(3, 4)}}, &(const tp_reduce_attr){{1, {0}}, false}},
     {"outer and inner axis", 1, {{TP_DIMS(2, 3, 4)}}, &(const tp_reduce_attr){{2, {0, 2}}, false}},
     {"an empty axis", 1, {{TP_DIMS(3, 0)}}, &(const tp_reduce_attr){{1, {1}}, false}},
     {"a scalar", 1, {{TP_DIMS()}}, &(const tp_reduce_attr){{0, {0}}, false}},

@@ -283,6 +283,13 @@ def second_order(d):
         [d.real(3, 4), d.real(3, 4, lo=0, hi=1)]
 
 
+def activations(d):
+    yield "linear_relu", lambda x, w, b: torch.relu(F.linear(x, w, b)), \
+        [d.real(4, 5), d.real(3, 5), d.real(3)]
+    yield "linear_relu_larger", lambda x, w, b: torch.relu(F.linear(x, w, b)), \
+        [d.real(17, 33), d.real(35, 33), d.real(35)]
+
+
 # What gets no gradient in tapir: masks, indices, targets.
 DATA_INPUTS = {"where": (0,), "gather": (1,), "scatter": (1,), "bce": (1,), "bernoulli": (1,),
                "second_gather": (1,), "second_bce": (1,)}
@@ -293,7 +300,8 @@ def data_inputs(name):
 
 
 def op_cases():
-    groups = (arithmetic, elementwise, reductions, matrices, rearranging, distributions, second_order)
+    groups = (arithmetic, elementwise, reductions, matrices, rearranging, distributions, second_order,
+              activations)
     for seed, group in enumerate(groups):
         d = Draw([2013, seed])
         for name, f, inputs in group(d):
