@@ -207,6 +207,8 @@ static tp_var record(tp_tape *t, const tp_op *op, int n, const tp_var *x, const 
         return tp_tape_poison(t, TP_ENOMEM);
     tp_op_call call = {n, value, &node->value, attr, &t->arena};
     s = compute(op, &call);
+    if (s == TP_OK && t->value_hook != NULL)
+        t->value_hook(t->value_hook_user, op, &call);
     if (s != TP_OK)
         return fail_op(t, op, &call, x, n, s);
     s = remember(t, node, op, n, x, attr);

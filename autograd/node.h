@@ -76,6 +76,9 @@ struct tp_tape {
     /* Called after every rule with its result: how tests break rules on purpose. */
     void (*rule_hook)(void *user, const tp_op *op, const tp_vjp_call *c, tp_var *gx);
     void *rule_hook_user;
+    /* Called with every result before it is published, for the same. */
+    void (*value_hook)(void *user, const tp_op *op, const tp_op_call *c);
+    void *value_hook_user;
 };
 
 static inline tp_node *tp_node_at(const tp_tape *t, uint32_t id)
