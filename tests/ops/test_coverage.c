@@ -61,14 +61,27 @@ static bool shape_of_result(const tp_op *op, const tp_sample *s, tp_shape *shape
     return ok;
 }
 
-/* Whether op takes 0-d inputs: a sample made of nothing else is not refused. A source can always give one. */
+/* Makes the shape that a source's attributes ask for 0-d. */
+static const void *scalar_attr(const tp_op *op, const void *attr, attr_room *room)
+{
+    if (op->arity != 0)
+        return attr;
+    assert_in_range(op->attr_size, 1, sizeof *room);
+    memcpy(room->bytes, attr, op->attr_size);
+    for (int i = 0; i < op->field_count; i++)
+        if (op->fields[i].kind == TP_FIELD_SHAPE)
+            memcpy(room->bytes + op->fields[i].offset, &TP_SHAPE(), sizeof(tp_shape));
+    return room->bytes;
+}
+
+/* Whether op takes 0-d inputs, or a source gives them: a sample of nothing else is not refused. */
 static bool takes_scalars(const tp_op *op)
 {
-    if (op->arity == 0)
-        return true;
     for (int k = 0; k < op->sample_count; k++) {
         tp_sample s = op->samples[k];
         tp_shape y;
+        attr_room room;
+        s.attr = scalar_attr(op, s.attr, &room);
         for (int i = 0; i < s.n; i++)
             s.x[i].shape = TP_SHAPE();
         if (shape_of_result(op, &s, &y))

@@ -209,6 +209,22 @@ static const void *field(const tp_op *op, const void *attr, tp_field_kind kind)
     return NULL;
 }
 
+/* Every line of y along axis is dealt in turn. */
+static void deal(tp_tensor *y, int axis, tp_rng_key key)
+{
+    tp_tensor place;
+    int last = y->shape.ndim - 1;
+    assert_ok(tp_axis_normal(y->shape.ndim, axis, &axis));
+    assert_ok(tp_view_transpose(y, axis, last, &place));
+    int64_t n = place.shape.dim[last], count = n > 0 ? tp_numel(y) / n : 0;
+    int64_t *lines = calloc((size_t)(count * n) + 1, sizeof *lines);
+    assert_non_null(lines);
+    tp_random_permutations(lines, count, n, key);
+    for (int64_t i = 0; i < count * n; i++)
+        assert_ok(tp_set_flat(&place, i, (double)lines[i]));
+    free(lines);
+}
+
 /* What a source should give on this sample: by the generator, which tests/unit holds to published numbers. */
 static void source_value(const tp_op *op, const tp_tensor *x, const void *attr, tp_tensor *y)
 {
@@ -217,6 +233,10 @@ static void source_value(const tp_op *op, const tp_tensor *x, const void *attr, 
         assert_ok(tp_fill(y, *(const double *)field(op, attr, TP_FIELD_DOUBLE)));
     else if (op == &tp_op_noise_normal)
         assert_ok(tp_random_normal(y, *key));
+    else if (op == &tp_op_noise_uniform)
+        assert_ok(tp_random_uniform(y, *key));
+    else if (op == &tp_op_noise_permutation)
+        deal(y, *(const int *)field(op, attr, TP_FIELD_INT), *key);
     else if (op == &tp_op_noise_bernoulli)
         assert_ok(tp_random_bernoulli(y, x, *key));
     else
@@ -243,7 +263,7 @@ static bool source_is_wrong(mutant *m, const tp_sample *s)
     }
     tp_var y = op_call(t, m->op, s->n, &x, attr);
     assert_ok(tp_tape_status(t));
-    assert_ok(tp_tensor_new(&want, TP_F64, tp_shape_of(y)));
+    assert_ok(tp_tensor_new(&want, tp_dtype_of(y), tp_shape_of(y)));
     source_value(m->op, &data, attr, &want);
     bool wrong = differs(tp_value(y), &want);
     tp_tape_free(t);

@@ -283,11 +283,20 @@ def second_order(d):
         [d.real(3, 4), d.real(3, 4, lo=0, hi=1)]
 
 
-def activations(d):
+def wider(d):
+    """Cases of later rows, at the end: the draws of the others stay what they were."""
     yield "linear_relu", lambda x, w, b: torch.relu(F.linear(x, w, b)), \
         [d.real(4, 5), d.real(3, 5), d.real(3)]
     yield "linear_relu_larger", lambda x, w, b: torch.relu(F.linear(x, w, b)), \
         [d.real(17, 33), d.real(35, 33), d.real(35)]
+    yield "pow", torch.pow, [d.real(3, 4, lo=0.3, hi=3), d.real(3, 4)]
+    yield "pow_row_column", torch.pow, [d.real(1, 4, lo=0.3, hi=3), d.real(3, 1)]
+    yield "greater_equal", lambda a, b: torch.ge(a, b).to(F64), [d.grid(4, 5), d.grid(5)]
+    yield "sin", torch.sin, [d.real(3, 4, lo=-20, hi=20)]
+    yield "cos", torch.cos, [d.real(3, 4, lo=-20, hi=20)]
+    yield "erf", torch.erf, [d.real(3, 4)]
+    yield "erfc", torch.erfc, [d.real(3, 4, lo=-2, hi=4)]
+    yield "round", lambda x: torch.round(x).detach(), [torch.cat((d.real(5, lo=-9, hi=9), values(0.5, 1.5, -2.5)))]
 
 
 # What gets no gradient in tapir: masks, indices, targets.
@@ -301,7 +310,7 @@ def data_inputs(name):
 
 def op_cases():
     groups = (arithmetic, elementwise, reductions, matrices, rearranging, distributions, second_order,
-              activations)
+              wider)
     for seed, group in enumerate(groups):
         d = Draw([2013, seed])
         for name, f, inputs in group(d):

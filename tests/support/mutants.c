@@ -124,11 +124,11 @@ static void break_rule(void *user, const tp_op *op, const tp_vjp_call *c, tp_var
 static double broken(mutation how, const tp_tensor *x, int64_t i)
 {
     int64_t n = tp_numel(x);
-    double v = tp_flat(x, i);
-    return how == SCALED                  ? v * (1 + nudge)
+    double v = tp_flat(x, i), by = tp_dtype_is_float(x->dtype) ? nudge : 1;
+    return how == SCALED                  ? v * (1 + by)
            : how == NEGATED               ? -v
            : how == FLIPPED               ? tp_flat(x, n - 1 - i)
-           : /* ONE_ELEMENT */ i == n - 1 ? v + nudge * (1 + fabs(v))
+           : /* ONE_ELEMENT */ i == n - 1 ? v + by * (1 + fabs(v))
                                           : v;
 }
 
