@@ -112,6 +112,18 @@ def solve(l, b, transposed):
     return torch.linalg.solve_triangular(l.mT if transposed else l, b, upper=transposed)
 
 
+class StraightThrough(torch.autograd.Function):
+    """hard, with the gradient going to soft."""
+
+    @staticmethod
+    def forward(ctx, hard, soft):
+        return hard.clone()
+
+    @staticmethod
+    def backward(ctx, gy):
+        return None, gy
+
+
 def attention(q, k, v):
     return torch.softmax(q @ k.mT * 0.5, -1) @ v
 
@@ -296,12 +308,19 @@ def wider(d):
     yield "cos", torch.cos, [d.real(3, 4, lo=-20, hi=20)]
     yield "erf", torch.erf, [d.real(3, 4)]
     yield "erfc", torch.erfc, [d.real(3, 4, lo=-2, hi=4)]
+    yield "max_last", lambda x: torch.amax(x, -1), [d.real(3, 5)]
+    yield "max_two_keep_ties", lambda x: torch.amax(x, (0, 2), keepdim=True), [d.grid(2, 3, 4)]
+    yield "argmax", lambda x: torch.argmax(x, 1), [d.real(3, 5)]
+    yield "argmax_first_keep", lambda x: torch.argmax(x, 0, keepdim=True), [d.real(4, 3)]
+    yield "cumsum", lambda x: torch.cumsum(x, 1), [d.real(3, 5)]
+    yield "cumsum_first", lambda x: torch.cumsum(x, 0), [d.real(4, 2, 3)]
+    yield "straight_through", StraightThrough.apply, [d.mask(3, 4), d.real(3, 4)]
     yield "round", lambda x: torch.round(x).detach(), [torch.cat((d.real(5, lo=-9, hi=9), values(0.5, 1.5, -2.5)))]
 
 
 # What gets no gradient in tapir: masks, indices, targets.
 DATA_INPUTS = {"where": (0,), "gather": (1,), "scatter": (1,), "bce": (1,), "bernoulli": (1,),
-               "second_gather": (1,), "second_bce": (1,)}
+               "straight": (0,), "second_gather": (1,), "second_bce": (1,)}
 
 
 def data_inputs(name):
