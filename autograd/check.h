@@ -53,8 +53,8 @@ typedef struct tp_check_report {
 tp_status tp_gradcheck(tp_check_fn f, void *user, int n, tp_parameter *const *wrt,
                        tp_check_opts opts, tp_check_report *report);
 
-/* Runs an op's samples through its typed function in f64, first and second order, then its refusals:
- * status, message, poisoned output. A piecewise op draws other inputs if it hits a kink. TP_NO_GRADIENT:
+/* Runs an op's samples through its typed function in f64, first and second order (by the cotangent too), then its
+ * refusals: status, message, poisoned output. A piecewise op draws other inputs if it hits a kink. TP_NO_GRADIENT:
  * the result must be finite and need no gradient. TP_ESTIMATOR: the rule is compared with differences of
  * .surrogate, so an input that the surrogate does not depend on must get nothing.
  * Not checked here: .reads, which tests/ops does by poisoning what it leaves out. TP_EARG without .smooth, and

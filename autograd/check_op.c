@@ -80,7 +80,8 @@ typedef struct trial {
     tp_parameter p[TP_SAMPLE_INPUTS]; /* inputs that are differentiated by; no name: a fixed one */
     tp_tensor data[TP_SAMPLE_INPUTS];
     int count;
-    tp_parameter *wrt[TP_SAMPLE_INPUTS];
+    tp_parameter weight; /* if it has a name, the result is multiplied by it */
+    tp_parameter *wrt[TP_SAMPLE_INPUTS + 1];
 } trial;
 
 static tp_var apply(tp_tape *t, const tp_op *op, int n, const tp_var *x, const void *attr)
@@ -109,7 +110,24 @@ static tp_var run_trial(tp_tape *t, void *user)
     tp_var x[TP_SAMPLE_INPUTS];
     for (int i = 0; i < r->sample->n; i++)
         x[i] = r->p[i].name != NULL ? tp_param(t, &r->p[i]) : tp_constant(t, &r->data[i]);
-    return tp_check_apply(t, r->op, r->sample->n, x, r->sample->attr);
+    tp_var y = tp_check_apply(t, r->op, r->sample->n, x, r->sample->attr);
+    return r->weight.name != NULL ? tp_mul(y, tp_param(t, &r->weight)) : y;
+}
+
+/* The rule of a linear op depends on nothing but its cotangent: at second order that must vary too. */
+static tp_status weigh(trial *r)
+{
+    tp_tape *t;
+    TP_TRY(tp_tape_new(&t));
+    tp_shape shape = tp_shape_of(run_trial(t, r));
+    tp_tape_free(t);
+    TP_TRY(tp_parameter_init(&r->weight, "cotangent", TP_F64, shape));
+    TP_TRY(tp_random_uniform(&r->weight.value, (tp_rng_key){1, 0, 0}));
+    double *w = tp_data_mut(&r->weight.value);
+    for (int64_t i = 0; i < tp_numel(&r->weight.value); i++)
+        w[i] += 0.5;
+    r->wrt[r->count++] = &r->weight;
+    return TP_OK;
 }
 
 static void free_trial(trial *r)
@@ -118,6 +136,7 @@ static void free_trial(trial *r)
         tp_tensor_free(&r->data[i]);
         tp_parameter_free(&r->p[i]);
     }
+    tp_parameter_free(&r->weight);
     r->count = 0;
 }
 
@@ -167,13 +186,17 @@ static void add_report(tp_check_report *sum, const tp_check_report *one)
     sum->refusals = old.refusals;
 }
 
-/* First and second order; *kinks counts what had to be skipped. */
+/* First order, second order, and second order by the cotangent as well: not only so, because what the gradient
+ * by the cotangent adds may be far larger than a second derivative. *kinks counts what had to be skipped. */
 static tp_status check_gradients(trial *r, tp_check_report *report, int64_t *kinks)
 {
-    for (int order = 1; order <= 2; order++) {
+    static const int orders[] = {1, 2, 2};
+    for (int k = 0; k < 3; k++) {
         tp_check_report one;
+        if (k == 2)
+            TP_TRY(weigh(r));
         tp_status s =
-            tp_gradcheck(run_trial, r, r->count, r->wrt, (tp_check_opts){.order = order}, &one);
+            tp_gradcheck(run_trial, r, r->count, r->wrt, (tp_check_opts){.order = orders[k]}, &one);
         *kinks += one.skipped_kinks;
         add_report(report, &one);
         if (s != TP_OK)

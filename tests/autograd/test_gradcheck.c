@@ -406,6 +406,11 @@ static void late_vjp(const tp_vjp_call *c, tp_var *gx)
     gx[0] = tp_mul(c->gy, tp_scale(tp_square(tp_detach(c->x[0])), 3));
 }
 
+static void deaf_vjp(const tp_vjp_call *c, tp_var *gx)
+{
+    gx[0] = tp_mul(tp_detach(c->gy), tp_scale(tp_square(c->x[0]), 3));
+}
+
 static const tp_sample cube_samples[] = {
     {"vector", 1, {{TP_DIMS(3)}}, NULL},
     {"scalar", 1, {{TP_DIMS()}}, NULL},
@@ -437,13 +442,16 @@ static void test_check_op(void **state)
     assert_ok(tp_check_op(&op, &r));
     assert_int_equal(r.samples, 3);
     assert_int_equal(r.refusals, 1);
-    assert_int_equal(r.checked, 8);
+    assert_int_equal(r.checked, 16); /* 4 elements three times, and 4 of the cotangent */
     op.vjp = wrong_vjp;
     assert_status(tp_check_op(&op, &r), TP_EVALUE);
     assert_message("op cube, sample 'vector': tp_gradcheck: the gradient is wrong at input 0");
     op.vjp = late_vjp;
     assert_status(tp_check_op(&op, NULL), TP_EVALUE);
     assert_message("op cube, sample 'vector': tp_gradcheck: the second gradient is wrong");
+    op.vjp = deaf_vjp;
+    assert_status(tp_check_op(&op, NULL), TP_EVALUE);
+    assert_message("the second gradient is wrong at cotangent");
     op = tp_op_relu;
     op.smooth = TP_SMOOTH; /* its kinks are rarely hit, but here they are */
     static const tp_sample at_kink[] = {
