@@ -66,6 +66,14 @@ static outcome run(trial *r, bool trap, bool composed, double scale)
 
 static uint64_t random_state;
 
+/* Draws depend on the op and the round alone: rows and samples that come and go elsewhere do not move them. */
+static void seed_draws(const char *name, int round)
+{
+    random_state = (uint64_t)round;
+    for (; *name != '\0'; name++)
+        random_state = random_state * 31 + (unsigned char)*name;
+}
+
 static int draw(int n)
 {
     random_state = random_state * 6364136223846793005u + 1442695040888963407u;
@@ -143,6 +151,7 @@ static void test_all_ops(void **state)
             for (int d = TP_F32; d <= TP_F64; d++)
                 for (int round = 0; round < 20; round++) {
                     trial r = {.op = tp_ops[i], .sample = &tp_ops[i]->samples[k]};
+                    seed_draws(tp_ops[i]->name, round);
                     for (int j = 0; j < r.sample->n; j++) {
                         assert_ok(tp_sample_fill(&r.sample->x[j], (tp_dtype)d,
                                                  (uint64_t)(7 + j + 10 * round), &r.x[j]));
