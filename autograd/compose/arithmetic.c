@@ -1,28 +1,28 @@
 /* arithmetic.c: constants, and arithmetic that is one or two ops. Read next: activations.c. */
-#include "autograd/compose.h"
+#include "autograd/compose/refuse.h"
 
 tp_var tp_scalar(tp_tape *t, tp_dtype dtype, double value)
 {
     return tp_full(t, dtype, TP_SHAPE(), value);
 }
 
-/* A shape outlives its value; a var that is not valid has none and is handed on, to be refused. */
-static tp_var full_like(tp_var x, double value)
+/* A shape outlives its value; a var that is not valid has none. */
+static tp_var full_like(const char *who, tp_var x, double value)
 {
     tp_status s = tp_var_status(x);
     if (s != TP_OK && s != TP_EFREED)
-        return x;
+        return tp_refuse(who, x, s);
     return tp_full(x.tape, tp_dtype_of(x), tp_shape_of(x), value);
 }
 
 tp_var tp_zeros_like(tp_var x)
 {
-    return full_like(x, 0);
+    return full_like("tp_zeros_like", x, 0);
 }
 
 tp_var tp_ones_like(tp_var x)
 {
-    return full_like(x, 1);
+    return full_like("tp_ones_like", x, 1);
 }
 
 tp_var tp_scale(tp_var x, double c)

@@ -1,7 +1,6 @@
-/* test_compositions.c: the functions of autograd/compose.h are put through what rows are put through, and none
- * of them is left out. Their values at extreme points: tests/unit/test_composition_values.c.
- * Read next: tests/support/compositions.h. */
-#include "autograd/check.h"
+/* test_compositions.c: no function of autograd/compose.h is left out of the table of compositions, which the tests
+ * test_ops_*.c here run through like the rows of ops.def. Their values at extreme points:
+ * tests/unit/test_composition_values.c. Read next: tests/support/compositions.h. */
 #include "tests/support/check.h"
 #include "tests/support/compositions.h"
 
@@ -18,22 +17,6 @@ static void need(bool ok, const char *name, const char *what)
     print_error("%s: %s\n", name, what);
     failures++;
 }
-
-static void test_checks(void **state)
-{
-    (void)state;
-    int64_t compared = 0;
-    failures = 0;
-    for (int i = 0; i < composition_count; i++) {
-        tp_check_report r;
-        need(tp_check_op(compositions[i], &r) == TP_OK, compositions[i]->name, tp_last_error());
-        compared += r.checked;
-    }
-    printf("%d compositions, %lld comparisons\n", composition_count, (long long)compared);
-    assert_int_equal(failures, 0);
-}
-
-/* --- none is left out ----------------------------------------------------------------------------- */
 
 static char *read_header(void)
 {
@@ -84,7 +67,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_are_there),
-        cmocka_unit_test(test_checks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

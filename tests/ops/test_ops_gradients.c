@@ -1,8 +1,9 @@
-/* test_ops_gradients.c: every sample of every row against finite differences, first and second order:
+/* test_ops_gradients.c: every sample of every row and composition against finite differences, first and second order:
  * plainly, with its inputs in every memory layout, and with its cotangent in every memory layout.
  * Not here: f32 (test_ops_f32.c), the rules broken on purpose (test_ops_mutants.c). */
 #include "autograd/ops.h"
 #include "tests/support/check.h"
+#include "tests/support/compositions.h"
 #include "tests/support/coverage.h"
 
 #include <stdio.h>
@@ -26,18 +27,18 @@ static void test_rows(void **state)
     (void)state;
     int64_t compared = 0;
     failures = 0;
-    for (int i = 0; i < tp_op_count; i++) {
+    for (int i = 0; i < tested_count(); i++) {
         tp_check_report r;
-        if (tp_check_op(tp_ops[i], &r) != TP_OK) {
+        if (tp_check_op(tested(i), &r) != TP_OK) {
             print_error("%s\n", tp_last_error());
             failures++;
         } else {
-            assert_int_equal(r.samples, tp_ops[i]->sample_count);
-            assert_int_equal(r.refusals, tp_ops[i]->refusal_count);
+            assert_int_equal(r.samples, tested(i)->sample_count);
+            assert_int_equal(r.refusals, tested(i)->refusal_count);
         }
         compared += r.checked;
     }
-    printf("%d rows, %lld comparisons\n", tp_op_count, (long long)compared);
+    printf("%d ops, %lld comparisons\n", tested_count(), (long long)compared);
     assert_int_equal(failures, 0);
 }
 
@@ -120,11 +121,11 @@ static void test_layouts(void **state)
     (void)state;
     int64_t compared = 0;
     failures = 0;
-    for (int i = 0; i < tp_op_count; i++)
-        for (int j = 0; j < tp_ops[i]->sample_count && has_gradient(tp_ops[i]); j++)
+    for (int i = 0; i < tested_count(); i++)
+        for (int j = 0; j < tested(i)->sample_count && has_gradient(tested(i)); j++)
             for (int kind = 0; kind < LAYOUT_COUNT; kind++)
                 for (int how = 0; how <= MIXED; how++)
-                    try_layout(tp_ops[i], &tp_ops[i]->samples[j], (layout_kind)kind, how,
+                    try_layout(tested(i), &tested(i)->samples[j], (layout_kind)kind, how,
                                &compared);
     printf("%lld comparisons\n", (long long)compared);
     assert_int_equal(failures, 0);

@@ -3,6 +3,7 @@
  * test_ops_gradients.c, test_ops_f32.c. */
 #include "autograd/ops.h"
 #include "tests/support/check.h"
+#include "tests/support/compositions.h"
 #include "tests/support/coverage.h"
 #include "tests/support/numbers.h"
 
@@ -60,9 +61,9 @@ static void test_samples(void **state)
 {
     (void)state;
     failures = 0;
-    for (int i = 0; i < tp_op_count; i++)
-        for (int k = 0; k < tp_ops[i]->sample_count; k++)
-            check_sample(tp_ops[i], &tp_ops[i]->samples[k]);
+    for (int i = 0; i < tested_count(); i++)
+        for (int k = 0; k < tested(i)->sample_count; k++)
+            check_sample(tested(i), &tested(i)->samples[k]);
     printf("%lld numbers\n", (long long)compared);
     assert_int_equal(failures, 0);
 }
@@ -94,14 +95,14 @@ static void test_larger(void **state)
     enum { SIDE = 33 };
     int tried = 0;
     failures = 0;
-    for (int i = 0; i < tp_op_count; i++)
-        for (int k = 0; k < tp_ops[i]->sample_count; k++) {
-            tp_sample s = tp_ops[i]->samples[k];
+    for (int i = 0; i < tested_count(); i++)
+        for (int k = 0; k < tested(i)->sample_count; k++) {
+            tp_sample s = tested(i)->samples[k];
             for (int j = 0; j < s.n; j++)
                 s.x[j].shape = TP_SHAPE(SIDE, SIDE);
-            if (s.n == 0 || !accepts(tp_ops[i], &s))
+            if (s.n == 0 || !accepts(tested(i), &s))
                 continue;
-            check_sample(tp_ops[i], &s);
+            check_sample(tested(i), &s);
             tried++;
             break;
         }

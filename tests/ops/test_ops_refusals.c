@@ -4,6 +4,7 @@
 #include "autograd/compose.h"
 #include "autograd/sweep.h"
 #include "tests/support/check.h"
+#include "tests/support/compositions.h"
 #include "tests/support/coverage.h"
 
 #include <stdio.h>
@@ -136,12 +137,15 @@ static bool check_refusal(tp_tape *t, const trial *r)
     snprintf(start, sizeof start, "%s %s#%u: ", tp_status_name(f->status), op->name, length + 1);
     need(tp_tape_status(t) == f->status, op, note, "another status");
     need(strstr(tp_tape_message(t), says) != NULL, op, note, "another message");
-    need(strncmp(tp_tape_message(t), start, strlen(start)) == 0, op, note,
-         "the message does not start with the op");
+    if (op->shape !=
+        NULL) { /* of a composition, what comes before the part that refuses is recorded */
+        need(strncmp(tp_tape_message(t), start, strlen(start)) == 0, op, note,
+             "the message does not start with the op");
+        need(tp_tape_length(t) == length, op, note, "the failure was recorded as a node");
+        need(tp_tape_bytes(t) == bytes, op, note, "memory is held");
+    }
     need(y.id == 0 && tp_value(y) == NULL, op, note, "the result is not poisoned");
     need(tp_var_status(y) == f->status, op, note, "the result has another status");
-    need(tp_tape_length(t) == length, op, note, "the failure was recorded as a node");
-    need(tp_tape_bytes(t) == bytes, op, note, "memory is held");
     check_aftermath(t, op, f, y);
     tp_tape_reset(t);
     need(tp_tape_status(t) == TP_OK && tp_tape_message(t)[0] == '\0', op, note,
@@ -168,11 +172,11 @@ static void test_rows(void **state)
     tp_tape *t;
     failures = 0;
     assert_ok(tp_tape_new(&t));
-    for (int i = 0; i < tp_op_count; i++)
-        for (int k = 0; k < tp_ops[i]->refusal_count; k++, count++)
+    for (int i = 0; i < tested_count(); i++)
+        for (int k = 0; k < tested(i)->refusal_count; k++, count++)
             for (int how = 0; how < 2 * LAYOUT_COUNT; how++) {
                 trial r;
-                if (!make_trial(&r, tp_ops[i], &tp_ops[i]->refusals[k], (layout_kind)(how / 2),
+                if (!make_trial(&r, tested(i), &tested(i)->refusals[k], (layout_kind)(how / 2),
                                 how % 2 != 0))
                     continue;
                 tried++;
@@ -240,14 +244,14 @@ static void test_abuse(void **state)
     (void)state;
     int count = 0;
     failures = 0;
-    for (int i = 0; i < tp_op_count; i++)
-        for (int bad = 0; bad < tp_ops[i]->samples[0].n; bad++)
+    for (int i = 0; i < tested_count(); i++)
+        for (int bad = 0; bad < tested(i)->samples[0].n; bad++)
             for (int abuse = EMPTY; abuse <= MIXED; abuse++) {
-                if (abuse >= INTEGERS && tp_ops[i]->mixed_dtypes)
+                if (abuse >= INTEGERS && tested(i)->mixed_dtypes)
                     continue; /* the row's own refusals say what it takes */
-                if (abuse == MIXED && tp_ops[i]->samples[0].n < 2)
+                if (abuse == MIXED && tested(i)->samples[0].n < 2)
                     continue;
-                check_abuse(tp_ops[i], abuse, bad);
+                check_abuse(tested(i), abuse, bad);
                 count++;
             }
     printf("%d abuses\n", count);

@@ -1,7 +1,9 @@
-/* test_ops_table.c: every row says everything it must, and says it about itself: names, formulas whose
- * placeholders exist, samples and refusals that fit. What rows compute: the other files here. */
+/* test_ops_table.c: every row, and every composition, says everything it must, and says it about itself:
+ * names, formulas whose placeholders exist, samples and refusals that fit. What they compute: the other
+ * files here. */
 #include "autograd/ops.h"
 #include "tests/support/check.h"
+#include "tests/support/compositions.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -32,28 +34,37 @@ static void test_names(void **state)
     assert_int_equal(tp_op_count, (int)(sizeof names / sizeof *names));
     for (int i = 0; i < tp_op_count; i++) {
         assert_string_equal(tp_ops[i]->name, names[i]); /* the table has the order of ops.def */
-        for (int j = 0; j < i; j++)
-            assert_string_not_equal(names[i], names[j]);
     }
+    for (int i = 0; i < tested_count(); i++)
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(tested(i)->name, tested(j)->name);
+}
+
+/* A row computes, and has a rule if it has a gradient. A composition has neither. */
+static bool has_a_rule(const tp_op *op, bool row)
+{
+    bool gradient = op->smooth != TP_NO_GRADIENT;
+    if (!row)
+        return op->shape == NULL && op->forward == NULL && op->view == NULL && op->vjp == NULL &&
+               op->vjp_fused == NULL && op->reads == 0;
+    return op->shape != NULL && (op->forward != NULL || op->view != NULL) &&
+           (op->vjp != NULL) == gradient && (op->vjp_fused == NULL || op->vjp != NULL) &&
+           (gradient || op->reads == 0);
 }
 
 static void test_rows_are_complete(void **state)
 {
     (void)state;
     failures = 0;
-    for (int i = 0; i < tp_op_count; i++) {
-        const tp_op *op = tp_ops[i];
-        bool gradient = op->smooth != TP_NO_GRADIENT;
+    for (int i = 0; i < tested_count(); i++) {
+        const tp_op *op = tested(i);
         need(filled(op->text), op, "no .text");
         need(filled(op->tex), op, "no .tex");
         need(filled(op->why), op, "no .why");
         need(op->smooth >= TP_SMOOTH && op->smooth <= TP_NO_GRADIENT, op, "no .smooth");
         need(op->prec >= 0 && op->prec <= 3, op, ".prec out of range");
-        need(op->shape != NULL, op, "no .shape");
-        need(op->forward != NULL || op->view != NULL, op, "neither .forward nor .view");
-        need((op->vjp != NULL) == gradient, op, ".vjp and .smooth disagree");
-        need(op->vjp_fused == NULL || op->vjp != NULL, op, ".vjp_fused without .vjp");
-        need(gradient || op->reads == 0, op, ".reads without a rule");
+        need(has_a_rule(op, i < tp_op_count), op,
+             "shape, forward, vjp, reads and .smooth disagree");
         need((op->surrogate != NULL) == (op->smooth == TP_ESTIMATOR), op,
              "an estimator, and nothing else, has a .surrogate");
         need(op->call != NULL, op, "no .call");
@@ -94,8 +105,8 @@ static void test_placeholders(void **state)
 {
     (void)state;
     failures = 0;
-    for (int i = 0; i < tp_op_count; i++) {
-        const tp_op *op = tp_ops[i];
+    for (int i = 0; i < tested_count(); i++) {
+        const tp_op *op = tested(i);
         check_placeholders(op, op->text);
         check_placeholders(op, op->tex);
         for (int k = 0; k < op->arity; k++) {
@@ -122,14 +133,14 @@ static void test_fields(void **state)
 {
     (void)state;
     failures = 0;
-    for (int i = 0; i < tp_op_count; i++) {
+    for (int i = 0; i < tested_count(); i++) {
         size_t end = 0;
-        for (int k = 0; k < tp_ops[i]->field_count; k++) {
-            const tp_field *f = &tp_ops[i]->fields[k];
-            need(f->offset >= end, tp_ops[i], "fields overlap or are out of order");
+        for (int k = 0; k < tested(i)->field_count; k++) {
+            const tp_field *f = &tested(i)->fields[k];
+            need(f->offset >= end, tested(i), "fields overlap or are out of order");
             end = f->offset + field_size(f->kind);
         }
-        need(end <= tp_ops[i]->attr_size, tp_ops[i], "a field lies behind the attributes");
+        need(end <= tested(i)->attr_size, tested(i), "a field lies behind the attributes");
     }
     assert_int_equal(failures, 0);
 }
@@ -138,8 +149,8 @@ static void test_samples_and_refusals(void **state)
 {
     (void)state;
     failures = 0;
-    for (int i = 0; i < tp_op_count; i++) {
-        const tp_op *op = tp_ops[i];
+    for (int i = 0; i < tested_count(); i++) {
+        const tp_op *op = tested(i);
         bool any = op->arity == TP_ANY_ARITY, differentiated = false;
         for (int k = 0; k < op->sample_count; k++) {
             const tp_sample *s = &op->samples[k];

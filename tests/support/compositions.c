@@ -7,3 +7,13 @@ const tp_op *const compositions[] = {
 #undef COMPOSITION
 };
 const int composition_count = (int)(sizeof compositions / sizeof *compositions);
+
+int tested_count(void)
+{
+    return tp_op_count + composition_count;
+}
+
+const tp_op *tested(int i)
+{
+    return i < tp_op_count ? tp_ops[i] : compositions[i - tp_op_count];
+}

@@ -16,6 +16,10 @@ extern const int composition_count;
 #include "tests/support/compositions.def"
 #undef COMPOSITION
 
+/* Everything that has samples: the rows of ops.def, then the compositions. */
+int tested_count(void);
+const tp_op *tested(int i);
+
 /* `COMPOSE(elu, .arity = 1, …)` defines composition_elu out of elu_call and elu_samples. */
 #define COMPOSE(id, ...)                                                                           \
     _Static_assert(sizeof id##_samples / sizeof *id##_samples >= 3, #id " needs three samples");   \

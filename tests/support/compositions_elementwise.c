@@ -73,7 +73,7 @@ static const tp_field scalar_fields[] = {TP_FIELD(scalar_attr, dtype, DTYPE),
 static const tp_sample scalar_samples[] = {
     {"in f64", 0, {{{0}}}, &(const scalar_attr){TP_F64, 1.5}},
     {"in f32", 0, {{{0}}}, &(const scalar_attr){TP_F32, -2}},
-    {"large", 0, {{{0}}}, &(const scalar_attr){TP_F64, 1e300}},
+    {"large", 0, {{{0}}}, &(const scalar_attr){TP_F64, 1e30}},
 };
 static const tp_refusal scalar_refusals[] = {
     {"integers",
