@@ -1,0 +1,337 @@
+/* test_ops_quad.c: every operation against its reference in quad precision (tests/ops/quad/), without a tuned
+ * tolerance. Of value y, gradient vJ, product Ju (by double backward) and second derivative (u·∇)(vJ),
+ *     |got − want| <= (m + K)·ε·S
+ * with S the sum of the absolute terms, for derivatives Σ|v||J| and so on, m the additions, K from budget.def.
+ * A sum of terms that cancel, or a solve, is as good as its condition: the reference says how it enters S.
+ * Below the bound only what differences in 113 bits cannot resolve, and underflow to subnormal numbers.
+ *
+ * Prints the worst error/bound per operation; TAPIR_QUAD_TABLE=<file> writes the table there too. */
+#include <stdio.h>
+
+#include "tests/support/check.h"
+
+#ifdef TAPIR_HAVE_QUADMATH
+#    include <float.h>
+#    include <math.h>
+#    include <stdlib.h>
+#    include <string.h>
+
+#    include "autograd/ops.h"
+#    include "tests/ops/quad/run.h"
+
+enum { VALUE, GRADIENT, PRODUCT, SECOND, ORDERS, SEEDS = 2 };
+
+static const char *const order_names[ORDERS] = {"value", "gradient", "Ju", "second"};
+
+typedef struct budget {
+    const char *name;
+    double k[3][2]; /* [value, gradient, second][f32, f64] */
+} budget;
+
+static const budget budgets[] = {
+#    define TP_QUAD(name, v32, v64, g32, g64, s32, s64)                                            \
+        {#name, {{v32, v64}, {g32, g64}, {s32, s64}}},
+#    include "tests/ops/quad/budget.def"
+#    undef TP_QUAD
+};
+
+/* --- one entry of the table ---------------------------------------------------------------------- */
+
+typedef struct cell {
+    int64_t compared;
+    double worst;
+    char where[112];
+    bool caught; /* an error of a few bounds, made on purpose, was noticed */
+} cell;
+
+typedef struct entry {
+    const tp_op *op;
+    cell cells[ORDERS][2];
+} entry;
+
+/* What is being compared, for K and the message. */
+typedef struct subject {
+    entry *row;
+    const budget *budget;
+    const quad_inputs *in;
+    int order;
+    tp_dtype dtype;
+} subject;
+
+static double k_of(const subject *s)
+{
+    int column = s->order == PRODUCT ? GRADIENT : s->order == SECOND ? 2 : s->order;
+    return s->budget->k[column][s->dtype == TP_F32 ? 0 : 1];
+}
+
+static double error_over_bound(quad got, quad want, quad size, quad blur, int64_t additions,
+                               double k, tp_dtype dtype)
+{
+    bool narrow = dtype == TP_F32;
+    quad epsilon = narrow ? (quad)FLT_EPSILON : (quad)DBL_EPSILON;
+    quad tiny = narrow ? (quad)0x1p-149 : (quad)0x1p-1022 * (quad)0x1p-52;
+    quad largest = narrow ? (quad)FLT_MAX : (quad)DBL_MAX;
+    if (fabsq(want) > largest * (1 + epsilon / 4))
+        return isinfq(got) && (got > 0) == (want > 0) ? 0 : HUGE_VAL;
+    quad weight = (quad)additions + k;
+    quad bound = weight * epsilon * size + blur + 2 * weight * tiny;
+    quad off = fabsq(got - want);
+    if (!(off < (quad)HUGE_VAL))
+        return HUGE_VAL;
+    return off == 0 ? 0 : bound == 0 ? HUGE_VAL : (double)(off / bound);
+}
+
+static void compare(const subject *s, const char *rule, int64_t at, quad got, quad want, quad size,
+                    quad blur, int64_t additions)
+{
+    cell *c = &s->row->cells[s->order][s->dtype == TP_F32 ? 0 : 1];
+    double k = k_of(s), ratio;
+    quad epsilon = s->dtype == TP_F32 ? (quad)FLT_EPSILON : (quad)DBL_EPSILON;
+    size = size == 0 ? fabsq(want) : size;
+    ratio = error_over_bound(got, want, size, blur, additions, k, s->dtype);
+    quad broken = got * (1 + 4 * (additions + k + 0.5) * epsilon);
+    broken = want == 0 ? epsilon : broken;
+    c->caught |= error_over_bound(broken, want, size, blur, additions, k, s->dtype) > 1;
+    if (c->compared++ > 0 && ratio <= c->worst)
+        return;
+    c->worst = ratio;
+    snprintf(c->where, sizeof c->where, "%s%s %s, '%s' #%lld", rule, order_names[s->order],
+             tp_dtype_name(s->dtype), s->in->sample->note, (long long)at);
+    if (ratio > 1)
+        print_error("%s: %s, seed %d: got %.17g, want %.17g, off by %.3g of the bound %.3g\n",
+                    s->in->op->name, c->where, (int)s->in->seed, (double)got, (double)want, ratio,
+                    (double)(((quad)additions + k) * epsilon * size + blur));
+}
+
+static void compare_wanted(const subject *s, const char *rule, const quad *got,
+                           const quad_wanted *w)
+{
+    for (int64_t i = 0; i < w->n; i++)
+        compare(s, rule, i, got[i], w->value[i], w->size[i], w->blur[i], w->additions[i]);
+}
+
+/* <Ju, v> = <u, vJ> of what tapir computed, as far as the bounds of both allow. */
+static void compare_products(const subject *s, const quad_result_of *r, const quad_wanted *vj,
+                             const quad_wanted *ju)
+{
+    quad left = 0, right = 0, size = 0, blur = 0;
+    int64_t additions = 0;
+    for (int64_t j = 0; j < ju->n; j++) {
+        left += r->ju[j] * r->v[j];
+        size += fabsq(r->v[j]) * ju->size[j], blur += fabsq(r->v[j]) * ju->blur[j];
+        additions = ju->additions[j] > additions ? ju->additions[j] : additions;
+    }
+    for (int64_t e = 0; e < vj->n; e++) {
+        right += r->composed[e] * r->u[e];
+        size += fabsq(r->u[e]) * vj->size[e], blur += fabsq(r->u[e]) * vj->blur[e];
+        additions = vj->additions[e] > additions ? vj->additions[e] : additions;
+    }
+    if (ju->n > 0 && vj->n > 0)
+        compare(s, "identity of ", -1, left, right, size, blur, additions);
+}
+
+/* --- one sample ---------------------------------------------------------------------------------- */
+
+static quad_call begin_call(const quad_op *ref, const quad_inputs *in)
+{
+    quad_call c = {.ref = ref, .name = in->op->name, .n = in->sample->n, .dtype = in->dtype};
+    c.attr = in->attr;
+    c.fields = in->op->fields, c.field_count = in->op->field_count;
+    for (int i = 0; i < c.n; i++)
+        c.x[i] = quads_of(&in->x[i]);
+    return c;
+}
+
+static void compare_value(subject *s, quad_call *c, const quad_result_of *r)
+{
+    char got[TP_SHAPE_TEXT], want[TP_SHAPE_TEXT];
+    s->order = VALUE;
+    s->dtype = r->dtype;
+    c->dtype = r->dtype; /* of a source: an attribute says */
+    quad_forward(c, false);
+    if (!tp_shape_equal(r->y.shape, c->shape)) {
+        print_error("%s, '%s': shape %s, the reference has %s\n", s->in->op->name,
+                    s->in->sample->note, tp_shape_text(r->y.shape, got),
+                    tp_shape_text(c->shape, want));
+        fail();
+    }
+    for (int64_t j = 0; j < c->count; j++)
+        compare(s, "", j, r->y.at[j], quad_value(c, j), c->size[j], 0, c->additions);
+}
+
+static void compare_derivatives(subject *s, quad_call *c, const quad_slots *slots,
+                                const quad_result_of *r)
+{
+    quad_wanted vj, ju, second;
+    bool fused = s->in->op->vjp_fused != NULL;
+    quad_differentiate(c, slots, r->v, r->u, true, &vj, &ju, &second);
+    s->order = GRADIENT;
+    compare_wanted(s, fused ? "fused " : "", r->fused, &vj);
+    compare_wanted(s, "", r->composed, &vj);
+    s->order = PRODUCT;
+    compare_wanted(s, "", r->ju, &ju);
+    compare_products(s, r, &vj, &ju);
+    s->order = SECOND;
+    compare_wanted(s, "", r->second, &second);
+    quad_wanted_free(&vj), quad_wanted_free(&ju), quad_wanted_free(&second);
+}
+
+static void check_sample(entry *row, const quad_op *ref, const budget *b, const tp_sample *sample,
+                         const void *attr, unsigned geometric, tp_dtype dtype, uint64_t seed)
+{
+    quad_inputs in = quad_inputs_make(row->op, sample, attr, geometric, dtype, seed);
+    quad_call c = begin_call(ref, &in);
+    quad_slots slots = quad_slots_make(&c, in.by);
+    quad_result_of r = quad_run(&in, slots.n);
+    subject s = {row, b, &in, VALUE, dtype};
+    compare_value(&s, &c, &r);
+    if (r.gradient)
+        compare_derivatives(&s, &c, &slots, &r);
+    quad_result_free(&r);
+    quad_slots_free(&slots);
+    quad_call_free(&c);
+    quad_inputs_free(&in);
+}
+
+/* --- all operations ------------------------------------------------------------------------------ */
+
+const quad_op *quad_find(const char *name)
+{
+    const quad_op *const families[] = {quad_pointwise_ops, quad_loss_ops,  quad_reduction_ops,
+                                       quad_matrix_ops,    quad_place_ops, quad_noise_ops};
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (const quad_op *op = families[f]; op->name != NULL; op++)
+            if (strcmp(op->name, name) == 0)
+                return op;
+    return NULL;
+}
+
+static const budget *find_budget(const char *name)
+{
+    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++)
+        if (strcmp(budgets[i].name, name) == 0)
+            return &budgets[i];
+    return NULL;
+}
+
+static void check_op(entry *row, const tp_op *op)
+{
+    const quad_op *ref = quad_find(op->name);
+    const budget *b = find_budget(op->name);
+    row->op = op;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        for (int dtype = TP_F32; dtype <= TP_F64; dtype++) {
+            for (int k = 0; k < op->sample_count; k++)
+                check_sample(row, ref, b, &op->samples[k], op->samples[k].attr, 0, (tp_dtype)dtype,
+                             seed);
+            for (int k = 0; k < quad_harsh_count; k++) {
+                const quad_harsh *h = &quad_harsh_samples[k];
+                if (strcmp(h->op, op->name) == 0)
+                    check_sample(row, ref, b, &h->s, op->samples[h->attr_of].attr, h->geometric,
+                                 (tp_dtype)dtype, seed);
+            }
+        }
+}
+
+static void print_cell(FILE *f, const cell *c)
+{
+    if (c->compared == 0)
+        fprintf(f, "      –");
+    else
+        fprintf(f, c->worst < 100 ? " %6.3f" : " %6.0g", c->worst);
+}
+
+/* Error/bound, the worst of all elements, f32 and f64; then where the worst of the row was. */
+static void print_table(FILE *f, const entry *table, int count)
+{
+    fprintf(f, "%-18s%14s%14s%14s%14s\n%-18s", "worst error/bound", "value  ", "gradient  ",
+            "Ju    ", "second  ", "");
+    for (int o = 0; o < ORDERS; o++)
+        fprintf(f, "    f32    f64");
+    fprintf(f, "  worst at\n");
+    for (int i = 0; i < count; i++) {
+        const cell *worst = NULL;
+        fprintf(f, "%-18s", table[i].op->name);
+        for (int o = 0; o < ORDERS; o++)
+            for (int d = 0; d < 2; d++) {
+                const cell *c = &table[i].cells[o][d];
+                print_cell(f, c);
+                worst = worst == NULL || c->worst > worst->worst ? c : worst;
+            }
+        fprintf(f, "  %s\n", worst->worst > 0 ? worst->where : "exact");
+    }
+}
+
+static entry *rows; /* of the table, filled by test_all */
+
+static void test_references(void **state)
+{
+    (void)state;
+    int missing = 0;
+    for (int i = 0; i < tp_op_count; i++)
+        if (quad_find(tp_ops[i]->name) == NULL || find_budget(tp_ops[i]->name) == NULL) {
+            print_error("%s has no %s\n", tp_ops[i]->name,
+                        quad_find(tp_ops[i]->name) == NULL ? "reference in tests/ops/quad"
+                                                           : "row in tests/ops/quad/budget.def");
+            missing++;
+        }
+    assert_int_equal(missing, 0);
+}
+
+static void test_all(void **state)
+{
+    (void)state;
+    int above = 0;
+    const char *path = getenv("TAPIR_QUAD_TABLE");
+    rows = quad_alloc(tp_op_count, sizeof *rows);
+    for (int i = 0; i < tp_op_count; i++)
+        check_op(&rows[i], tp_ops[i]);
+    print_table(stdout, rows, tp_op_count);
+    FILE *f = path != NULL ? fopen(path, "w") : NULL;
+    assert_true((path == NULL) == (f == NULL));
+    if (f != NULL) {
+        print_table(f, rows, tp_op_count);
+        assert_int_equal(fclose(f), 0);
+    }
+    for (int i = 0; i < tp_op_count; i++)
+        for (int o = 0; o < ORDERS; o++)
+            for (int d = 0; d < 2; d++)
+                above += rows[i].cells[o][d].worst > 1;
+    assert_int_equal(above, 0);
+}
+
+/* Every entry of the table would have noticed an error of four bounds. */
+static void test_caught(void **state)
+{
+    (void)state;
+    int missed = 0;
+    for (int i = 0; i < tp_op_count; i++)
+        for (int o = 0; o < ORDERS; o++)
+            for (int d = 0; d < 2; d++) {
+                const cell *c = &rows[i].cells[o][d];
+                if (c->compared == 0 || c->caught)
+                    continue;
+                print_error("%s: an error in the %s would pass\n", rows[i].op->name,
+                            order_names[o]);
+                missed++;
+            }
+    free(rows);
+    assert_int_equal(missed, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_references),
+        cmocka_unit_test(test_all),
+        cmocka_unit_test(test_caught),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}
+#else
+int main(void)
+{
+    puts("skipped: this compiler has no quad precision (gcc on x86-64 does)");
+    return 0;
+}
+#endif
