@@ -240,7 +240,9 @@ static bool share_output(const work *w, int64_t e, int64_t l)
 void quad_differentiate(quad_call *c, const quad_slots *s, const quad *v, const quad *u,
                         bool second, quad_wanted *vj, quad_wanted *ju, quad_wanted *vhu)
 {
+    c->sizes = true;
     quad_forward(c, true);
+    c->sizes = false;
     work w = {.c = c, .s = s, .outputs = c->count, .additions = c->additions};
     w.condition = c->condition;
     w.jacobian = quad_alloc(s->n * c->count, sizeof(quad));

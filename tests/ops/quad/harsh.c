@@ -5,17 +5,17 @@
 #define REALS(low, high)                                                                           \
     {                                                                                              \
         {                                                                                          \
-            TP_DIMS(8), .lo = (low), .hi = (high)                                                  \
+            TP_DIMS(24), .lo = (low), .hi = (high)                                                  \
         }                                                                                          \
     }
 #define POSITIVES(low, high)                                                                       \
     {                                                                                              \
         {                                                                                          \
-            TP_DIMS(8), TP_FILL_POSITIVE, (low), (high)                                            \
+            TP_DIMS(24), TP_FILL_POSITIVE, (low), (high)                                            \
         }                                                                                          \
     }
 
-/* One input of eight elements; the second form spreads magnitudes over decades. */
+/* One input of a few elements; the second form spreads magnitudes over decades. */
 #define RANGE(op, note, low, high)                                                                 \
     {                                                                                              \
         op, 0, 0,                                                                                  \
@@ -63,58 +63,58 @@ const quad_harsh quad_harsh_samples[] = {
      3,
      {"all sizes",
       2,
-      {{TP_DIMS(8), .lo = 1e-9, .hi = 1e9}, {TP_DIMS(8), .lo = 1e-9, .hi = 1e9}},
+      {{TP_DIMS(24), .lo = 1e-9, .hi = 1e9}, {TP_DIMS(24), .lo = 1e-9, .hi = 1e9}},
       NULL}},
     {"bce_with_logits",
      0,
      1,
      {"logits of all sizes, bits",
       2,
-      {{TP_DIMS(8), .lo = 1e-9, .hi = 1e30}, {TP_DIMS(8), TP_FILL_MASK}},
+      {{TP_DIMS(24), .lo = 1e-9, .hi = 1e30}, {TP_DIMS(24), TP_FILL_MASK}},
       NULL}},
     {"bce_with_logits",
      0,
      1,
      {"logits of all sizes, grey",
       2,
-      {{TP_DIMS(8), .lo = 1e-9, .hi = 1e30}, {TP_DIMS(8), TP_FILL_UNIT, .fixed = true}},
+      {{TP_DIMS(24), .lo = 1e-9, .hi = 1e30}, {TP_DIMS(24), TP_FILL_UNIT, .fixed = true}},
       NULL}},
     {"bce_with_logits",
      0,
      0,
-     {"tails, bits", 2, {{TP_DIMS(8), .lo = -100, .hi = 100}, {TP_DIMS(8), TP_FILL_MASK}}, NULL}},
+     {"tails, bits", 2, {{TP_DIMS(24), .lo = -100, .hi = 100}, {TP_DIMS(24), TP_FILL_MASK}}, NULL}},
     {"bce_with_logits",
      0,
      0,
      {"tails, nearly bits",
       2,
-      {{TP_DIMS(8), .lo = -100, .hi = 100}, {TP_DIMS(8), TP_FILL_UNIT, 0.999999, 1, true}},
+      {{TP_DIMS(24), .lo = -100, .hi = 100}, {TP_DIMS(24), TP_FILL_UNIT, 0.999999, 1, true}},
       NULL}},
     {"gaussian_kl",
      0,
      3,
      {"collapse: mu and logvar of 1e-8",
       2,
-      {{TP_DIMS(8), .lo = 1e-9, .hi = 1e-4}, {TP_DIMS(8), .lo = 1e-9, .hi = 1e-4}},
+      {{TP_DIMS(24), .lo = 1e-9, .hi = 1e-4}, {TP_DIMS(24), .lo = 1e-9, .hi = 1e-4}},
       NULL}},
     {"gaussian_kl",
      0,
      2,
      {"logvar from 1e-8 to 80",
       2,
-      {{TP_DIMS(8), .lo = -1, .hi = 1}, {TP_DIMS(8), .lo = 1e-8, .hi = 80}},
+      {{TP_DIMS(24), .lo = -1, .hi = 1}, {TP_DIMS(24), .lo = 1e-8, .hi = 80}},
       NULL}},
     {"gaussian_kl",
      0,
      0,
      {"around where formulas meet",
       2,
-      {{TP_DIMS(8), .lo = -1e-3, .hi = 1e-3}, {TP_DIMS(8), .lo = 1, .hi = 1.5}},
+      {{TP_DIMS(24), .lo = -1e-3, .hi = 1e-3}, {TP_DIMS(24), .lo = 1, .hi = 1.5}},
       NULL}},
     {"reparameterize",
      0,
      0,
-     {"logvar to ±80", 3, {{TP_DIMS(8)}, {TP_DIMS(8), .lo = -80, .hi = 80}, {TP_DIMS(8)}}, NULL}},
+     {"logvar to ±80", 3, {{TP_DIMS(24)}, {TP_DIMS(24), .lo = -80, .hi = 80}, {TP_DIMS(24)}}, NULL}},
     {"logsumexp", 1, 0, {"±1000", 1, {{TP_DIMS(3, 5), .lo = -1000, .hi = 1000}}, NULL}},
     {"logsumexp", 1, 0, {"one far ahead", 1, {{TP_DIMS(3, 4), .lo = -60, .hi = 60}}, NULL}},
     {"logsumexp", 1, 0, {"sums to 0", 1, {{TP_DIMS(3, 4), .lo = -1.6, .hi = -1.2}}, NULL}},
@@ -152,14 +152,17 @@ const quad_harsh quad_harsh_samples[] = {
      1,
      {"large powers",
       2,
-      {{TP_DIMS(8), TP_FILL_POSITIVE, 1e-4, 1e4}, {TP_DIMS(8), .lo = -8, .hi = 8}},
+      {{TP_DIMS(24), TP_FILL_POSITIVE, 1e-4, 1e4}, {TP_DIMS(24), .lo = -8, .hi = 8}},
       NULL}},
     {"pow",
      0,
      0,
      {"of numbers close to 1",
       2,
-      {{TP_DIMS(8), TP_FILL_POSITIVE, 0.99, 1.01}, {TP_DIMS(8), .lo = -1000, .hi = 1000}},
+      {{TP_DIMS(24), TP_FILL_POSITIVE, 0.99, 1.01}, {TP_DIMS(24), .lo = -1000, .hi = 1000}},
       NULL}},
+    {"cholesky", 0, 0, {"Hilbert's", 1, {{TP_DIMS(5, 5)}}, NULL}, true},
+    {"triangular_solve", 0, 0, {"Hilbert's", 2, {{TP_DIMS(5, 5)}, {TP_DIMS(5, 2)}}, NULL}, true},
+    {"triangular_solve", 1, 0, {"Hilbert's", 2, {{TP_DIMS(5, 5)}, {TP_DIMS(5, 2)}}, NULL}, true},
 };
 const int quad_harsh_count = (int)(sizeof quad_harsh_samples / sizeof *quad_harsh_samples);

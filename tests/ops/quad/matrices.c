@@ -152,6 +152,8 @@ static void triangular_solve(quad_call *c)
             b[i] = c->x[1].at[matrix_flat(bs, c->shape, index, i, column)], x[i] = 0;
         solve(l, n, transposed, b, x);
         c->part[CURVED][j] = x[row];
+        if (!c->sizes)
+            continue;
         for (int64_t i = 0; i < n; i++)
             b[i] = fabsq(x[i]);
         times_abs(l, n, transposed, b, v);
@@ -160,6 +162,18 @@ static void triangular_solve(quad_call *c)
         c->condition = fmaxq(c->condition, fmaxq(skeel(l, n, true), skeel(l, n, false)));
     }
     free(b), free(x), free(v);
+}
+
+/* A triangle is singular where an element of its diagonal is 0. */
+static quad room_in_triangle(const quad_call *c, int in, quad x)
+{
+    tp_shape s = c->x[0].shape;
+    int64_t n = s.dim[s.ndim - 1];
+    quad room = in == 0 ? 1 : fmaxq(1, fabsq(x));
+    for (int64_t at = 0; in == 0 && at < c->x[0].n; at += n * n)
+        for (int64_t i = 0; i < n; i++)
+            room = fminq(room, fabsq(c->x[0].at[at + i * n + i]));
+    return room;
 }
 
 /* --- Cholesky ------------------------------------------------------------------------------------ */
@@ -206,16 +220,34 @@ static void cholesky(quad_call *c)
     for (int64_t at = 0; at < c->count; at += n * n) {
         quad *l = &c->part[CURVED][at];
         factor(&c->x[0].at[at], n, l);
+        if (!c->sizes)
+            continue;
         factor_size(l, n, &c->size[at]);
         c->condition = fmaxq(c->condition, fmaxq(skeel(l, n, true), skeel(l, n, false)));
     }
+}
+
+/* What may be taken from the diagonal before a pivot is 0: about the smallest. */
+static quad room_to_singular(const quad_call *c, int in, quad x)
+{
+    tp_shape s = c->x[0].shape;
+    int64_t n = s.dim[s.ndim - 1];
+    quad *l = quad_alloc(n * n, sizeof *l), room = 1;
+    (void)in, (void)x;
+    for (int64_t at = 0; at < c->x[0].n; at += n * n) {
+        factor(&c->x[0].at[at], n, l);
+        for (int64_t i = 0; i < n; i++)
+            room = fminq(room, l[i * n + i] * l[i * n + i] / n);
+    }
+    free(l);
+    return room;
 }
 
 const quad_op quad_matrix_ops[] = {
     {.name = "matmul", .forward = matmul},
     {.name = "linear", .forward = linear},
     {.name = "linear_relu", .forward = linear_relu},
-    {.name = "triangular_solve", .forward = triangular_solve},
-    {.name = "cholesky", .forward = cholesky},
+    {.name = "triangular_solve", .forward = triangular_solve, .room = room_in_triangle},
+    {.name = "cholesky", .forward = cholesky, .room = room_to_singular},
     {0},
 };

@@ -40,6 +40,7 @@ typedef struct quad_call {
     const tp_field *fields;
     int field_count;
     tp_dtype dtype;
+    bool sizes; /* size and condition are asked for, not only y */
     /* What the reference gives. */
     tp_shape shape;
     int64_t count;

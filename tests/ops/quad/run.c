@@ -11,33 +11,61 @@
 
 /* --- inputs -------------------------------------------------------------------------------------- */
 
-/* The draw is of the logarithm, uniform; its last bits choose the sign. */
-static void make_geometric(const tp_sample_input *in, tp_dtype dtype, uint64_t seed, tp_tensor *x)
+/* The draw is of the logarithm. */
+static void fill_decades(const tp_sample_input *in, uint64_t seed, tp_tensor *x)
 {
     tp_sample_input logs = *in;
-    tp_tensor t;
     logs.fill = TP_FILL_REAL;
     logs.lo = log(in->lo), logs.hi = log(in->hi);
-    assert_ok(tp_sample_fill(&logs, TP_F64, seed, &t));
-    assert_ok(tp_tensor_new(x, dtype, in->shape));
+    assert_ok(tp_sample_fill(&logs, TP_F64, seed, x));
     for (int64_t i = 0; i < tp_numel(x); i++) {
-        double size = exp(tp_flat(&t, i)), sign = (i * 7 + (int64_t)seed) % 3 == 0 ? -1 : 1;
+        double size = exp(tp_flat(x, i)), sign = (i * 7 + (int64_t)seed) % 3 == 0 ? -1 : 1;
         assert_ok(tp_set_flat(x, i, in->fill == TP_FILL_POSITIVE ? size : sign * size));
     }
-    tp_tensor_free(&t);
 }
 
-quad_inputs quad_inputs_make(const tp_op *op, const tp_sample *s, const void *attr,
-                             unsigned geometric, tp_dtype dtype, uint64_t seed)
+static void fill_hilbert(tp_shape shape, tp_tensor *x)
 {
-    quad_inputs in = {.op = op, .sample = s, .attr = attr, .dtype = dtype, .seed = seed};
-    for (int i = 0; i < s->n; i++) {
-        uint64_t input_seed = seed + 1000 * (uint64_t)i;
-        if (geometric >> i & 1)
-            make_geometric(&s->x[i], dtype, input_seed, &in.x[i]);
-        else
-            assert_ok(tp_sample_fill(&s->x[i], dtype, input_seed, &in.x[i]));
-        in.by[i] = !tp_sample_fixed(&s->x[i]);
+    assert_ok(tp_tensor_new(x, TP_F64, shape));
+    for (int64_t i = 0, n = shape.dim[1]; i < tp_numel(x); i++)
+        assert_ok(tp_set_flat(x, i, 1.0 / (double)(i / n + i % n + 1)));
+}
+
+/* Draws have 33 bits, whose sums are exact in f64: this fills the rest. */
+static void roughen(const tp_sample_input *in, tp_tensor *x)
+{
+    for (int64_t i = 0; i < tp_numel(x) && in->fill <= TP_FILL_POSITIVE; i++)
+        assert_ok(tp_set_flat(x, i, tp_flat(x, i) * (1 - 0x1p-30 / 3)));
+}
+
+static void fill(const quad_harsh *h, int i, tp_dtype dtype, uint64_t seed, tp_tensor *x)
+{
+    const tp_sample_input *in = &h->s.x[i];
+    tp_tensor wide;
+    if (in->fill == TP_FILL_INDEX) {
+        assert_ok(tp_sample_fill(in, dtype, seed, x));
+        return;
+    }
+    if (h->decades >> i & 1)
+        fill_decades(in, seed, &wide);
+    else if (h->hilbert && i == 0)
+        fill_hilbert(in->shape, &wide);
+    else
+        assert_ok(tp_sample_fill(in, TP_F64, seed, &wide));
+    roughen(in, &wide);
+    assert_ok(tp_tensor_new(x, dtype, in->shape));
+    assert_ok(tp_copy(x, &wide));
+    tp_tensor_free(&wide);
+}
+
+quad_inputs quad_inputs_make(const tp_op *op, const quad_harsh *h, tp_dtype dtype, uint64_t seed)
+{
+    quad_inputs in = {.op = op, .sample = &h->s, .attr = h->s.attr, .dtype = dtype, .seed = seed};
+    if (in.attr == NULL && op->sample_count > 0)
+        in.attr = op->samples[h->attr_of].attr;
+    for (int i = 0; i < h->s.n; i++) {
+        fill(h, i, dtype, seed + 1000 * (uint64_t)i, &in.x[i]);
+        in.by[i] = !tp_sample_fixed(&h->s.x[i]);
     }
     return in;
 }
@@ -57,16 +85,6 @@ static void append(quad *all, int64_t *n, const tp_tensor *t)
         all[(*n)++] = tp_flat(t, i);
 }
 
-/* ±[½, 1½] with 24 bits, the same in either type. */
-static void draw(tp_tensor *t, tp_dtype dtype, tp_shape shape, uint64_t seed)
-{
-    tp_tensor narrow;
-    draw_cotangent(&narrow, TP_F32, shape, seed);
-    assert_ok(tp_tensor_new(t, dtype, shape));
-    assert_ok(tp_copy(t, &narrow));
-    tp_tensor_free(&narrow);
-}
-
 /* Σ_i Σ u_i ⊙ g_i */
 static tp_var inner(tp_tape *t, int n, const tp_var *g, const tp_tensor *u)
 {
@@ -83,11 +101,13 @@ static void derive(const quad_inputs *in, tp_tape *t, const tp_var *x, tp_var y,
     tp_var by[TP_SAMPLE_INPUTS + 1], g[TP_SAMPLE_INPUTS + 1];
     int n = 0;
     int64_t at = 0, fused = 0, composed = 0, second = 0, outputs = 0;
-    draw(&v, in->dtype, tp_shape_of(y), in->seed + 77);
+    draw_cotangent(&v, in->dtype, tp_shape_of(y), in->seed + 77);
+    roughen(&(tp_sample_input){0}, &v);
     append(r->v, &at, &v), at = 0;
     for (int i = 0; i < in->sample->n; i++)
         if (in->by[i]) {
-            draw(&u[n], in->dtype, in->x[i].shape, in->seed + 99 + (uint64_t)i);
+            draw_cotangent(&u[n], in->dtype, in->x[i].shape, in->seed + 99 + (uint64_t)i);
+            roughen(&(tp_sample_input){0}, &u[n]);
             append(r->u, &at, &u[n]);
             by[n++] = x[i];
         }

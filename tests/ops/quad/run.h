@@ -5,12 +5,13 @@
 
 #include "tests/ops/quad/quad.h"
 
-/* A sample where a formula is in danger. */
+/* A sample where a formula is in danger; one of a row's own has only s. */
 typedef struct quad_harsh {
     const char *op;
-    int attr_of;        /* it takes its attributes from this sample of the row */
-    unsigned geometric; /* bit i: input i is ±e^uniform(log lo, log hi), TP_FILL_POSITIVE: + */
+    int attr_of;      /* it takes its attributes from this sample of the row */
+    unsigned decades; /* bit i: input i is ±e^uniform(log lo, log hi), TP_FILL_POSITIVE: + */
     tp_sample s;
+    bool hilbert; /* input 0 is the Hilbert matrix 1/(i + j + 1), nearly singular */
 } quad_harsh;
 
 extern const quad_harsh quad_harsh_samples[];
@@ -27,15 +28,14 @@ typedef struct quad_inputs {
     bool by[TP_SAMPLE_INPUTS]; /* differentiated by */
 } quad_inputs;
 
-quad_inputs quad_inputs_make(const tp_op *op, const tp_sample *s, const void *attr,
-                             unsigned geometric, tp_dtype dtype, uint64_t seed);
+quad_inputs quad_inputs_make(const tp_op *op, const quad_harsh *h, tp_dtype dtype, uint64_t seed);
 void quad_inputs_free(quad_inputs *in);
 
 typedef struct quad_result_of {
     tp_dtype dtype; /* of y */
     quads y;
     bool gradient;          /* y needs one; else the rest is empty */
-    quad *v, *u;            /* cotangent and direction, at most 24 bits each */
+    quad *v, *u;            /* cotangent and direction, ±[½, 1½] */
     quad *fused, *composed; /* vJ, by slot */
     quad *ju, *second;      /* by output; by slot */
 } quad_result_of;
