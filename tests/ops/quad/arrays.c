@@ -37,6 +37,7 @@ void quad_result(quad_call *c, tp_shape shape, int64_t additions)
     c->shape = shape;
     c->count = n;
     c->additions = additions > 0 ? additions : 0;
+    c->parts = CURVED_TOO + 1;
     for (int p = 0; p < QUAD_PARTS; p++) {
         if (c->part[p] == NULL)
             c->part[p] = quad_alloc(n, sizeof(quad));
@@ -61,7 +62,7 @@ void quad_forward(quad_call *c, bool surrogate)
 quad quad_value(const quad_call *c, int64_t j)
 {
     quad y = 0;
-    for (int p = QUAD_PARTS; p-- > 0;) /* the small ones first */
+    for (int p = c->parts; p-- > 0;) /* the small ones first */
         y += c->part[p][j];
     return y;
 }

@@ -15,6 +15,7 @@
 /* The parts of y at x, and the sum of them over the points of a stencil. */
 typedef struct stencil {
     quad *sum[QUAD_PARTS], *first[QUAD_PARTS];
+    quad *top[QUAD_PARTS];   /* the largest in size */
     bool *moved[QUAD_PARTS]; /* the part is not the same at all points */
     int points;
 } stencil;
@@ -25,6 +26,7 @@ static stencil stencil_make(int64_t n)
     for (int p = 0; p < QUAD_PARTS; p++) {
         s.sum[p] = quad_alloc(n, sizeof(quad));
         s.first[p] = quad_alloc(n, sizeof(quad));
+        s.top[p] = quad_alloc(n, sizeof(quad));
         s.moved[p] = quad_alloc(n, sizeof(bool));
     }
     return s;
@@ -33,18 +35,21 @@ static stencil stencil_make(int64_t n)
 static void stencil_free(stencil *s)
 {
     for (int p = 0; p < QUAD_PARTS; p++)
-        free(s->sum[p]), free(s->first[p]), free(s->moved[p]);
+        free(s->sum[p]), free(s->first[p]), free(s->top[p]), free(s->moved[p]);
 }
 
-static void stencil_add(stencil *s, quad_call *c, quad weight)
+/* y with sign 1 or −1; 0 only looks whether it is another. */
+static void stencil_add(stencil *s, quad_call *c, int sign)
 {
     quad_forward(c, true);
-    for (int p = 0; p < QUAD_PARTS; p++)
+    for (int p = 0; p < c->parts; p++)
         for (int64_t j = 0; j < c->count; j++) {
-            quad y = c->part[p][j];
-            s->sum[p][j] = weight * y + (s->points > 0 ? s->sum[p][j] : 0);
+            quad y = c->part[p][j], size = y < 0 ? -y : y;
+            if (sign != 0)
+                s->sum[p][j] += sign > 0 ? y : -y;
             s->moved[p][j] = s->points > 0 && (s->moved[p][j] || y != s->first[p][j]);
             s->first[p][j] = s->points > 0 ? s->first[p][j] : y;
+            s->top[p][j] = size > s->top[p][j] ? size : s->top[p][j];
         }
     s->points++;
 }
@@ -56,7 +61,7 @@ typedef struct work {
     const quad_slots *s;
     quad *jacobian; /* [slot][output] */
     bool *depends;
-    quad *term[QUAD_PARTS]; /* how large the numbers behind a part are, for its rounding */
+    quad *terms; /* S of outputs without a straight part, which may be sums that cancel */
     quad condition;
     int64_t outputs, additions;
 } work;
@@ -126,6 +131,12 @@ static quad curve_size(const work *w, int64_t e, int64_t l, int64_t j, quad d)
            w->c->ref->curve(w->c, w->s->in[e], w->s->k[e], w->s->in[l], w->s->k[l], j, d);
 }
 
+/* By how much the differences of a part may be off. */
+static quad part_blur(const work *w, const stencil *t, int p, int64_t j)
+{
+    return t->moved[p][j] ? RESOLUTION * fmaxq(t->top[p][j], w->terms[j]) : 0;
+}
+
 /* --- first order --------------------------------------------------------------------------------- */
 
 /* y at ±h around x in slot e. Where both agree, y(x) shows whether y depends on it. */
@@ -149,10 +160,10 @@ static void differentiate_slot(work *w, int64_t e, quad *blur)
     stencil near = two_points(w, e, h), far = two_points(w, e, 2 * h);
     for (int64_t j = 0; j < w->outputs; j++) {
         quad *d = &w->jacobian[e * w->outputs + j];
-        for (int p = 0; p < QUAD_PARTS; p++) {
+        for (int p = 0; p < w->c->parts; p++) {
             *d += (4 * near.sum[p][j] - far.sum[p][j] / 2) / (3 * 2 * h);
             w->depends[e * w->outputs + j] |= near.moved[p][j];
-            blur[j] += p != STRAIGHT && near.moved[p][j] ? RESOLUTION * w->term[p][j] / h : 0;
+            blur[j] += p != STRAIGHT ? part_blur(w, &near, p, j) / h : 0;
         }
     }
     stencil_free(&near);
@@ -216,9 +227,9 @@ static void second_pair(work *w, int64_t e, int64_t l, const quad *v, const quad
         if (!w->depends[e * w->outputs + j] || !w->depends[l * w->outputs + j])
             continue;
         quad d = 0, blur = 0;
-        for (int p = CURVED; p < QUAD_PARTS; p++) {
+        for (int p = CURVED; p < w->c->parts; p++) {
             d += (4 * near.sum[p][j] - far.sum[p][j] / 4) / (3 * 4 * h * k);
-            blur += near.moved[p][j] ? 2 * RESOLUTION * w->term[p][j] / (h * k) : 0;
+            blur += 2 * part_blur(w, &near, p, j) / (h * k);
         }
         quad size = curve_size(w, e, l, j, d);
         add_pair(vhu, e, v[j], u[l], d, size, blur);
@@ -247,12 +258,9 @@ void quad_differentiate(quad_call *c, const quad_slots *s, const quad *v, const 
     w.condition = c->condition;
     w.jacobian = quad_alloc(s->n * c->count, sizeof(quad));
     w.depends = quad_alloc(s->n * c->count, sizeof(bool));
-    for (int p = 0; p < QUAD_PARTS; p++) {
-        w.term[p] = quad_alloc(c->count, sizeof(quad));
-        for (int64_t j = 0; j < c->count; j++) /* one part alone may be a sum that cancels */
-            w.term[p][j] =
-                c->part[STRAIGHT][j] == 0 && c->size[j] > 0 ? c->size[j] : fabsq(c->part[p][j]);
-    }
+    w.terms = quad_alloc(c->count, sizeof(quad));
+    for (int64_t j = 0; j < c->count; j++)
+        w.terms[j] = c->part[STRAIGHT][j] == 0 ? c->size[j] : 0;
     *vj = wanted_make(s->n), *ju = wanted_make(c->count), *vhu = wanted_make(s->n);
     first_order(&w, v, u, vj, ju);
     for (int64_t e = 0; e < s->n && second; e++)
@@ -263,7 +271,5 @@ void quad_differentiate(quad_call *c, const quad_slots *s, const quad *v, const 
         int64_t m = vhu->additions[e] - 1;
         vhu->additions[e] = m > w.additions ? m : w.additions;
     }
-    for (int p = 0; p < QUAD_PARTS; p++)
-        free(w.term[p]);
-    free(w.jacobian), free(w.depends);
+    free(w.terms), free(w.jacobian), free(w.depends);
 }

@@ -21,9 +21,9 @@ void quad_pointwise(quad_call *c)
         quad_index(c->shape, j, index);
         read_point(c, index, x);
         c->ref->point(c, x, y);
-        for (int p = 0; p < QUAD_PARTS; p++)
+        for (int p = 0; p < c->parts; p++)
             c->part[p][j] = y[p];
-        if (c->ref->point_size != NULL)
+        if (c->sizes && c->ref->point_size != NULL)
             c->size[j] = c->ref->point_size(c, x);
     }
 }
@@ -193,16 +193,29 @@ POINT(power)
     y[CURVED] = powq(x[0], x[1]);
 }
 
+/* a^(b − n), and how it feels that b − n is rounded. */
+static quad rounded_power(const quad *x, int n)
+{
+    quad b = x[1] - n;
+    return powq(x[0], b) * (1 + fabsq(b * logq(x[0])));
+}
+
+SLOPE(power_slope)
+{
+    (void)c;
+    return in == 0 ? fabsq(x[1]) * rounded_power(x, 1) : powq(x[0], x[1]) * fabsq(logq(x[0]));
+}
+
 /* ∂²/∂a∂b = a^(b − 1)·(1 + b log a), of which the terms may cancel. */
 CURVE(power_curve)
 {
-    quad a = x[0], b = x[1];
+    quad b = x[1], log_a = logq(x[0]);
     (void)c;
     if (in == 1 && in2 == 1)
-        return powq(a, b) * logq(a) * logq(a);
+        return powq(x[0], b) * log_a * log_a;
     if (in == in2)
-        return fabsq(b * (b - 1)) * powq(a, b - 2);
-    return powq(a, b - 1) * (1 + fabsq(b * logq(a)));
+        return fabsq(b * (b - 1)) * (rounded_power(x, 2) + rounded_power(x, 1) / x[0]);
+    return rounded_power(x, 1) * (1 + fabsq(b * log_a));
 }
 
 POINT(root)
@@ -357,7 +370,7 @@ const quad_op quad_pointwise_ops[] = {
     {BY_POINT(detach, same)},
     {BY_POINT(round, nearest)},
     {BY_POINT(straight_through, same), .surrogate = soft},
-    {BY_POINT(pow, power), .room = room_from_zero, CURVES(power_curve)},
+    {BY_POINT(pow, power), .room = room_from_zero, SLOPES(power_slope), CURVES(power_curve)},
     {BY_POINT(sqrt, root), .room = room_from_zero},
     {BY_POINT(exp, exponential)},
     {BY_POINT(expm1, expm1_)},

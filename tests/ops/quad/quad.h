@@ -45,6 +45,7 @@ typedef struct quad_call {
     tp_shape shape;
     int64_t count;
     quad *part[QUAD_PARTS]; /* zeroed before the call */
+    int parts;              /* how many may be in use: three, unless the reference says more */
     quad *size;             /* Σ of the absolute terms behind y; 0 stands for |y| */
     int64_t additions;      /* the m of the bound: of n terms, n - 1 */
     quad condition; /* multiplies the sizes of all derivatives; 1 unless the formula solves */

@@ -112,6 +112,7 @@ static void logsumexp(quad_call *c)
 {
     reduction r = begin(c);
     quad *top = quad_alloc(c->count, sizeof(quad));
+    c->parts = QUAD_PARTS;
     for (int64_t j = 0; j < c->count; j++)
         top[j] = -HUGE_VALQ;
     for (int64_t i = 0; i < c->x[0].n; i++)
@@ -168,6 +169,7 @@ static void log_softmax(quad_call *c)
 {
     reduction r = along_axis(c);
     quad_result(c, c->x[0].shape, r.length - 1);
+    c->parts = QUAD_PARTS;
     for (int64_t j = 0; j < c->count; j++) {
         quad y[QUAD_PARTS] = {0};
         lse(c, &r, goes_to(c, &r, j), y);

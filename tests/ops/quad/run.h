@@ -11,7 +11,8 @@ typedef struct quad_harsh {
     int attr_of;      /* it takes its attributes from this sample of the row */
     unsigned decades; /* bit i: input i is ±e^uniform(log lo, log hi), TP_FILL_POSITIVE: + */
     tp_sample s;
-    bool hilbert; /* input 0 is the Hilbert matrix 1/(i + j + 1), nearly singular */
+    bool f64_only; /* in f32 too many numbers underflow */
+    bool hilbert;  /* input 0 is the Hilbert matrix 1/(i + j + 1), nearly singular */
 } quad_harsh;
 
 extern const quad_harsh quad_harsh_samples[];
