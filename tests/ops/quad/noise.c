@@ -65,10 +65,46 @@ static void noise_bernoulli(quad_call *c)
         c->part[STRAIGHT][j] = uniform(key_of(c), j) < c->x[0].at[j];
 }
 
+/* Fisher and Yates, from the end; a position is 64 bits, a pair of words, modulo how many there are. Pairs beyond
+ * the last multiple of that are passed over. All lines along the axis share the stream. */
+static void noise_permutation(quad_call *c)
+{
+    tp_shape s = quad_attr_shape(c, "shape");
+    int axis = quad_axis(s.ndim, (int)quad_attr_int(c, "axis")), last = s.ndim - 1;
+    int64_t n = s.dim[axis], next = 0;
+    quad_result(c, s, 0);
+    for (int64_t line = 0; n > 0 && line < c->count / n; line++) {
+        int64_t *order = quad_alloc(n, sizeof *order), index[TP_MAX_DIMS];
+        for (int64_t i = 0; i < n; i++)
+            order[i] = i;
+        for (int64_t i = n - 1; i > 0;) {
+            uint64_t high = word(key_of(c), next), low = word(key_of(c), next + 1);
+            __extension__ unsigned __int128 draw = high << 32 | low, all = (uint64_t)-1, m = i + 1;
+            next += 2;
+            if (draw >= (all + 1) / m * m)
+                continue;
+            int64_t other = (int64_t)(draw % m), held = order[i];
+            order[i--] = order[other];
+            order[other] = held;
+        }
+        /* lines are counted with axis and the last axis exchanged */
+        tp_shape exchanged = s;
+        exchanged.dim[axis] = s.dim[last], exchanged.dim[last] = n;
+        for (int64_t i = 0; i < n; i++) {
+            quad_index(exchanged, line * n + i, index);
+            int64_t held = index[axis];
+            index[axis] = index[last], index[last] = held;
+            c->part[STRAIGHT][quad_flat(s, index)] = order[i];
+        }
+        free(order);
+    }
+}
+
 const quad_op quad_noise_ops[] = {
     {.name = "full", .forward = full},
     {.name = "noise_uniform", .forward = noise_uniform},
     {.name = "noise_normal", .forward = noise_normal},
+    {.name = "noise_permutation", .forward = noise_permutation},
     {.name = "noise_bernoulli", .forward = noise_bernoulli},
     {0},
 };

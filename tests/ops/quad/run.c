@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "autograd/ops.h"
 #include "autograd/sweep.h"
@@ -58,11 +59,25 @@ static void fill(const quad_harsh *h, int i, tp_dtype dtype, uint64_t seed, tp_t
     tp_tensor_free(&wide);
 }
 
+/* The attributes of a sample, for results of a dtype. */
+static void *copy_attr(const tp_op *op, const void *attr, tp_dtype dtype)
+{
+    char *copy = quad_alloc((int64_t)op->attr_size, 1);
+    if (attr != NULL && op->attr_size > 0)
+        memcpy(copy, attr, op->attr_size);
+    for (int i = 0; i < op->field_count; i++)
+        if (op->fields[i].kind == TP_FIELD_DTYPE)
+            memcpy(copy + op->fields[i].offset, &dtype, sizeof dtype);
+    return copy;
+}
+
 quad_inputs quad_inputs_make(const tp_op *op, const quad_harsh *h, tp_dtype dtype, uint64_t seed)
 {
-    quad_inputs in = {.op = op, .sample = &h->s, .attr = h->s.attr, .dtype = dtype, .seed = seed};
-    if (in.attr == NULL && op->sample_count > 0)
-        in.attr = op->samples[h->attr_of].attr;
+    quad_inputs in = {.op = op, .sample = &h->s, .dtype = dtype, .seed = seed};
+    const void *attr = h->s.attr;
+    if (attr == NULL && op->sample_count > 0)
+        attr = op->samples[h->attr_of].attr;
+    in.attr = copy_attr(op, attr, dtype);
     for (int i = 0; i < h->s.n; i++) {
         fill(h, i, dtype, seed + 1000 * (uint64_t)i, &in.x[i]);
         in.by[i] = !tp_sample_fixed(&h->s.x[i]);
@@ -74,6 +89,7 @@ void quad_inputs_free(quad_inputs *in)
 {
     for (int i = 0; i < in->sample->n; i++)
         tp_tensor_free(&in->x[i]);
+    free(in->attr);
 }
 
 /* --- results ------------------------------------------------------------------------------------- */

@@ -22,7 +22,7 @@ extern const int quad_harsh_count;
 typedef struct quad_inputs {
     const tp_op *op;
     const tp_sample *sample;
-    const void *attr;
+    void *attr; /* a copy; if a source says its dtype there, it is this: */
     tp_dtype dtype;
     uint64_t seed;
     tp_tensor x[TP_SAMPLE_INPUTS];
