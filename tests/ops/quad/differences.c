@@ -134,7 +134,7 @@ static quad curve_size(const work *w, int64_t e, int64_t l, int64_t j, quad d)
 /* By how much the differences of a part may be off. */
 static quad part_blur(const work *w, const stencil *t, int p, int64_t j)
 {
-    return t->moved[p][j] ? RESOLUTION * fmaxq(t->top[p][j], w->terms[j]) : 0;
+    return t->moved[p][j] || w->c->ref->coarse ? RESOLUTION * fmaxq(t->top[p][j], w->terms[j]) : 0;
 }
 
 /* --- first order --------------------------------------------------------------------------------- */
@@ -162,7 +162,7 @@ static void differentiate_slot(work *w, int64_t e, quad *blur)
         quad *d = &w->jacobian[e * w->outputs + j];
         for (int p = 0; p < w->c->parts; p++) {
             *d += (4 * near.sum[p][j] - far.sum[p][j] / 2) / (3 * 2 * h);
-            w->depends[e * w->outputs + j] |= near.moved[p][j];
+            w->depends[e * w->outputs + j] |= near.moved[p][j] || w->c->ref->coarse;
             blur[j] += p != STRAIGHT ? part_blur(w, &near, p, j) / h : 0;
         }
     }

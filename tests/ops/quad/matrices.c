@@ -4,6 +4,7 @@
 #include "tests/ops/quad/quad.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* --- products ------------------------------------------------------------------------------------ */
 
@@ -243,11 +244,59 @@ static quad room_to_singular(const quad_call *c, int in, quad x)
     return room;
 }
 
+/* --- made of these ------------------------------------------------------------------------------- */
+
+/* 2 Σ log L_ii; an error of L_ii moves it by that over L_ii. */
+static void logdet(quad_call *c)
+{
+    tp_shape y = c->x[0].shape;
+    int64_t n = y.dim[y.ndim - 1], count = 1;
+    y.ndim -= 2;
+    for (int d = 0; d < y.ndim; d++)
+        count *= y.dim[d];
+    quad_result(c, y, 2 * n);
+    quad *l = quad_alloc(n * n, sizeof *l), *size = quad_alloc(n * n, sizeof *size);
+    for (int64_t j = 0; j < count; j++) {
+        factor(&c->x[0].at[j * n * n], n, l);
+        for (int64_t i = 0; i < n; i++)
+            c->part[CURVED][j] += 2 * logq(l[i * n + i]);
+        if (!c->sizes)
+            continue;
+        memset(size, 0, (size_t)(n * n) * sizeof *size);
+        factor_size(l, n, size);
+        for (int64_t i = 0; i < n; i++)
+            c->size[j] += 2 * (fabsq(logq(l[i * n + i])) + size[i * n + i] / l[i * n + i]);
+        c->condition = fmaxq(c->condition, fmaxq(skeel(l, n, true), skeel(l, n, false)));
+    }
+    free(l), free(size);
+}
+
+/* Σ_d (x_id − y_jd)² */
+static void squared_distance(quad_call *c)
+{
+    tp_shape a = c->x[0].shape, b = c->x[1].shape;
+    int64_t inner = a.dim[a.ndim - 1];
+    quad_result(c, matrix_shape(a, b, a.dim[a.ndim - 2], b.dim[b.ndim - 2]), inner - 1);
+    for (int64_t j = 0; j < c->count; j++) {
+        int64_t index[TP_MAX_DIMS];
+        quad_index(c->shape, j, index);
+        int64_t row = index[c->shape.ndim - 2], column = index[c->shape.ndim - 1];
+        for (int64_t k = 0; k < inner; k++) {
+            quad d = c->x[0].at[matrix_flat(a, c->shape, index, row, k)] -
+                     c->x[1].at[matrix_flat(b, c->shape, index, column, k)];
+            c->part[CURVED][j] += d * d;
+        }
+    }
+}
+
 const quad_op quad_matrix_ops[] = {
     {.name = "matmul", .forward = matmul},
     {.name = "linear", .forward = linear},
     {.name = "linear_relu", .forward = linear_relu},
     {.name = "triangular_solve", .forward = triangular_solve, .room = room_in_triangle},
     {.name = "cholesky", .forward = cholesky, .room = room_to_singular},
+    /* compositions */
+    {.name = "logdet", .forward = logdet, .room = room_to_singular},
+    {.name = "squared_distance", .forward = squared_distance},
     {0},
 };

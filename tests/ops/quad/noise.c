@@ -37,13 +37,27 @@ static void full(quad_call *c)
         c->part[STRAIGHT][j] = quad_attr_real(c, "value");
 }
 
-/* f32: the nearest, but never 1. */
+/* In f32 the nearest, but never 1. */
+static quad uniform_as_drawn(const quad_call *c, int64_t i)
+{
+    quad u = uniform(key_of(c), i);
+    return c->dtype == TP_F32 ? fminq((float)u, (quad)0x1.fffffep-1f) : u;
+}
+
 static void noise_uniform(quad_call *c)
 {
     quad_result(c, quad_attr_shape(c, "shape"), 0);
+    for (int64_t j = 0; j < c->count; j++)
+        c->part[STRAIGHT][j] = uniform_as_drawn(c, j);
+}
+
+/* −log(−log(1 − u)); the inner logarithm is rounded, which moves the outer one by ε however small it is. */
+static void noise_gumbel(quad_call *c)
+{
+    quad_result(c, quad_attr_shape(c, "shape"), 0);
     for (int64_t j = 0; j < c->count; j++) {
-        quad u = uniform(key_of(c), j);
-        c->part[STRAIGHT][j] = c->dtype == TP_F32 ? fminq((float)u, (quad)0x1.fffffep-1f) : u;
+        c->part[STRAIGHT][j] = -logq(-log1pq(-uniform_as_drawn(c, j)));
+        c->size[j] = fabsq(c->part[STRAIGHT][j]) + 1;
     }
 }
 
@@ -103,6 +117,7 @@ static void noise_permutation(quad_call *c)
 const quad_op quad_noise_ops[] = {
     {.name = "full", .forward = full},
     {.name = "noise_uniform", .forward = noise_uniform},
+    {.name = "noise_gumbel", .forward = noise_gumbel},
     {.name = "noise_normal", .forward = noise_normal},
     {.name = "noise_permutation", .forward = noise_permutation},
     {.name = "noise_bernoulli", .forward = noise_bernoulli},

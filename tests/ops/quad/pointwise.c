@@ -29,7 +29,7 @@ void quad_pointwise(quad_call *c)
 }
 
 /* Element j of y reads element k of the input, of which there may be fewer. */
-static quad point_slope(const quad_call *c, int in, int64_t k, int64_t j, quad d)
+quad quad_point_slope(const quad_call *c, int in, int64_t k, int64_t j, quad d)
 {
     int64_t index[TP_MAX_DIMS];
     quad x[TP_SAMPLE_INPUTS];
@@ -39,8 +39,7 @@ static quad point_slope(const quad_call *c, int in, int64_t k, int64_t j, quad d
     return c->ref->point_slope(c, x, in);
 }
 
-static quad point_curve(const quad_call *c, int in, int64_t k, int in2, int64_t l, int64_t j,
-                        quad d)
+quad quad_point_curve(const quad_call *c, int in, int64_t k, int in2, int64_t l, int64_t j, quad d)
 {
     int64_t index[TP_MAX_DIMS];
     quad x[TP_SAMPLE_INPUTS];
@@ -348,8 +347,8 @@ CURVE(erf_curve)
 }
 
 #define BY_POINT(id, f) .name = #id, .point = f
-#define SLOPES(f) .slope = point_slope, .point_slope = f
-#define CURVES(f) .curve = point_curve, .point_curve = f
+#define SLOPES(f) .slope = quad_point_slope, .point_slope = f
+#define CURVES(f) .curve = quad_point_curve, .point_curve = f
 
 const quad_op quad_pointwise_ops[] = {
     {BY_POINT(add, add)},

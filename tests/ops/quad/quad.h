@@ -67,6 +67,8 @@ struct quad_op {
     /* The same for elementwise ops, from the inputs at the element. */
     quad (*point_slope)(const quad_call *c, const quad *x, int in);
     quad (*point_curve)(const quad_call *c, const quad *x, int in, int in2);
+    /* 113 bits may not show that y_j depends on x_k: slope and curve, which give 0 where it does not, decide. */
+    bool coarse;
     /* An estimator is differentiated through this instead. */
     void (*surrogate)(quad_call *c);
 };
@@ -76,7 +78,7 @@ const quad_op *quad_find(const char *name);
 
 /* Tables of the families, ended by a row without name. */
 extern const quad_op quad_pointwise_ops[], quad_loss_ops[], quad_reduction_ops[], quad_matrix_ops[],
-    quad_place_ops[], quad_noise_ops[];
+    quad_place_ops[], quad_noise_ops[], quad_composition_ops[];
 
 /* --- arrays and attributes (arrays.c) -------------------------------------------------------------- */
 
@@ -110,7 +112,10 @@ quad quad_attr_real(const quad_call *c, const char *name);
 tp_shape quad_attr_shape(const quad_call *c, const char *name);
 tp_axes quad_attr_axes(const quad_call *c, const char *name);
 
+/* forward, slope and curve of elementwise references (pointwise.c). */
 void quad_pointwise(quad_call *c);
+quad quad_point_slope(const quad_call *c, int in, int64_t k, int64_t j, quad d);
+quad quad_point_curve(const quad_call *c, int in, int64_t k, int in2, int64_t l, int64_t j, quad d);
 
 /* --- differences (differences.c) -------------------------------------------------------------------- */
 

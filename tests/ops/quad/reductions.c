@@ -197,36 +197,221 @@ static quad log_softmax_curve(const quad_call *c, int in, int64_t k, int in2, in
     return (k == l ? pk : 0) + pk * pl;
 }
 
+/* −log_softmax at the target, which is the index in the last axis. */
+static void cross_entropy(quad_call *c)
+{
+    tp_shape s = c->x[0].shape;
+    int64_t classes = s.dim[s.ndim - 1];
+    tp_axes last = {1, {s.ndim - 1}};
+    reduction r = reduction_of(s, last);
+    quad_result(c, c->x[1].shape, classes - 1);
+    c->parts = QUAD_PARTS;
+    for (int64_t j = 0; j < c->count; j++) {
+        quad y[QUAD_PARTS] = {0}, x = c->x[0].at[j * classes + (int64_t)c->x[1].at[j]];
+        lse(c, &r, j, y);
+        for (int p = CURVED; p < QUAD_PARTS; p++)
+            c->part[p][j] = y[p];
+        c->part[y[STRAIGHT] != 0 ? STRAIGHT : CURVED][j] += y[STRAIGHT] - x;
+        c->size[j] = fabsq(quad_value(c, j)) + 1; /* as in logsumexp */
+    }
+}
+
+static quad cross_entropy_slope(const quad_call *c, int in, int64_t k, int64_t j, quad d)
+{
+    tp_axes last = {1, {c->x[0].shape.ndim - 1}};
+    reduction r = reduction_of(c->x[0].shape, last);
+    (void)in, (void)d;
+    return (k % r.length == (int64_t)c->x[1].at[j]) + share(c, &r, k, true);
+}
+
+static quad cross_entropy_curve(const quad_call *c, int in, int64_t k, int in2, int64_t l,
+                                int64_t j, quad d)
+{
+    tp_axes last = {1, {c->x[0].shape.ndim - 1}};
+    reduction r = reduction_of(c->x[0].shape, last);
+    quad pk = share(c, &r, k, true), pl = share(c, &r, l, true);
+    (void)in, (void)in2, (void)j, (void)d;
+    return (k == l ? pk : 0) + pk * pl;
+}
+
+/* p = e^(log_softmax), which is rounded before: p(1 + |log p|). Above ½, in the parts 1 and p − 1. */
+static void softmax(quad_call *c)
+{
+    reduction r = along_axis(c);
+    quad_result(c, c->x[0].shape, r.length - 1);
+    for (int64_t j = 0; j < c->count; j++) {
+        quad others = 0, p;
+        for (int64_t i = 0; i < c->x[0].n; i++)
+            if (i != j && goes_to(c, &r, i) == goes_to(c, &r, j))
+                others += expq(c->x[0].at[i] - c->x[0].at[j]);
+        p = 1 / (1 + others);
+        c->part[STRAIGHT][j] = p > 0.5 ? 1 : 0;
+        c->part[CURVED][j] = p > 0.5 ? -others * p : p;
+        c->size[j] = p * (1 + fabsq(logq(p)));
+    }
+}
+
+/* p_j (δ_jk − p_k) */
+static quad softmax_slope(const quad_call *c, int in, int64_t k, int64_t j, quad d)
+{
+    reduction r = along_axis(c);
+    (void)in, (void)d;
+    return goes_to(c, &r, k) != goes_to(c, &r, j)
+               ? 0
+               : share(c, &r, j, true) * ((j == k) + share(c, &r, k, true));
+}
+
+/* p_j ((δ_jk − p_k)(δ_jl − p_l) − p_k (δ_kl − p_l)) */
+static quad softmax_curve(const quad_call *c, int in, int64_t k, int in2, int64_t l, int64_t j,
+                          quad d)
+{
+    reduction r = along_axis(c);
+    (void)in, (void)in2, (void)d;
+    if (goes_to(c, &r, k) != goes_to(c, &r, j) || goes_to(c, &r, l) != goes_to(c, &r, j))
+        return 0;
+    quad pk = share(c, &r, k, true), pl = share(c, &r, l, true);
+    return share(c, &r, j, true) * (((j == k) + pk) * ((j == l) + pl) + pk * ((k == l) + pl));
+}
+
+/* --- spread and length --------------------------------------------------------------------------- */
+
+/* Of the elements that go to j: Σ x, Σ |x|, Σ x². */
+static void moments(const quad_call *c, const reduction *r, int64_t j, quad m[3])
+{
+    m[0] = m[1] = m[2] = 0;
+    for (int64_t i = 0; i < c->x[0].n; i++) {
+        quad x = c->x[0].at[i];
+        if (goes_to(c, r, i) == j)
+            m[0] += x, m[1] += fabsq(x), m[2] += x * x;
+    }
+}
+
+static quad degrees(const quad_call *c, const reduction *r)
+{
+    return r->length - quad_attr_int(c, "correction");
+}
+
+static void variance(quad_call *c)
+{
+    reduction r = begin(c);
+    for (int64_t i = 0; i < c->x[0].n; i++) {
+        int64_t j = goes_to(c, &r, i);
+        quad m[3];
+        moments(c, &r, j, m);
+        quad d = c->x[0].at[i] - m[0] / r.length;
+        c->part[CURVED][j] += d * d / degrees(c, &r);
+    }
+}
+
+/* 2(x_k − mean)/(N − c), less the mean of that, which is 0 but for rounding; the mean of x is rounded too. */
+static quad variance_slope(const quad_call *c, int in, int64_t k, int64_t j, quad d)
+{
+    reduction r = reduction_again(c);
+    quad m[3], n = r.length;
+    (void)in, (void)d;
+    moments(c, &r, j, m);
+    return 2 *
+           (fabsq(c->x[0].at[k] - m[0] / n) + sqrtq(m[2] / n - m[0] * m[0] / n / n) + m[1] / n) /
+           degrees(c, &r);
+}
+
+static quad variance_curve(const quad_call *c, int in, int64_t k, int in2, int64_t l, int64_t j,
+                           quad d)
+{
+    reduction r = reduction_again(c);
+    (void)in, (void)in2, (void)j, (void)d;
+    return 2 * ((k == l) + (quad)1 / r.length) / degrees(c, &r);
+}
+
+static void norm(quad_call *c)
+{
+    reduction r = begin(c);
+    for (int64_t j = 0; j < c->count; j++) {
+        quad m[3];
+        moments(c, &r, j, m);
+        c->part[CURVED][j] = sqrtq(m[2]);
+    }
+}
+
+static quad room_around(const quad_call *c, int in, quad x)
+{
+    quad squares = 0;
+    (void)in, (void)x;
+    for (int64_t i = 0; i < c->x[0].n; i++)
+        squares += c->x[0].at[i] * c->x[0].at[i];
+    return sqrtq(squares / (c->x[0].n + 1));
+}
+
+/* δ_kl/y − x_k x_l/y³ */
+static quad norm_curve(const quad_call *c, int in, int64_t k, int in2, int64_t l, int64_t j, quad d)
+{
+    reduction r = reduction_again(c);
+    quad m[3];
+    (void)in, (void)in2, (void)d;
+    moments(c, &r, j, m);
+    return ((k == l) + fabsq(c->x[0].at[k] * c->x[0].at[l]) / m[2]) / sqrtq(m[2]);
+}
+
+static void mse(quad_call *c)
+{
+    quad_result(c, (tp_shape){0, {0}}, c->x[0].n - 1);
+    for (int64_t i = 0; i < c->x[0].n; i++) {
+        quad d = c->x[0].at[i] - c->x[1].at[i];
+        c->part[CURVED][0] += d * d / c->x[0].n;
+    }
+}
+
 /* --- choosing and running sums ------------------------------------------------------------------- */
 
-static void maximum(quad_call *c)
+/* sign −1: the smallest. */
+static void extreme(quad_call *c, int sign)
 {
     reduction r = begin(c);
     c->additions = 0;
     for (int64_t j = 0; j < c->count; j++)
-        c->part[STRAIGHT][j] = -HUGE_VALQ;
+        c->part[STRAIGHT][j] = -sign * HUGE_VALQ;
     for (int64_t i = 0; i < c->x[0].n; i++) {
         quad *y = &c->part[STRAIGHT][goes_to(c, &r, i)];
-        *y = c->x[0].at[i] > *y ? c->x[0].at[i] : *y;
+        *y = sign * (c->x[0].at[i] - *y) > 0 ? c->x[0].at[i] : *y;
     }
 }
 
-/* The first of the largest; the index along the axis. */
-static void argmax(quad_call *c)
+static void maximum(quad_call *c)
+{
+    extreme(c, 1);
+}
+
+static void minimum(quad_call *c)
+{
+    extreme(c, -1);
+}
+
+/* The first of the largest or, with sign −1, smallest; the index along the axis. */
+static void place_of_extreme(quad_call *c, int sign)
 {
     reduction r = along_axis(c);
     int axis = quad_axis(c->x[0].shape.ndim, (int)quad_attr_int(c, "axis"));
     quad_result(c, quad_reduced(c->x[0].shape, r.mask, quad_attr_int(c, "keepdim")), 0);
-    quad *top = quad_alloc(c->count, sizeof(quad));
+    quad *best = quad_alloc(c->count, sizeof(quad));
     for (int64_t i = 0; i < c->x[0].n; i++) {
         int64_t index[TP_MAX_DIMS], j = goes_to(c, &r, i);
         quad_index(c->x[0].shape, i, index);
-        if (index[axis] > 0 && c->x[0].at[i] <= top[j])
+        if (index[axis] > 0 && sign * (c->x[0].at[i] - best[j]) <= 0)
             continue;
-        top[j] = c->x[0].at[i];
+        best[j] = c->x[0].at[i];
         c->part[STRAIGHT][j] = index[axis];
     }
-    free(top);
+    free(best);
+}
+
+static void argmax(quad_call *c)
+{
+    place_of_extreme(c, 1);
+}
+
+static void argmin(quad_call *c)
+{
+    place_of_extreme(c, -1);
 }
 
 static void cumsum(quad_call *c)
@@ -257,5 +442,20 @@ const quad_op quad_reduction_ops[] = {
     {.name = "max", .forward = maximum},
     {.name = "argmax", .forward = argmax},
     {.name = "cumsum", .forward = cumsum},
+    /* compositions */
+    {.name = "min", .forward = minimum},
+    {.name = "argmin", .forward = argmin},
+    {.name = "softmax",
+     .forward = softmax,
+     .slope = softmax_slope,
+     .curve = softmax_curve,
+     .coarse = true},
+    {.name = "cross_entropy",
+     .forward = cross_entropy,
+     .slope = cross_entropy_slope,
+     .curve = cross_entropy_curve},
+    {.name = "variance", .forward = variance, .slope = variance_slope, .curve = variance_curve},
+    {.name = "norm", .forward = norm, .curve = norm_curve, .room = room_around},
+    {.name = "mse", .forward = mse},
     {0},
 };
