@@ -108,7 +108,7 @@ static quad step(const work *w, int64_t e, quad relative)
     quad x = *place(w, e), room = 1;
     int exponent;
     if (w->c->ref->room != NULL)
-        room = w->c->ref->room(w->c, w->s->in[e], x);
+        room = w->c->ref->room(w->c, w->s->in[e], w->s->k[e]);
     else if (fabsq(x) > (quad)0x1p30)
         room = fabsq(x);
     frexpq(room, &exponent);

@@ -166,11 +166,11 @@ static void triangular_solve(quad_call *c)
 }
 
 /* A triangle is singular where an element of its diagonal is 0. */
-static quad room_in_triangle(const quad_call *c, int in, quad x)
+static quad room_in_triangle(const quad_call *c, int in, int64_t k)
 {
     tp_shape s = c->x[0].shape;
     int64_t n = s.dim[s.ndim - 1];
-    quad room = in == 0 ? 1 : fmaxq(1, fabsq(x));
+    quad room = in == 0 ? 1 : fmaxq(1, fabsq(c->x[in].at[k]));
     for (int64_t at = 0; in == 0 && at < c->x[0].n; at += n * n)
         for (int64_t i = 0; i < n; i++)
             room = fminq(room, fabsq(c->x[0].at[at + i * n + i]));
@@ -229,12 +229,12 @@ static void cholesky(quad_call *c)
 }
 
 /* What may be taken from the diagonal before a pivot is 0: about the smallest. */
-static quad room_to_singular(const quad_call *c, int in, quad x)
+static quad room_to_singular(const quad_call *c, int in, int64_t k)
 {
     tp_shape s = c->x[0].shape;
     int64_t n = s.dim[s.ndim - 1];
     quad *l = quad_alloc(n * n, sizeof *l), room = 1;
-    (void)in, (void)x;
+    (void)in, (void)k;
     for (int64_t at = 0; at < c->x[0].n; at += n * n) {
         factor(&c->x[0].at[at], n, l);
         for (int64_t i = 0; i < n; i++)

@@ -53,7 +53,7 @@ quad quad_point_curve(const quad_call *c, int in, int64_t k, int in2, int64_t l,
 
 #define POINT(name) static void name(const quad_call *c, const quad *x, quad *y)
 #define SIZE(name) static quad name(const quad_call *c, const quad *x)
-#define ROOM(name) static quad name(const quad_call *c, int in, quad x)
+#define ROOM(name) static quad name(const quad_call *c, int in, int64_t k)
 #define CURVE(name) static quad name(const quad_call *c, const quad *x, int in, int in2)
 #define SLOPE(name) static quad name(const quad_call *c, const quad *x, int in)
 
@@ -83,8 +83,8 @@ POINT(divide)
 
 ROOM(room_divisor)
 {
-    (void)c;
-    return in == 1 ? fabsq(x) : fmaxq(1, fabsq(x));
+    quad x = fabsq(c->x[in].at[k]);
+    return in == 1 ? x : fmaxq(1, x);
 }
 
 POINT(neg)
@@ -182,8 +182,7 @@ static void soft(quad_call *c)
 
 ROOM(room_from_zero)
 {
-    (void)c;
-    return in == 0 ? fabsq(x) : 1;
+    return in == 0 ? fabsq(c->x[0].at[k]) : 1;
 }
 
 POINT(power)
@@ -252,8 +251,7 @@ POINT(log1p_)
 
 ROOM(room_log1p)
 {
-    (void)c, (void)in;
-    return 1 + x;
+    return 1 + c->x[in].at[k];
 }
 
 /* --- squashing ----------------------------------------------------------------------------------- */

@@ -57,8 +57,8 @@ struct quad_op {
     /* Of elementwise ops, in place of forward: y at one element from the inputs there, as parts. */
     void (*point)(const quad_call *c, const quad *x, quad *y);
     quad (*point_size)(const quad_call *c, const quad *x);
-    /* How far the reference is smooth around value x of an input; a step is far smaller. NULL: 1. */
-    quad (*room)(const quad_call *c, int in, quad x);
+    /* How far the reference is smooth around element k of an input; a step is far smaller. NULL: 1. */
+    quad (*room)(const quad_call *c, int in, int64_t k);
     /* Σ of the absolute terms of ∂y_j/∂x_k (x_k: element k of input in) and of ∂²y_j/∂x_k∂x_l, where a right
      * rule must subtract or is worse conditioned than its result; the derivative itself is given as d.
      * NULL: |d|. */

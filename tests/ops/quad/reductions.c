@@ -127,11 +127,12 @@ static void logsumexp(quad_call *c)
     free(top);
 }
 
-/* p_k = e^(x_k − y), and how it feels a rounded x_k − y. */
+/* p_k = e^(x_k − y). Rounded: as large as it must be taken because x_k − y is rounded, which moves p_k by |x_k − y|
+ * times that; at most twice ½ of an ulp of it, so a quarter of the at least four ulps of K is enough. */
 static quad share(const quad_call *c, const reduction *r, int64_t k, bool rounded)
 {
     quad below = c->x[0].at[k] - lse_value(c, r, goes_to(c, r, k));
-    return expq(below) * (rounded ? 1 + fabsq(below) : 1);
+    return expq(below) * (rounded ? 1 + fabsq(below) / 4 : 1);
 }
 
 static reduction reduction_again(const quad_call *c)
@@ -139,7 +140,6 @@ static reduction reduction_again(const quad_call *c)
     return reduction_of(c->x[0].shape, quad_attr_axes(c, "axes"));
 }
 
-/* The difference x_k − y is rounded in any formula; e^ makes |x_k − y| times that of it. */
 static quad logsumexp_slope(const quad_call *c, int in, int64_t k, int64_t j, quad d)
 {
     reduction r = reduction_again(c);
@@ -303,16 +303,15 @@ static void variance(quad_call *c)
     }
 }
 
-/* 2(x_k − mean)/(N − c), less the mean of that, which is 0 but for rounding; the mean of x is rounded too. */
+/* 2(x_k − mean)/(N − c), less the mean of that, which is 0 but for rounding: its terms are a deviation each. */
 static quad variance_slope(const quad_call *c, int in, int64_t k, int64_t j, quad d)
 {
     reduction r = reduction_again(c);
     quad m[3], n = r.length;
     (void)in, (void)d;
     moments(c, &r, j, m);
-    return 2 *
-           (fabsq(c->x[0].at[k] - m[0] / n) + sqrtq(m[2] / n - m[0] * m[0] / n / n) + m[1] / n) /
-           degrees(c, &r);
+    quad mean = m[0] / n, deviation = sqrtq(m[2] / n - mean * mean);
+    return 2 * (fabsq(c->x[0].at[k] - mean) + deviation) / degrees(c, &r);
 }
 
 static quad variance_curve(const quad_call *c, int in, int64_t k, int in2, int64_t l, int64_t j,
@@ -333,13 +332,14 @@ static void norm(quad_call *c)
     }
 }
 
-static quad room_around(const quad_call *c, int in, quad x)
+/* The norm has its kink where all of its elements are 0. */
+static quad room_around_zero(const quad_call *c, int in, int64_t k)
 {
-    quad squares = 0;
-    (void)in, (void)x;
-    for (int64_t i = 0; i < c->x[0].n; i++)
-        squares += c->x[0].at[i] * c->x[0].at[i];
-    return sqrtq(squares / (c->x[0].n + 1));
+    reduction r = reduction_again(c);
+    quad m[3];
+    (void)in;
+    moments(c, &r, goes_to(c, &r, k), m);
+    return sqrtq(m[2] / r.length);
 }
 
 /* δ_kl/y − x_k x_l/y³ */
@@ -455,7 +455,7 @@ const quad_op quad_reduction_ops[] = {
      .slope = cross_entropy_slope,
      .curve = cross_entropy_curve},
     {.name = "variance", .forward = variance, .slope = variance_slope, .curve = variance_curve},
-    {.name = "norm", .forward = norm, .curve = norm_curve, .room = room_around},
+    {.name = "norm", .forward = norm, .curve = norm_curve, .room = room_around_zero},
     {.name = "mse", .forward = mse},
     {0},
 };
