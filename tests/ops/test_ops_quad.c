@@ -17,11 +17,17 @@
 #    include <string.h>
 
 #    include "autograd/ops.h"
+#    include "tensor/kernels/kernels.h"
 #    include "tests/ops/quad/run.h"
+#    include "tests/support/compositions.h"
 
 enum { VALUE, GRADIENT, PRODUCT, SECOND, ORDERS, SEEDS = 3 };
 
 static const char *const order_names[ORDERS] = {"value", "gradient", "Ju", "second"};
+
+/* Instruction sets: tapir computes with each that the processor has, and is compared with one reference. */
+enum { LEVELS = 3 };
+static const char *const levels[LEVELS] = {"ref", "avx2", "avx512"};
 
 typedef struct budget {
     const char *name;
@@ -57,6 +63,7 @@ typedef struct subject {
     const quad_inputs *in;
     int order;
     tp_dtype dtype;
+    const char *level;
 } subject;
 
 static double k_of(const subject *s)
@@ -96,8 +103,8 @@ static void compare(const subject *s, const char *rule, int64_t at, quad got, qu
     if (c->compared++ > 0 && ratio <= c->worst)
         return;
     c->worst = ratio;
-    snprintf(c->where, sizeof c->where, "%s%s %s, '%s' #%lld", rule, order_names[s->order],
-             tp_dtype_name(s->dtype), s->in->sample->note, (long long)at);
+    snprintf(c->where, sizeof c->where, "%s%s %s, '%s' #%lld, %s", rule, order_names[s->order],
+             tp_dtype_name(s->dtype), s->in->sample->note, (long long)at, s->level);
     if (ratio > 1 && !s->row->quiet)
         print_error("%s: %s, seed %d: got %.17g, want %.17g, off by %.3g of the bound %.3g\n",
                     s->in->op->name, c->where, (int)s->in->seed, (double)got, (double)want, ratio,
@@ -143,14 +150,11 @@ static quad_call begin_call(const quad_op *ref, const quad_inputs *in)
     return c;
 }
 
-static void compare_value(subject *s, quad_call *c, const quad_result_of *r)
+/* The reference's value is that of c. */
+static void compare_value(subject *s, const quad_call *c, const quad_result_of *r)
 {
     char got[TP_SHAPE_TEXT], want[TP_SHAPE_TEXT];
     s->order = VALUE;
-    s->dtype = r->dtype;
-    c->dtype = r->dtype; /* of a source: an attribute says */
-    c->sizes = true;
-    quad_forward(c, false);
     if (!tp_shape_equal(r->y.shape, c->shape)) {
         print_error("%s, '%s': shape %s, the reference has %s\n", s->in->op->name,
                     s->in->sample->note, tp_shape_text(r->y.shape, got),
@@ -161,21 +165,32 @@ static void compare_value(subject *s, quad_call *c, const quad_result_of *r)
         compare(s, "", j, r->y.at[j], quad_value(c, j), c->size[j], 0, c->additions);
 }
 
-static void compare_derivatives(subject *s, quad_call *c, const quad_slots *slots,
-                                const quad_result_of *r)
-{
+typedef struct wanted {
     quad_wanted vj, ju, second;
-    bool fused = s->in->op->vjp_fused != NULL;
-    quad_differentiate(c, slots, r->v, r->u, true, &vj, &ju, &second);
+} wanted;
+
+static void compare_derivatives(subject *s, const wanted *w, const quad_result_of *r)
+{
     s->order = GRADIENT;
-    compare_wanted(s, fused ? "fused " : "", r->fused, &vj);
-    compare_wanted(s, "", r->composed, &vj);
+    compare_wanted(s, s->in->op->vjp_fused != NULL ? "fused " : "", r->fused, &w->vj);
+    compare_wanted(s, "", r->composed, &w->vj);
     s->order = PRODUCT;
-    compare_wanted(s, "", r->ju, &ju);
-    compare_products(s, r, &vj, &ju);
+    compare_wanted(s, "", r->ju, &w->ju);
+    compare_products(s, r, &w->vj, &w->ju);
     s->order = SECOND;
-    compare_wanted(s, "", r->second, &second);
-    quad_wanted_free(&vj), quad_wanted_free(&ju), quad_wanted_free(&second);
+    compare_wanted(s, "", r->second, &w->second);
+}
+
+/* What tapir computes at every level; how many there are. The last is the best. */
+static int run_levels(const quad_inputs *in, int64_t slots, quad_result_of *r, const char **level)
+{
+    int n = 0;
+    for (int i = 0; i < LEVELS; i++)
+        if (tp_set_isa(levels[i]) == TP_OK) {
+            level[n] = levels[i];
+            r[n++] = quad_run(in, slots);
+        }
+    return n;
 }
 
 static void check_sample(entry *row, const quad_op *ref, const budget *b, const quad_harsh *h,
@@ -184,12 +199,22 @@ static void check_sample(entry *row, const quad_op *ref, const budget *b, const 
     quad_inputs in = quad_inputs_make(row->op, h, dtype, seed);
     quad_call c = begin_call(ref, &in);
     quad_slots slots = quad_slots_make(&c, in.by);
-    quad_result_of r = quad_run(&in, slots.n);
-    subject s = {row, b, &in, VALUE, dtype};
-    compare_value(&s, &c, &r);
-    if (r.gradient)
-        compare_derivatives(&s, &c, &slots, &r);
-    quad_result_free(&r);
+    quad_result_of r[LEVELS];
+    const char *level[LEVELS];
+    wanted w = {{0}};
+    int n = run_levels(&in, slots.n, r, level);
+    c.dtype = r[0].dtype; /* of a source: an attribute says */
+    c.sizes = true;
+    quad_forward(&c, false);
+    for (int i = 0; i < n; i++)
+        compare_value(&(subject){row, b, &in, VALUE, c.dtype, level[i]}, &c, &r[i]);
+    if (r[0].gradient)
+        quad_differentiate(&c, &slots, r[0].v, r[0].u, true, &w.vj, &w.ju, &w.second);
+    for (int i = 0; i < n && r[0].gradient; i++)
+        compare_derivatives(&(subject){row, b, &in, VALUE, dtype, level[i]}, &w, &r[i]);
+    quad_wanted_free(&w.vj), quad_wanted_free(&w.ju), quad_wanted_free(&w.second);
+    for (int i = 0; i < n; i++)
+        quad_result_free(&r[i]);
     quad_slots_free(&slots);
     quad_call_free(&c);
     quad_inputs_free(&in);
@@ -199,8 +224,9 @@ static void check_sample(entry *row, const quad_op *ref, const budget *b, const 
 
 const quad_op *quad_find(const char *name)
 {
-    const quad_op *const families[] = {quad_pointwise_ops, quad_loss_ops,  quad_reduction_ops,
-                                       quad_matrix_ops,    quad_place_ops, quad_noise_ops};
+    const quad_op *const families[] = {quad_pointwise_ops,  quad_loss_ops,  quad_reduction_ops,
+                                       quad_matrix_ops,     quad_place_ops, quad_noise_ops,
+                                       quad_composition_ops};
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const quad_op *op = families[f]; op->name != NULL; op++)
             if (strcmp(op->name, name) == 0)
@@ -242,16 +268,16 @@ static void print_cell(FILE *f, const cell *c)
 }
 
 /* Error/bound, the worst of all elements, f32 and f64; then where the worst of the row was. */
-static void print_table(FILE *f, const entry *table, int count)
+static void print_table(FILE *f, const char *title, const entry *table, int count)
 {
-    fprintf(f, "%-18s%14s%14s%14s%14s\n%-18s", "worst error/bound", "value  ", "gradient  ",
-            "Ju    ", "second  ", "");
+    fprintf(f, "%-22s%14s%14s%14s%14s\n%-22s", title, "value  ", "gradient  ", "Ju    ", "second  ",
+            "");
     for (int o = 0; o < ORDERS; o++)
         fprintf(f, "    f32    f64");
     fprintf(f, "  worst at\n");
     for (int i = 0; i < count; i++) {
         const cell *worst = NULL;
-        fprintf(f, "%-18s", table[i].op->name);
+        fprintf(f, "%-22s", table[i].op->name);
         for (int o = 0; o < ORDERS; o++)
             for (int d = 0; d < 2; d++) {
                 const cell *c = &table[i].cells[o][d];
@@ -262,20 +288,64 @@ static void print_table(FILE *f, const entry *table, int count)
     }
 }
 
-static entry *rows; /* of the table, filled by test_all */
+/* Compositions without a reference: they move elements or are constant, which tests/ops/test_compositions.c and
+ * its neighbours see exactly, or they are a draw and what the rows below check of it. */
+static const char *const without[] = {
+    "scalar",         "zeros_like",
+    "ones_like",      "one_hot",
+    "transpose",      "diag",
+    "triu",           "diagonal",
+    "squeeze",        "unsqueeze",
+    "flip",           "stack",
+    "split",          "tile",
+    "pad_constant",   "repeat",
+    "index_select",   "embedding",
+    "sum_to",         "keep_axes",
+    "gumbel_softmax", "noise_categorical",
+};
 
+static bool is_without(const char *name)
+{
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++)
+        if (strcmp(without[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* The operation at place i: the rows of ops.def, then the compositions. */
+static const tp_op *op_at(int i)
+{
+    return i < tp_op_count ? tp_ops[i] : compositions[i - tp_op_count];
+}
+
+static bool has_reference(const tp_op *op)
+{
+    return quad_find(op->name) != NULL && find_budget(op->name) != NULL;
+}
+
+/* Every row needs one; every composition needs one or a word in the list above, and not both. */
 static void test_references(void **state)
 {
     (void)state;
-    int missing = 0;
-    for (int i = 0; i < tp_op_count; i++)
-        if (quad_find(tp_ops[i]->name) == NULL || find_budget(tp_ops[i]->name) == NULL) {
-            print_error("%s has no %s\n", tp_ops[i]->name,
-                        quad_find(tp_ops[i]->name) == NULL ? "reference in tests/ops/quad"
-                                                           : "row in tests/ops/quad/budget.def");
-            missing++;
-        }
-    assert_int_equal(missing, 0);
+    int wrong = 0;
+    for (int i = 0; i < tp_op_count + composition_count; i++) {
+        const tp_op *op = op_at(i);
+        if (has_reference(op) != (i >= tp_op_count && is_without(op->name)))
+            continue;
+        print_error("%s: a reference in tests/ops/quad and a row of budget.def are needed%s\n",
+                    op->name, i < tp_op_count ? "" : ", or a place among those without");
+        wrong++;
+    }
+    assert_int_equal(wrong, 0);
+}
+
+static entry *rows; /* of the table, filled by test_all */
+static int row_count, op_rows;
+
+static void print_tables(FILE *f)
+{
+    print_table(f, "operations", rows, op_rows);
+    print_table(f, "compositions", rows + op_rows, row_count - op_rows);
 }
 
 static void test_all(void **state)
@@ -283,19 +353,21 @@ static void test_all(void **state)
     (void)state;
     int above = 0;
     const char *path = getenv("TAPIR_QUAD_TABLE");
-    rows = quad_alloc(tp_op_count, sizeof *rows);
-    for (int i = 0; i < tp_op_count; i++)
-        if (quad_find(tp_ops[i]->name) != NULL && find_budget(tp_ops[i]->name) != NULL)
-            check_op(&rows[i], tp_ops[i], quad_find(tp_ops[i]->name));
-    print_table(stdout, rows, tp_op_count);
+    rows = quad_alloc(tp_op_count + composition_count, sizeof *rows);
+    for (int i = 0; i < tp_op_count + composition_count; i++) {
+        if (has_reference(op_at(i)))
+            check_op(&rows[row_count++], op_at(i), quad_find(op_at(i)->name));
+        op_rows = i < tp_op_count ? row_count : op_rows;
+    }
+    print_tables(stdout);
     fflush(stdout);
     FILE *f = path != NULL ? fopen(path, "w") : NULL;
     assert_true((path == NULL) == (f == NULL));
     if (f != NULL) {
-        print_table(f, rows, tp_op_count);
+        print_tables(f);
         assert_int_equal(fclose(f), 0);
     }
-    for (int i = 0; i < tp_op_count; i++)
+    for (int i = 0; i < row_count; i++)
         for (int o = 0; o < ORDERS; o++)
             for (int d = 0; d < 2; d++)
                 above += rows[i].cells[o][d].worst > 1;
@@ -307,7 +379,7 @@ static void test_caught(void **state)
 {
     (void)state;
     int missed = 0;
-    for (int i = 0; i < tp_op_count; i++)
+    for (int i = 0; i < row_count; i++)
         for (int o = 0; o < ORDERS; o++)
             for (int d = 0; d < 2; d++) {
                 const cell *c = &rows[i].cells[o][d];
