@@ -65,7 +65,7 @@ tp_var tp_round_straight_through(tp_var x);
 
 /* --- over axes; the empty list (TP_ALL_AXES) means all (compose/reductions.c) ----------------------- */
 
-/* Σ(x − mean)²/(N − correction) over N elements, in two passes: correction 0 is the population's, 1 (Bessel)
+/* Σ(x − mean)²/(N − correction) over N elements, the rounding of the mean taken out: correction 0 is the population's, 1 (Bessel)
  * the unbiased estimate from a sample. NaN where N <= correction, as the mean of nothing. */
 tp_var tp_variance(tp_var x, tp_axes axes, int correction, bool keepdim);
 /* The Euclidean norm √Σx². The squares are of numbers scaled to 1, so they neither overflow nor vanish; the

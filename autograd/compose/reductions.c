@@ -20,7 +20,10 @@ tp_var tp_variance(tp_var x, tp_axes axes, int correction, bool keepdim)
 {
     int64_t n = reduced_count(x, axes);
     double freedom = n > correction ? (double)(n - correction) : (double)NAN;
+    /* The mean is rounded, and the square of what that leaves would show where x is far from 0. As the mean of
+     * a difference from the mean is 0, taking it away is not differentiated. */
     tp_var from_mean = tp_sub(x, tp_mean(x, axes, true));
+    from_mean = tp_sub(from_mean, tp_detach(tp_mean(from_mean, axes, true)));
     return tp_div(tp_sum(tp_square(from_mean), axes, keepdim),
                   tp_scalar(x.tape, tp_dtype_of(x), freedom));
 }
