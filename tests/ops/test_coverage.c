@@ -126,6 +126,19 @@ static bool some_sample_suits(const tp_op *op, int column, bool gradient, bool c
     return false;
 }
 
+#ifdef TAPIR_HAVE_QUADMATH
+enum { QUAD = true };
+#else
+enum { QUAD = false };
+#endif
+
+/* Where all samples are compared, values in f64 are judged by test_ops_quad.c, which not every compiler can. */
+static bool needs_quad(tp_dtype dtype, int column, coverage_kind kind)
+{
+    bool plain = column == LAYOUT_CONTIGUOUS || column >= LAYOUT_COUNT;
+    return dtype == TP_F64 && plain && kind == COVERAGE_FORWARD;
+}
+
 /* What the row itself rules out is no cell. */
 static bool exists(const tp_op *op, int column, coverage_kind kind)
 {
@@ -142,7 +155,7 @@ static bool exists(const tp_op *op, int column, coverage_kind kind)
 
 /* --- the matrix --------------------------------------------------------------------------------- */
 
-static int cells, filled, structural, excused, failures;
+static int cells, filled, structural, unjudged, excused, failures;
 static bool used[REASONS + 1];
 
 static bool matches(const char *pattern, const char *name)
@@ -174,6 +187,10 @@ static void look_at(const tp_op *op, tp_dtype dtype, int column, coverage_kind k
     }
     if (!there || full)
         return;
+    if (!QUAD && needs_quad(dtype, column, kind)) {
+        unjudged++;
+        return;
+    }
     if (excuse(names[0], names[1], names[2], names[3])) {
         excused++;
         return;
@@ -212,6 +229,9 @@ static void test_matrix(void **state)
     tp_tape_free(tape);
     printf("coverage: %d ops, %d cells: %d filled, %d cannot exist, %d excused by %d reasons\n",
            tp_op_count, cells, filled, structural, excused, REASONS);
+    if (unjudged > 0)
+        printf("skipped: %d cells need quad precision, which this compiler does not have\n",
+               unjudged);
     assert_int_equal(failures, 0);
 }
 
