@@ -22,6 +22,7 @@
 #include "nn/train.h"
 #include "tensor/gather.h"
 #include "tensor/io/idx.h"
+#include "tensor/io/npy.h"
 #include "tensor/io/png.h"
 #include "tensor/io/safetensors.h"
 #include "tensor/map.h"

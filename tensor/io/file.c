@@ -262,6 +262,20 @@ static tp_status sync_directory(tp_file_writer *w)
     return s;
 }
 
+tp_status tp_file_write_elements(tp_file_writer *w, const tp_tensor *t)
+{
+    tp_tensor copy = {0};
+    if (tp_numel(t) == 0)
+        return w->status;
+    if (!tp_is_contiguous(t)) {
+        TP_TRY(tp_clone(&copy, t));
+        t = &copy;
+    }
+    tp_status s = tp_file_write(w, tp_data(t), (size_t)(tp_numel(t) * tp_dtype_size(t->dtype)));
+    tp_tensor_free(&copy);
+    return s;
+}
+
 tp_status tp_file_commit(tp_file_writer *w)
 {
     if (w->status != TP_OK)

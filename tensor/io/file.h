@@ -2,14 +2,14 @@
  *
  * Reads and writes loop until done or refused; a written file appears under its name complete or not at
  * all. Messages name the path. Also the two memory functions for libraries (zlib, libpng) whose free hook
- * is not told a size. Read next: idx.h, safetensors.h, png.h.
+ * is not told a size. Read next: npy.h, safetensors.h, idx.h, png.h.
  */
 #ifndef TP_TENSOR_IO_FILE_H
 #define TP_TENSOR_IO_FILE_H
 
 #include <stddef.h>
 #include <stdint.h>
-#include "tensor/status.h"
+#include "tensor/tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -55,6 +55,9 @@ typedef struct tp_file_writer {
 /* TP_EIO, TP_ENOMEM; after a failure there is nothing to abort. */
 tp_status tp_file_begin(tp_file_writer *w, const char *path);
 tp_status tp_file_write(tp_file_writer *w, const void *data, size_t bytes);
+/* The elements of t (any strides) in row-major order, as they lie in memory; TP_ENOMEM if they must be copied
+ * first and cannot, which leaves the writer as it was. */
+tp_status tp_file_write_elements(tp_file_writer *w, const tp_tensor *t);
 /* Writes out, fsyncs, closes, renames, fsyncs the directory. The writer is finished either way. Should only
  * the last step fail, path is the complete new file, and TP_EIO says that it may not survive a crash. */
 tp_status tp_file_commit(tp_file_writer *w);

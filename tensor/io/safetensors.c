@@ -123,20 +123,6 @@ static void put_header(sink *s, const tp_named_tensor *items, int n, const char 
     put_text(s, "}");
 }
 
-static tp_status put_tensor(tp_file_writer *w, const tp_tensor *t)
-{
-    tp_tensor copy = {0};
-    if (tp_numel(t) == 0)
-        return TP_OK;
-    if (!tp_is_contiguous(t)) {
-        TP_TRY(tp_clone(&copy, t));
-        t = &copy;
-    }
-    tp_status s = tp_file_write(w, tp_data(t), (size_t)item_bytes(t));
-    tp_tensor_free(&copy);
-    return s;
-}
-
 static tp_status check_metadata(const char *path, const char *const *metadata)
 {
     char text[TP_ST_TEXT];
@@ -209,7 +195,7 @@ tp_status tp_safetensors_save(const char *path, const tp_named_tensor *items, in
     put(&header, "       ", (size_t)padding);
     tp_status s = TP_OK;
     for (int i = 0; i < n && s == TP_OK; i++)
-        s = put_tensor(&w, items[i].tensor);
+        s = tp_file_write_elements(&w, items[i].tensor);
     if (s == TP_OK)
         return tp_file_commit(&w);
     tp_file_abort(&w);

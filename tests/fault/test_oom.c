@@ -34,7 +34,7 @@ typedef struct scene {
     tp_model model;
     tp_optimizer adam;
     tp_tape *tape;
-    tp_tensor image;
+    tp_tensor image, again;
     tp_dataset digits;
     FILE *sink;
 } scene;
@@ -131,8 +131,16 @@ static tp_status compose(scene *s)
 
 static tp_status draw_and_read(scene *s)
 {
+    char path[512];
+    tp_tensor reversed;
     TP_TRY(tp_tensor_new(&s->image, TP_F32, TP_SHAPE(4, 5, 5)));
     TP_TRY(tp_png_grid(test_tmp("oom.png"), &s->image, 2, 1, 1));
+    snprintf(path, sizeof path, "%s", test_tmp("oom.npy"));
+    TP_TRY(tp_view_permute(&s->image, (tp_axes){0}, &reversed));
+    TP_TRY(tp_npy_save(path, &reversed));
+    TP_TRY(tp_npy_load(path, &s->again));
+    tp_tensor_free(&s->again);
+    TP_TRY(tp_npy_load(TAPIR_SOURCE_DIR "/tests/oracle/npy/f4_2x3_fortran.npy", &s->again));
     return tp_dataset_read(&s->digits, TAPIR_SOURCE_DIR "/examples/data", "t10k");
 }
 
@@ -157,6 +165,7 @@ static tp_status walk(FILE *sink)
     tp_dataset_free(&s.data);
     tp_dataset_free(&s.digits);
     tp_tensor_free(&s.image);
+    tp_tensor_free(&s.again);
     tp_matmul_release();
     return status;
 }
