@@ -11,20 +11,13 @@
 
 /* --- lines -------------------------------------------------------------------------------------- */
 
-static tp_status written(FILE *out)
-{
-    if (fflush(out) == 0 && !ferror(out))
-        return TP_OK;
-    return tp_fail(TP_EIO, "tp_explain: the text could not be written");
-}
-
 /* "<line> = <numbers>   <note>", on two lines if that would be too wide. */
 static void put_value(FILE *out, tp_explain_opts o, const tp_text *line, const tp_tensor *value,
                       const char *note)
 {
     tp_text rest = {0};
     if (o.numbers && value != NULL)
-        tp_text_add(&rest, "= "), tp_format_tensor(&rest, value);
+        tp_text_add(&rest, "= "), tp_text_tensor(&rest, value);
     if (note[0] != '\0')
         tp_text_add(&rest, "%s%s", rest.used > 0 ? "   " : "", note);
     int width = o.width > 0 ? o.width : 100;
@@ -176,7 +169,7 @@ tp_status tp_explain_forward(FILE *out, tp_var root, tp_explain_opts o)
     fprintf(out, "forward: what %s was computed from\n", title.data);
     put_forward(out, root, o, mark);
     tp_free(mark, root.id + 1);
-    return written(out);
+    return tp_text_written(out, "tp_explain");
 }
 
 /* --- one step ----------------------------------------------------------------------------------- */
@@ -311,7 +304,7 @@ static tp_status explain_step(FILE *out, const tp_sweep *s, tp_explain_opts o, u
         if (tp_node_at(s->tape, tp_node_at(s->tape, s->at)->x[i])->wanted)
             put_contribution(&c, i);
     tp_replay_end(&c.replay);
-    return c.status != TP_OK ? c.status : written(out);
+    return c.status != TP_OK ? c.status : tp_text_written(out, "tp_explain");
 }
 
 tp_status tp_explain_step(FILE *out, const tp_sweep *s, tp_explain_opts o)
@@ -357,7 +350,7 @@ static tp_status explain_sweep(FILE *out, tp_sweep *s, tp_var root, tp_explain_o
     tp_free(mark, root.id + 1);
     TP_TRY(status != TP_OK ? status : s->status);
     put_gradients(out, s, root, o);
-    return written(out);
+    return tp_text_written(out, "tp_explain");
 }
 
 tp_status tp_explain(FILE *out, tp_var root, tp_explain_opts o)

@@ -1,91 +1,9 @@
-/* format.c: numbers, attributes, symbols, formulas. Read next: explain.c. */
+/* format.c: attributes, symbols, formulas. Read next: explain.c. */
 #include "autograd/format.h"
 #include "autograd/ops.h"
 
 #include <ctype.h>
-#include <stdarg.h>
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
-
-/* --- text --------------------------------------------------------------------------------------- */
-
-void tp_text_add(tp_text *t, const char *format, ...)
-{
-    static const char dots[] = "…";
-    size_t room = sizeof t->data - sizeof dots - t->used;
-    if (t->cut)
-        return;
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(t->data + t->used, room, format, args);
-    va_end(args);
-    t->cut = n < 0 || (size_t)n >= room;
-    t->used += t->cut ? room - 1 : (size_t)n;
-    if (!t->cut)
-        return;
-    while (t->used > 0 && ((unsigned char)t->data[t->used - 1] & 0xc0) == 0x80)
-        t->used--; /* never half a character */
-    if (t->used > 0 && (unsigned char)t->data[t->used - 1] >= 0xc0)
-        t->used--;
-    memcpy(t->data + t->used, dots, sizeof dots);
-}
-
-int tp_text_columns(const char *s)
-{
-    int columns = 0;
-    for (; *s != '\0'; s++) {
-        unsigned char c = (unsigned char)*s;
-        bool combining = c == 0xcc || (c == 0xcd && (unsigned char)s[1] < 0xb0);
-        columns += (c & 0xc0) != 0x80 && !combining;
-    }
-    return columns;
-}
-
-/* --- numbers ------------------------------------------------------------------------------------ */
-
-enum { WHOLE = 12 };
-
-static void nested(tp_text *t, const tp_tensor *x, int64_t *index, int axis, bool whole)
-{
-    int left = x->shape.ndim - axis;
-    if (left == 0) {
-        tp_text_add(t, "%.4g", tp_at(x, index));
-        return;
-    }
-    int64_t n = x->shape.dim[axis], show = whole ? n : left == 1 ? 3 : left == 2 ? 2 : 1;
-    tp_text_add(t, "[");
-    for (index[axis] = 0; index[axis] < n && index[axis] < show; index[axis]++) {
-        if (index[axis] > 0)
-            tp_text_add(t, " ");
-        nested(t, x, index, axis + 1, whole);
-    }
-    index[axis] = 0;
-    tp_text_add(t, show < n ? " …]" : "]");
-}
-
-void tp_format_tensor(tp_text *t, const tp_tensor *x)
-{
-    int64_t index[TP_MAX_DIMS] = {0}, n = tp_numel(x), odd = 0;
-    if (n == 0) { /* its other axes may be long */
-        tp_text_add(t, "[]");
-        return;
-    }
-    nested(t, x, index, 0, n <= WHOLE);
-    if (n <= WHOLE)
-        return;
-    double lo = INFINITY, hi = -INFINITY, norm = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double v = tp_flat(x, i);
-        odd += !isfinite(v);
-        lo = v < lo ? v : lo;
-        hi = v > hi ? v : hi;
-        norm = hypot(norm, v);
-    }
-    tp_text_add(t, "  from %.4g to %.4g, norm %.4g", lo, hi, norm);
-    if (odd > 0)
-        tp_text_add(t, ", %lld not finite", (long long)odd);
-}
 
 /* --- attributes --------------------------------------------------------------------------------- */
 
@@ -125,7 +43,7 @@ void tp_format_attr(tp_text *t, const tp_field *f, const void *attr)
             tp_text_add(t, "%lld", (long long)*(const int64_t *)at);
         break;
     case TP_FIELD_DOUBLE:
-        tp_text_add(t, "%.6g", *(const double *)at);
+        tp_text_number(t, 6, *(const double *)at);
         break;
     case TP_FIELD_AXES:
         format_axes(t, *(const tp_axes *)at);
@@ -251,8 +169,10 @@ static size_t put_constant(tp_text *t, const tp_node *node, const char *p)
         return length;
     }
     length = constant_at(node, p, " + ", "", &v);
-    if (length > 0 && v < 0)
-        tp_text_add(t, " − %.6g", -v);
+    if (length > 0 && v < 0) {
+        tp_text_add(t, " − ");
+        tp_text_number(t, 6, -v);
+    }
     return length > 0 && v <= 0 ? length : 0;
 }
 

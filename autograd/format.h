@@ -1,4 +1,4 @@
-/* format.h: writing numbers and formulas as text. Private to autograd/.
+/* format.h: writing formulas as text. Private to autograd/.
  *
  * A formula is put together from the op rows: `.text` with its operands and attributes filled in, bracketed
  * where the operand binds more loosely than its place in the template allows. Nothing here knows about
@@ -7,24 +7,8 @@
 #define TP_AUTOGRAD_FORMAT_H
 
 #include "autograd/node.h"
+#include "tensor/text.h"
 
-/* A bounded buffer. What does not fit is dropped and the text ends in "…". */
-enum { TP_TEXT_BYTES = 4096 };
-typedef struct tp_text {
-    size_t used;
-    bool cut;
-    char data[TP_TEXT_BYTES];
-} tp_text;
-
-#if defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
-#endif
-void tp_text_add(tp_text *t, const char *format, ...);
-/* Columns on a terminal: code points that do not combine with the one before. */
-int tp_text_columns(const char *s);
-
-/* At most 12 elements whole; otherwise a corner, the range and the 2-norm. */
-void tp_format_tensor(tp_text *t, const tp_tensor *x);
 void tp_format_attr(tp_text *t, const tp_field *f, const void *attr);
 
 /* What is spelled out and what is a symbol. */

@@ -212,14 +212,18 @@ static tp_status check(tp_replay *r, int i, const tp_tensor *shown, tp_text *ver
         tp_text_add(verdict, "not checked: at the edge of the domain");
     else if (!f.ok && f.kink && r->node->op->smooth != TP_SMOOTH)
         tp_text_add(verdict, "not checked: at a kink");
-    else if (!f.ok)
-        tp_text_add(verdict, "FAIL rule %.6g, difference %.6g", f.rule, f.difference);
-    else if (!(shift < (shown != NULL && shown->dtype == TP_F32 ? 1e-3 : 1e-7)))
-        tp_text_add(verdict, "FAIL the rule in f64 agrees, but these numbers are off by %.1g",
-                    shift);
-    else
+    else if (!f.ok) {
+        tp_text_add(verdict, "FAIL rule ");
+        tp_text_number(verdict, 6, f.rule);
+        tp_text_add(verdict, ", difference ");
+        tp_text_number(verdict, 6, f.difference);
+    } else if (!(shift < (shown != NULL && shown->dtype == TP_F32 ? 1e-3 : 1e-7))) {
+        tp_text_add(verdict, "FAIL the rule in f64 agrees, but these numbers are off by ");
+        tp_text_number(verdict, 1, shift);
+    } else {
         tp_text_add(verdict, "ok %.0e%s", f.error,
                     r->node->op->surrogate != NULL ? " (of the surrogate)" : "");
+    }
     return TP_OK;
 }
 

@@ -3,13 +3,10 @@
 
 #include <stdio.h>
 
-static void show(const char *name, const tp_tensor *t)
+static tp_status show(const char *name, const tp_tensor *t)
 {
-    char text[TP_TENSOR_TEXT];
-    printf("%-12s %-10s", name, tp_tensor_text(t, text));
-    for (int64_t i = 0; i < tp_numel(t); i++)
-        printf(" %g", tp_flat(t, i));
-    printf("\n");
+    printf("%s = ", name);
+    return tp_print(stdout, t);
 }
 
 static tp_status run(void)
@@ -17,24 +14,24 @@ static tp_status run(void)
     tp_tensor x = {0}, row = {0}, sum = {0}, product = {0}, view, back;
     const float values[] = {1, 2, 3, 4, 5, 6};
     TP_TRY(tp_tensor_from(&x, TP_F32, TP_SHAPE(2, 3), values));
-    show("x", &x);
+    TP_TRY(show("x", &x));
 
     /* Views share the memory of x: only shape, strides and offset change. */
     TP_TRY(tp_view_transpose(&x, 0, 1, &view));
-    show("x^T", &view);
+    TP_TRY(show("x^T", &view));
     TP_TRY(tp_view_slice(&x, 1, -1, TP_SLICE_END, -2, &back)); /* x[:, ::-2] */
-    show("x[:, ::-2]", &back);
+    TP_TRY(show("x[:, ::-2]", &back));
 
     /* Broadcasting is NumPy's: [2,3] + [3] adds the row to every row. */
     const float ten[] = {10, 20, 30};
     TP_TRY(tp_tensor_from(&row, TP_F32, TP_SHAPE(3), ten));
     TP_TRY(tp_tensor_new(&sum, TP_F32, TP_SHAPE(2, 3)));
     TP_TRY(tp_map2(&sum, &x, &row, TP_K_add));
-    show("x + row", &sum);
+    TP_TRY(show("x + row", &sum));
 
     TP_TRY(tp_tensor_new(&product, TP_F32, TP_SHAPE(2, 2)));
     TP_TRY(tp_matmul_into(&product, &x, &view, (tp_matmul_opts){0}));
-    show("x x^T", &product);
+    TP_TRY(show("x x^T", &product));
 
     /* Mistakes come back as a status and a sentence. */
     if (tp_view_reshape(&x, TP_SHAPE(4, 2), &view) != TP_OK)

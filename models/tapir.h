@@ -10,6 +10,7 @@
 #include "autograd/compose.h"
 #include "autograd/explain.h"
 #include "autograd/ops.h"
+#include "autograd/print.h"
 #include "autograd/sweep.h"
 #include "models/model.h"
 #include "nn/bernoulli.h"
