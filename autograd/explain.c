@@ -47,39 +47,6 @@ static bool is_random(const tp_op *op)
     return false;
 }
 
-/* "h = tanh(v3)", "W: parameter", with the attributes that the formula does not mention. */
-static void add_definition(tp_text *t, const tp_tape *tape, uint32_t id)
-{
-    const tp_node *node = tp_node_at(tape, id);
-    tp_formula f = {.tape = tape};
-    tp_format_symbol(t, tape, id);
-    if (node->op == NULL) {
-        tp_text_add(t, ": %s",
-                    node->param     ? node->is_leaf ? "parameter" : "frozen parameter"
-                    : node->is_leaf ? "leaf"
-                                    : "data");
-        return;
-    }
-    tp_text_add(t, " = ");
-    tp_format_op(t, &f, id);
-    for (int i = 0; i < node->op->field_count; i++) {
-        const tp_field *field = &node->op->fields[i];
-        const char *text = node->op->text != NULL ? node->op->text : "";
-        char mention[40];
-        snprintf(mention, sizeof mention, "@%.36s", field->name);
-        bool off = field->kind == TP_FIELD_BOOL &&
-                   !*(const bool *)((const char *)node->attr + field->offset);
-        if (off || field->kind == TP_FIELD_SHAPE || field->kind == TP_FIELD_DTYPE ||
-            strstr(text, mention) != NULL)
-            continue; /* shape and type are shown anyhow */
-        tp_text_add(t, ", %s", field->name);
-        if (field->kind != TP_FIELD_BOOL) {
-            tp_text_add(t, " ");
-            tp_format_attr(t, field, node->attr);
-        }
-    }
-}
-
 /* --- what depends on what ----------------------------------------------------------------------- */
 
 /* Marks root and what it was computed from; with wanted, only along paths that gradients take. The marks
@@ -142,7 +109,7 @@ static void put_forward(FILE *out, tp_var root, tp_explain_opts o, const bool *m
             continue;
         tp_text line = {0}, note = {0}, kept = {0};
         tp_text_add(&line, "  #%u  ", id);
-        add_definition(&line, tape, id);
+        tp_format_definition(&line, tape, id);
         add_origin(&note, tape, node);
         if (node->op != NULL && is_random(node->op))
             tp_text_add(&note, "   random");
@@ -210,7 +177,7 @@ static void put_title(const step *c)
         number += treated(c, id);
     tp_text line = {0};
     tp_text_add(&line, "step %d: %s%s   ", number, node->op->name, c->s->fused ? " (fused)" : "");
-    add_definition(&line, c->s->tape, c->s->at);
+    tp_format_definition(&line, c->s->tape, c->s->at);
     tp_text_add(&line, "   ");
     add_origin(&line, c->s->tape, node);
     fprintf(c->out, "%s\n", line.data);

@@ -3,6 +3,7 @@
 #include "autograd/ops.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <string.h>
 
 /* --- attributes --------------------------------------------------------------------------------- */
@@ -93,6 +94,25 @@ void tp_format_bar(tp_text *t, const tp_tape *tape, uint32_t id)
     t->used += 2;
 }
 
+/* Names of more than one letter stand upright. */
+void tp_format_symbol_tex(tp_text *t, const tp_tape *tape, uint32_t id, bool bar)
+{
+    const char *name = tp_node_at(tape, id)->name;
+    bool word = name != NULL && strlen(name) > 1;
+    tp_text_add(t, !bar ? "" : word ? "\\overline{" : "\\bar{");
+    if (name == NULL)
+        tp_text_add(t, "v_{%u}", id);
+    else if (!word)
+        tp_text_add(t, "%s", name);
+    else {
+        tp_text_add(t, "\\mathrm{");
+        for (; *name != '\0'; name++)
+            tp_text_add(t, *name == '_' ? "\\%c" : "%c", *name);
+        tp_text_add(t, "}");
+    }
+    tp_text_add(t, bar ? "}" : "");
+}
+
 /* --- formulas ----------------------------------------------------------------------------------- */
 
 /* What may stand beside a sign without brackets. The levels of tp_op.prec, doubled: PRODUCT is below that
@@ -102,13 +122,43 @@ static const struct {
     const char *sign;
     int after, before;
 } signs[] = {
-    {"(", FREE, TIGHT},      {")", TIGHT, FREE},      {"[", FREE, TIGHT},
-    {"]", TIGHT, FREE},      {"|", FREE, FREE},       {",", FREE, FREE},
-    {":", FREE, FREE},       {";", FREE, FREE},       {"‖", FREE, FREE},
-    {"+", SUM, SUM},         {"−", TERM, SUM},        {"-", TERM, SUM},
-    {"·", PRODUCT, PRODUCT}, {"⊙", PRODUCT, PRODUCT}, {"×", PRODUCT, PRODUCT},
-    {"/", TIGHT, PRODUCT},   {"<", SUM, SUM},         {">", SUM, SUM},
-    {"=", SUM, SUM},         {"≤", SUM, SUM},         {"≥", SUM, SUM},
+    {"(", FREE, TIGHT},
+    {")", TIGHT, FREE},
+    {"[", FREE, TIGHT},
+    {"]", TIGHT, FREE},
+    {"|", FREE, FREE},
+    {",", FREE, FREE},
+    {":", FREE, FREE},
+    {";", FREE, FREE},
+    {"‖", FREE, FREE},
+    {"+", SUM, SUM},
+    {"−", TERM, SUM},
+    {"-", TERM, SUM},
+    {"·", PRODUCT, PRODUCT},
+    {"⊙", PRODUCT, PRODUCT},
+    {"×", PRODUCT, PRODUCT},
+    {"/", TIGHT, PRODUCT},
+    {"<", SUM, SUM},
+    {">", SUM, SUM},
+    {"=", SUM, SUM},
+    {"≤", SUM, SUM},
+    {"≥", SUM, SUM},
+    /* and TeX's; a later sign that fits as well wins */
+    {"{", FREE, PRODUCT},
+    {"}", TIGHT, FREE},
+    {"}^", TIGHT, TIGHT},
+    {"\\,", PRODUCT, PRODUCT},
+    {"\\odot", PRODUCT, PRODUCT},
+    {"\\cdot", PRODUCT, PRODUCT},
+    {"\\le", SUM, SUM},
+    {"\\ge", SUM, SUM},
+    {"\\ne", SUM, SUM},
+    {"\\right", FREE, FREE},
+    {"\\rvert", FREE, FREE},
+    {"\\rVert", FREE, FREE},
+    {"&", FREE, FREE},
+    {"\\\\", FREE, FREE},
+    {"{cases}", FREE, FREE},
 };
 
 /* The loosest operand that may stand at p … p+length of a template without brackets. */
@@ -160,17 +210,18 @@ static size_t constant_at(const tp_node *node, const char *p, const char *lead, 
 
 /* "@scale·" and " + @shift" as people write them: nothing for 1· and + 0, a minus for negative ones.
  * Returns how much of the template that was, 0 if nothing is to be changed. */
-static size_t put_constant(tp_text *t, const tp_node *node, const char *p)
+static size_t put_constant(tp_text *t, const tp_node *node, const char *p, bool tex)
 {
     double v;
-    size_t length = constant_at(node, p, "", "·", &v);
+    const char *minus = tex ? "-" : "−";
+    size_t length = constant_at(node, p, "", tex ? " \\, " : "·", &v);
     if (length > 0 && (v == 1 || v == -1)) {
-        tp_text_add(t, "%s", v == 1 ? "" : "−");
+        tp_text_add(t, "%s", v == 1 ? "" : minus);
         return length;
     }
     length = constant_at(node, p, " + ", "", &v);
     if (length > 0 && v < 0) {
-        tp_text_add(t, " − ");
+        tp_text_add(t, " %s ", minus);
         tp_text_number(t, 6, -v);
     }
     return length > 0 && v <= 0 ? length : 0;
@@ -178,7 +229,7 @@ static size_t put_constant(tp_text *t, const tp_node *node, const char *p)
 
 /* The template of a node. The one formula that depends on the attributes: a permute that swaps the last
  * two axes is a transpose. */
-static const char *template_of(const tp_node *node)
+static const char *template_of(const tp_node *node, bool tex)
 {
     const tp_op *op = node->op;
     if (op == &tp_op_permute) {
@@ -188,22 +239,24 @@ static const char *template_of(const tp_node *node)
         for (int i = 0; i < n - 2; i++)
             swap &= perm.axis[i] == i;
         if (swap)
-            return "#0ᵀ";
+            return tex ? "{#0}^\\top" : "#0ᵀ";
     }
-    return op->text != NULL ? op->text : "?(#*)";
+    const char *text = tex ? op->tex : op->text;
+    return text != NULL ? text : "?(#*)";
 }
 
 /* How loosely the node's formula binds: what the row says, but a sum of which one term is left is a
  * product, and "Σ x" needs brackets in a product though it is not infix. */
-static int looseness(const tp_node *node)
+static int looseness(const tp_node *node, bool tex)
 {
-    const char *text = template_of(node);
+    const char *text = template_of(node, tex);
     int prec = node->op->prec, depth = 0, sums = 0, gaps = 0;
     double shift;
     for (const char *p = text; *p != '\0'; p++) {
-        depth += (*p == '(' || *p == '[') - (*p == ')' || *p == ']');
+        depth += (strchr("([{", *p) != NULL) - (strchr(")]}", *p) != NULL);
         gaps += depth == 0 && *p == ' ';
-        sums += strncmp(p, " + ", 3) == 0 || strncmp(p, " − ", strlen(" − ")) == 0;
+        sums += strncmp(p, " + ", 3) == 0 || strncmp(p, " − ", strlen(" − ")) == 0 ||
+                strncmp(p, " - ", 3) == 0;
         if (constant_at(node, p, " + ", "", &shift) > 0 && shift == 0)
             sums--;
     }
@@ -212,36 +265,52 @@ static int looseness(const tp_node *node)
     return prec == 0 && gaps > 0 && node->n > 0 ? 1 : prec;
 }
 
-/* Whether an operand stands at an end of the formula, as in x² and √x. */
-static bool open_ended(const tp_node *node)
+/* Whether an operand stands at an end of the formula, as in x² and √x, or high up at an end, as TeX's e^{x}. */
+static bool open_ended(const tp_node *node, bool tex)
 {
-    const char *text = template_of(node);
+    const char *text = template_of(node, tex);
     size_t n = strlen(text);
-    return text[0] == '#' || (n > 1 && text[n - 2] == '#');
+    int depth = 0;
+    bool raised = false;
+    for (const char *p = text; tex && *p != '\0'; p++) {
+        depth += (*p == '{' || *p == '(') - (*p == '}' || *p == ')');
+        raised |= depth == 0 && *p == '^';
+    }
+    return raised || text[0] == '#' || (n > 1 && text[n - 2] == '#');
+}
+
+static void symbol(tp_text *t, const tp_formula *f, uint32_t id, bool bar)
+{
+    if (f->tex)
+        tp_format_symbol_tex(t, f->tape, id, bar);
+    else if (bar)
+        tp_format_bar(t, f->tape, id);
+    else
+        tp_format_symbol(t, f->tape, id);
 }
 
 static void operand(tp_text *t, const tp_formula *f, uint32_t id, int limit, const tp_op *in)
 {
     for (int i = 0; i < f->shared_count; i++)
         if (f->shared[i] == id) {
-            tp_text_add(t, "t%d", i + 1);
+            tp_text_add(t, f->tex ? "t_{%d}" : "t%d", i + 1);
             return;
         }
     const tp_node *node = tp_node_at(f->tape, id);
     if (id != 0 && id == f->gy) {
-        tp_format_bar(t, f->tape, f->at);
+        symbol(t, f, f->at, true);
     } else if (id < f->first || id >= f->last || node->op == NULL) {
-        tp_format_symbol(t, f->tape, id);
+        symbol(t, f, id, false);
     } else {
-        int own = looseness(node);
+        int own = looseness(node, f->tex);
         bool brackets = 2 * own > limit;
         if (own == 1 && limit == PRODUCT && node->op == in)
             brackets = false; /* a ⊙ b ⊙ c */
         if (own == 0 && limit == TIGHT)
-            brackets = open_ended(node); /* (x²)ᵀ, √(x²) */
-        tp_text_add(t, brackets ? "(" : "");
+            brackets = open_ended(node, f->tex); /* (x²)ᵀ, √(x²) */
+        tp_text_add(t, !brackets ? "" : f->tex ? "\\left(" : "(");
         tp_format_op(t, f, id);
-        tp_text_add(t, brackets ? ")" : "");
+        tp_text_add(t, !brackets ? "" : f->tex ? "\\right)" : ")");
     }
 }
 
@@ -260,54 +329,113 @@ static const char *put_operand(tp_text *t, const tp_formula *f, const tp_node *n
     for (; isdigit((unsigned char)p[length]); length++)
         i = 10 * i + p[length] - '0';
     if (length > 1 && i < node->n)
-        operand(t, f, node->x[i], loosest(template_of(node), p, length), node->op);
+        operand(t, f, node->x[i], loosest(template_of(node, f->tex), p, length), node->op);
     else
         tp_text_add(t, "%.*s", (int)length, p);
     return p + length;
 }
 
-static const char *put_attr(tp_text *t, const tp_node *node, const char *p)
+/* TeX has other ways to write infinity, powers of ten and words. */
+static void put_attr_tex(tp_text *t, const tp_field *f, const void *attr)
+{
+    char text[TP_NUMBER_TEXT];
+    const void *at = (const char *)attr + f->offset;
+    if (f->kind == TP_FIELD_BOOL) {
+        tp_text_add(t, *(const bool *)at ? "\\mathrm{true}" : "\\mathrm{false}");
+    } else if (f->kind == TP_FIELD_DOUBLE && isinf(*(const double *)at)) {
+        tp_text_add(t, *(const double *)at > 0 ? "\\infty" : "-\\infty");
+    } else if (f->kind == TP_FIELD_DOUBLE) {
+        tp_number(text, 'g', 6, *(const double *)at);
+        char *e = strchr(text, 'e');
+        tp_text_add(t, "%.*s", (int)strcspn(text, "e"), text);
+        if (e != NULL) /* no leading plus and zeros */
+            tp_text_add(t, " \\cdot 10^{%s%s}", e[1] == '-' ? "-" : "", e + 1 + strspn(e + 1, "+-0"));
+    } else {
+        tp_format_attr(t, f, attr);
+    }
+}
+
+static const char *put_attr(tp_text *t, const tp_node *node, const char *p, bool tex)
 {
     size_t length = word_length(p + 1);
     const tp_field *f = find_field(node->op, p + 1, length);
     if (f == NULL)
         tp_text_add(t, "@%.*s", (int)length, p + 1);
+    else if (tex)
+        put_attr_tex(t, f, node->attr);
     else
         tp_format_attr(t, f, node->attr);
     return p + 1 + length;
 }
 
-/* "[@axes]": the list brings its brackets, and the empty one, which means all axes, is not written.
- * Returns the length of what was written, 0 if this is something else. */
-static size_t put_axes(tp_text *t, const tp_node *node, const char *p)
+/* "[@axes]", in TeX "_{@axes}": the list brings its brackets, and the empty one, which means all axes, is not
+ * written. Returns the length of what was written, 0 if this is something else. */
+static size_t put_axes(tp_text *t, const tp_node *node, const char *p, bool tex)
 {
-    if (strncmp(p, "[@", 2) != 0)
+    const char *open = tex ? "_{@" : "[@", close = tex ? '}' : ']';
+    size_t before = strlen(open), length;
+    if (strncmp(p, open, before) != 0)
         return 0;
-    size_t length = word_length(p + 2);
-    const tp_field *f = find_field(node->op, p + 2, length);
-    if (f == NULL || f->kind != TP_FIELD_AXES || p[2 + length] != ']')
+    length = word_length(p + before);
+    const tp_field *f = find_field(node->op, p + before, length);
+    if (f == NULL || f->kind != TP_FIELD_AXES || p[before + length] != close)
         return 0;
-    if (((const tp_axes *)value_of(node, f))->n > 0)
+    if (((const tp_axes *)value_of(node, f))->n > 0) {
+        tp_text_add(t, tex ? "_{" : "");
         tp_format_attr(t, f, node->attr);
-    return 3 + length;
+        tp_text_add(t, tex ? "}" : "");
+    }
+    return before + length + 1;
 }
 
 void tp_format_op(tp_text *t, const tp_formula *f, uint32_t id)
 {
     const tp_node *node = tp_node_at(f->tape, id);
-    const char *p = template_of(node);
+    const char *p = template_of(node, f->tex);
     while (*p != '\0' && !t->cut) {
-        size_t skip = put_constant(t, node, p) + put_axes(t, node, p);
+        size_t skip = put_constant(t, node, p, f->tex) + put_axes(t, node, p, f->tex);
         if (skip > 0)
             p += skip;
         else if (*p == '#')
             p = put_operand(t, f, node, p);
         else if (*p == '@')
-            p = put_attr(t, node, p);
+            p = put_attr(t, node, p, f->tex);
         else if (*p == '?' && node->op->text == NULL)
             tp_text_add(t, "%s", node->op->name), p++;
         else
             tp_text_add(t, "%c", *p++);
+    }
+}
+
+void tp_format_definition(tp_text *t, const tp_tape *tape, uint32_t id)
+{
+    const tp_node *node = tp_node_at(tape, id);
+    tp_formula f = {.tape = tape};
+    tp_format_symbol(t, tape, id);
+    if (node->op == NULL) {
+        tp_text_add(t, ": %s",
+                    node->param     ? node->is_leaf ? "parameter" : "frozen parameter"
+                    : node->is_leaf ? "leaf"
+                                    : "data");
+        return;
+    }
+    tp_text_add(t, " = ");
+    tp_format_op(t, &f, id);
+    for (int i = 0; i < node->op->field_count; i++) {
+        const tp_field *field = &node->op->fields[i];
+        const char *text = node->op->text != NULL ? node->op->text : "";
+        char mention[40];
+        snprintf(mention, sizeof mention, "@%.36s", field->name);
+        bool off = field->kind == TP_FIELD_BOOL &&
+                   !*(const bool *)((const char *)node->attr + field->offset);
+        if (off || field->kind == TP_FIELD_SHAPE || field->kind == TP_FIELD_DTYPE ||
+            strstr(text, mention) != NULL)
+            continue; /* shape and type are shown anyhow */
+        tp_text_add(t, ", %s", field->name);
+        if (field->kind != TP_FIELD_BOOL) {
+            tp_text_add(t, " ");
+            tp_format_attr(t, field, node->attr);
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 /* format.h: writing formulas as text. Private to autograd/.
  *
- * A formula is put together from the op rows: `.text` with its operands and attributes filled in, bracketed
- * where the operand binds more loosely than its place in the template allows. Nothing here knows about
- * lines or pages: that is explain.c. A second notation (TeX) needs another template and other signs. */
+ * A formula is put together from the op rows: `.text`, or `.tex` where TeX is asked for, with its operands and
+ * attributes filled in, bracketed where the operand binds more loosely than its place in the template allows.
+ * Nothing here knows about lines or pages: that is explain.c and, for TeX, tests/docs/reference.c. */
 #ifndef TP_AUTOGRAD_FORMAT_H
 #define TP_AUTOGRAD_FORMAT_H
 
@@ -19,16 +19,21 @@ typedef struct tp_formula {
     uint32_t gy, at;      /* node gy is the gradient of node at; 0 if there is none */
     uint32_t shared[TP_SHARED_MAX]; /* … but these are called t1, t2, … */
     int shared_count;
+    bool tex;
 } tp_formula;
 
 /* The name of a node: that of TP_NAME or of the parameter (with #id if it is not the only one), or v<id>. */
 void tp_format_symbol(tp_text *t, const tp_tape *tape, uint32_t id);
 /* The same with a bar: the gradient of the root with respect to it. */
 void tp_format_bar(tp_text *t, const tp_tape *tape, uint32_t id);
+/* Both for TeX. */
+void tp_format_symbol_tex(tp_text *t, const tp_tape *tape, uint32_t id, bool bar);
 /* Node id as an operand would be written that needs no brackets. */
 void tp_format_var(tp_text *t, const tp_formula *f, uint32_t id);
 /* The op of node id with its operands, even if the node itself would be a symbol. */
 void tp_format_op(tp_text *t, const tp_formula *f, uint32_t id);
+/* "h = tanh(v3)", "W: parameter", with the attributes that the formula does not mention. */
+void tp_format_definition(tp_text *t, const tp_tape *tape, uint32_t id);
 /* Finds the nodes first … end-1 that are worth a name: made of more than one op and used twice, the roots
  * being uses. */
 void tp_formula_share(tp_formula *f, uint32_t end, int roots, const tp_var *root);
