@@ -60,82 +60,26 @@ static bool may_pass(const tp_tape *t, const tp_tensor *y, uint32_t from)
 
 /* --- words -------------------------------------------------------------------------------------- */
 
-typedef struct census {
-    int64_t n, nan, up, down,
-        first;     /* elements, those that are NaN, inf, −inf; the first of these */
-    double lo, hi; /* of the others */
-} census;
-
-static census take_census(const tp_tensor *x)
-{
-    census c = {.n = tp_numel(x), .first = -1, .lo = INFINITY, .hi = -INFINITY};
-    for (int64_t i = 0; i < c.n; i++) {
-        double v = tp_flat(x, i);
-        c.nan += isnan(v) != 0;
-        c.up += v == INFINITY;
-        c.down += v == -INFINITY;
-        if (isfinite(v)) {
-            c.lo = fmin(c.lo, v);
-            c.hi = fmax(c.hi, v);
-        } else if (c.first < 0)
-            c.first = i;
-    }
-    return c;
-}
-
-static void say_odd(tp_text *to, const census *c)
-{
-    const struct {
-        int64_t n;
-        const char *name;
-    } kinds[] = {{c->nan, "NaN"}, {c->up, "inf"}, {c->down, "-inf"}};
-    const char *separator = "";
-    for (int i = 0; i < 3; i++) {
-        if (kinds[i].n == 0)
-            continue;
-        tp_text_add(to, "%s", separator);
-        if (c->n > 1)
-            tp_text_add(to, "%lld ", (long long)kinds[i].n);
-        tp_text_add(to, "%s", kinds[i].name);
-        separator = ", ";
-    }
-}
-
 /* "2 NaN, 1 inf of 64 elements, the first at [0,3]" */
 static void say_result(tp_text *to, const tp_tensor *y)
 {
     char at[TP_SHAPE_TEXT];
-    census c = take_census(y);
-    say_odd(to, &c);
+    tp_census c = tp_take_census(y);
+    tp_text_odd(to, &c);
     if (c.n > 1)
         tp_text_add(to, " of %lld elements, the first at %s", (long long)c.n,
                     tp_index_text(y->shape, c.first, at));
 }
 
-/* "from -1 to 2, 3 NaN" */
-static void say_range(tp_text *to, const tp_tensor *x)
-{
-    if (x->storage == NULL) {
-        tp_text_add(to, ": released");
-        return;
-    }
-    census c = take_census(x);
-    bool odd = c.first >= 0, finite = c.nan + c.up + c.down < c.n;
-    tp_text_add(to, ": ");
-    if (c.n == 0)
-        tp_text_add(to, "no elements");
-    if (finite)
-        tp_text_add(to, c.lo < c.hi ? "from %.6g to %.6g" : "%.6g", c.lo, c.hi);
-    if (finite && odd)
-        tp_text_add(to, ", ");
-    if (odd)
-        say_odd(to, &c);
-}
-
 static void say_operand(tp_text *to, tp_tape *t, const char *role, uint32_t id)
 {
+    const tp_tensor *value = &tp_node_at(t, id)->value;
     tp_failure_operand(to, role, tp_var_at(t, id));
-    say_range(to, &tp_node_at(t, id)->value);
+    tp_text_add(to, ": ");
+    if (value->storage == NULL)
+        tp_text_add(to, "released");
+    else
+        tp_text_range(to, value, 6);
 }
 
 static void say_attributes(tp_text *to, const tp_node *node)
@@ -156,9 +100,10 @@ static void say_why(tp_text *to, const tp_tape *t, const tp_op *op, const tp_ten
         tp_text_add(to, "\n  domain of %s: %s", op->name, op->domain);
     if (rule != NULL && rule->why != NULL)
         tp_text_add(to, "\n  rule of %s: %s", rule->name, rule->why);
-    if (op->domain == NULL && !has_nan(y))
-        tp_text_add(to, "\n  the largest %s is %.6g", tp_dtype_name(y->dtype),
-                    y->dtype == TP_F32 ? (double)FLT_MAX : DBL_MAX);
+    if (op->domain == NULL && !has_nan(y)) {
+        tp_text_add(to, "\n  the largest %s is ", tp_dtype_name(y->dtype));
+        tp_text_number(to, 6, y->dtype == TP_F32 ? (double)FLT_MAX : DBL_MAX);
+    }
 }
 
 /* --- the trap ----------------------------------------------------------------------------------- */

@@ -182,8 +182,8 @@ tp_status tp_print(FILE *out, const tp_tensor *x)
     tp_text head = {0};
     page p = {.out = out, .ndim = x->shape.ndim};
     tp_text_add(&head, "%s   ", tp_tensor_text(x, type));
-    tp_text_range(&head, x);
-    fprintf(out, "%s\n", tp_numel(x) > 1 ? head.data : type);
+    tp_text_range(&head, x, DIGITS);
+    fprintf(out, "%s\n", tp_numel(x) != 1 ? head.data : type);
     if (tp_numel(x) == 0) {
         fputs("[]\n", out);
         return tp_text_written(out, "tp_print");

@@ -79,11 +79,11 @@ void tp_text_number(tp_text *t, int digits, double v)
 
 /* --- tensors ------------------------------------------------------------------------------------ */
 
-enum { WHOLE = 12 };
+enum { WHOLE = 12, DIGITS = 4 };
 
-/* One element; integers as they are, also where a double could not hold them, and also those among floats as
- * long as they have no more than 8 digits. */
-static void add_element(tp_text *t, tp_dtype dtype, const void *p)
+/* One element. Integers are written as they are, also where a double could not hold them, and so are those
+ * among floats as long as they have no more than 8 digits. */
+static void add_element(tp_text *t, tp_dtype dtype, int digits, const void *p)
 {
     double v = dtype == TP_F32   ? (double)*(const float *)p
                : dtype == TP_F64 ? *(const double *)p
@@ -93,14 +93,14 @@ static void add_element(tp_text *t, tp_dtype dtype, const void *p)
     else if (dtype == TP_U8)
         tp_text_add(t, "%d", *(const unsigned char *)p);
     else
-        tp_text_number(t, fabs(v) < 1e8 && v == trunc(v) ? 8 : 4, v);
+        tp_text_number(t, fabs(v) < 1e8 && v == trunc(v) ? 8 : digits, v);
 }
 
 static void add_nested(tp_text *t, const tp_tensor *x, bool whole)
 {
     int ndim = x->shape.ndim;
     if (ndim == 0) {
-        add_element(t, x->dtype, tp_data(x));
+        add_element(t, x->dtype, DIGITS, tp_data(x));
         return;
     }
     int64_t n = x->shape.dim[0], show = whole ? n : ndim == 1 ? 3 : ndim == 2 ? 2 : 1;
@@ -114,12 +114,6 @@ static void add_nested(tp_text *t, const tp_tensor *x, bool whole)
     }
     tp_text_add(t, show < n ? " …]" : "]");
 }
-
-typedef struct range {
-    tp_dtype dtype;
-    const void *lo, *hi; /* the elements; NULL before the first finite one */
-    int64_t nan, inf;
-} range;
 
 static bool less(tp_dtype dtype, const void *a, const void *b)
 {
@@ -135,43 +129,76 @@ static bool less(tp_dtype dtype, const void *a, const void *b)
     }
 }
 
-static void range_run(int64_t count, char *const *ptr, const int64_t *stride, void *arg)
+/* The state of a walk: what was found, in which type, after how many elements. */
+typedef struct walk {
+    tp_census found;
+    tp_dtype dtype;
+    int64_t seen;
+} walk;
+
+static void census_run(int64_t count, char *const *ptr, const int64_t *stride, void *arg)
 {
-    range *r = arg;
-    for (int64_t i = 0; i < count; i++) {
+    walk *w = arg;
+    tp_census *c = &w->found;
+    for (int64_t i = 0; i < count; i++, w->seen++) {
         const char *p = ptr[0] + i * stride[0];
-        double v = r->dtype == TP_F32   ? (double)*(const float *)p
-                   : r->dtype == TP_F64 ? *(const double *)p
+        double v = w->dtype == TP_F32   ? (double)*(const float *)p
+                   : w->dtype == TP_F64 ? *(const double *)p
                                         : 0;
-        r->nan += isnan(v);
-        r->inf += isinf(v) != 0;
-        if (!isfinite(v))
+        c->nan += isnan(v) != 0;
+        c->up += v == INFINITY;
+        c->down += v == -INFINITY;
+        if (!isfinite(v)) {
+            c->first = c->first < 0 ? w->seen : c->first;
             continue;
-        r->lo = r->lo == NULL || less(r->dtype, p, r->lo) ? p : r->lo;
-        r->hi = r->hi == NULL || less(r->dtype, r->hi, p) ? p : r->hi;
+        }
+        c->lo = c->lo == NULL || less(w->dtype, p, c->lo) ? p : c->lo;
+        c->hi = c->hi == NULL || less(w->dtype, c->hi, p) ? p : c->hi;
     }
 }
 
-void tp_text_range(tp_text *t, const tp_tensor *x)
+tp_census tp_take_census(const tp_tensor *x)
 {
     tp_iter it;
-    range r = {.dtype = x->dtype};
+    walk w = {.found = {.n = tp_numel(x), .first = -1}, .dtype = x->dtype};
     (void)tp_iter_init(&it, 1, &x); /* one operand fits itself */
-    tp_iter_range(&it, 0, it.numel, range_run, &r);
-    const char *comma = "";
-    if (r.lo != NULL) {
-        tp_text_add(t, "from ");
-        add_element(t, x->dtype, r.lo);
+    tp_iter_range(&it, 0, it.numel, census_run, &w);
+    return w.found;
+}
+
+void tp_text_odd(tp_text *t, const tp_census *c)
+{
+    const struct {
+        int64_t n;
+        const char *name;
+    } kinds[] = {{c->nan, "NaN"}, {c->up, "inf"}, {c->down, "-inf"}};
+    const char *separator = "";
+    for (int i = 0; i < 3; i++) {
+        if (kinds[i].n == 0)
+            continue;
+        tp_text_add(t, "%s", separator);
+        if (c->n > 1)
+            tp_text_add(t, "%lld ", (long long)kinds[i].n);
+        tp_text_add(t, "%s", kinds[i].name);
+        separator = ", ";
+    }
+}
+
+void tp_text_range(tp_text *t, const tp_tensor *x, int digits)
+{
+    tp_census c = tp_take_census(x);
+    if (c.n == 0)
+        tp_text_add(t, "no elements");
+    if (c.lo != NULL) {
+        tp_text_add(t, "%s", c.n > 1 ? "from " : "");
+        add_element(t, x->dtype, digits, c.lo);
+    }
+    if (c.lo != NULL && c.n > 1) {
         tp_text_add(t, " to ");
-        add_element(t, x->dtype, r.hi);
-        comma = ", ";
+        add_element(t, x->dtype, digits, c.hi);
     }
-    if (r.nan > 0) {
-        tp_text_add(t, "%s%lld NaN", comma, (long long)r.nan);
-        comma = ", ";
-    }
-    if (r.inf > 0)
-        tp_text_add(t, "%s%lld inf", comma, (long long)r.inf);
+    tp_text_add(t, "%s", c.lo != NULL && c.first >= 0 ? ", " : "");
+    tp_text_odd(t, &c);
 }
 
 void tp_text_tensor(tp_text *t, const tp_tensor *x)
@@ -185,10 +212,10 @@ void tp_text_tensor(tp_text *t, const tp_tensor *x)
     if (n <= WHOLE)
         return;
     tp_text_add(t, "  ");
-    tp_text_range(t, x);
+    tp_text_range(t, x, DIGITS);
     double norm = 0;
     for (int64_t i = 0; i < n; i++)
         norm = hypot(norm, tp_flat(x, i));
     tp_text_add(t, ", norm ");
-    tp_text_number(t, 4, norm);
+    tp_text_number(t, DIGITS, norm);
 }

@@ -40,8 +40,17 @@ void tp_text_number(tp_text *t, int digits, double v);
 
 /* At most 12 elements whole, in one line; otherwise a corner, the range and the 2-norm. */
 void tp_text_tensor(tp_text *t, const tp_tensor *x);
-/* The range of the finite elements and how many others there are: "from -3 to 28, 1 NaN, 2 inf". */
-void tp_text_range(tp_text *t, const tp_tensor *x);
+/* What stands in a tensor: how many elements, how many of them NaN, inf and -inf, the index of the first of
+ * these (-1: there is none), and where the smallest and the largest of the others are (NULL: there is none). */
+typedef struct tp_census {
+    int64_t n, nan, up, down, first;
+    const void *lo, *hi;
+} tp_census;
+tp_census tp_take_census(const tp_tensor *x);
+/* "1 NaN, 2 inf": what is not finite; of a single element only what it is. */
+void tp_text_odd(tp_text *t, const tp_census *c);
+/* "from -3 to 28, 1 NaN", floats with so many significant digits; of a single element its value. */
+void tp_text_range(tp_text *t, const tp_tensor *x, int digits);
 
 /* TP_EIO, naming who wrote, unless all that was written to out has arrived. */
 tp_status tp_text_written(FILE *out, const char *who);

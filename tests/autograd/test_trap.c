@@ -100,8 +100,8 @@ static void test_forward(void **state)
          "\n  the largest f"},
         {reparameterize_overflow, "reparameterize#3: gave inf", "constant #2: 1",
          "is finite up to logvar = 177.4 in f32"},
-        {infinity_less_infinity, "sub#2: gave 1 NaN of 2 elements, the first at [1]", ": 1, 1 inf",
-         ""},
+        {infinity_less_infinity, "sub#2: gave 1 NaN of 2 elements, the first at [1]",
+         ": from 1 to 1, 1 inf", ""},
         {zero_times_infinity, "mul#3: gave 2 NaN of 2 elements, the first at [0]",
          "full#2: 2 inf\n", ""},
         {softmax_of_nothing, "log_softmax#2: gave 6 NaN of 6 elements, the first at [0,0]",
@@ -217,8 +217,8 @@ static void test_nan_in_data(void **state)
     tp_linear(m, weight, bias);
     assert_trapped("linear#6: gave 4 NaN of 4 elements, the first at [0,0]\n"
                    "  input 0: f32[2,2]       reshape#3: from 1 to 2, 2 NaN\n"
-                   "  input 1: f32[2,2]       parameter 'w'#4: 0\n"
-                   "  input 2: f32[2]         parameter 'b'#5: 0\n"
+                   "  input 1: f32[2,2]       parameter 'w'#4: from 0 to 0\n"
+                   "  input 2: f32[2]         parameter 'b'#5: from 0 to 0\n"
                    "  not made here: it goes back to: f32[4]         constant 'x'#1 (load.c:7): "
                    "from 1 to 2, 2 NaN");
     tp_tape_reset(t);
