@@ -48,7 +48,8 @@ static void test_no_value(void **state)
     assert_status(tp_print_var(f, loss), TP_ESTALE);
     tp_tensor long_data;
     assert_ok(tp_tensor_new(&long_data, TP_F64, TP_SHAPE(3)));
-    tp_var bad = tp_add(tp_constant(t, &data), tp_constant(t, &long_data));
+    tp_var two = tp_constant(t, &data), three = tp_constant(t, &long_data);
+    tp_var bad = tp_add(two, three);
     assert_status(tp_print_var(f, bad), TP_ESHAPE);
     assert_status(tp_print_var(f, tp_exp(bad)), TP_ESHAPE);
     check_page(f, "print_no_value");

@@ -3,11 +3,15 @@
  * The files of tests/oracle/npy are NumPy's; damaged ones are made here of them. Every cut, every flipped bit
  * of a file must end in a tensor or a sentence. Read next: tensor/io/npy.h.
  */
+#define _POSIX_C_SOURCE 200809L
+
 #include "tests/support/check.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tensor/io/file.h"
 #include "tensor/io/npy.h"
@@ -188,10 +192,13 @@ static void test_every_cut(void **state)
     (void)state;
     for (int i = 0; i < NUMPY_COUNT; i++) {
         bytes whole = read_all(numpy[i].path);
-        for (size_t n = 0; n < whole.n; n++)
-            check_refused(made(whole.data, n), TP_EFORMAT, n < 6 ? "looks like" : "truncated");
-        whole.data[whole.n] = 'x'; /* the NUL that read_all leaves room for */
-        check_refused(made(whole.data, whole.n + 1), TP_EFORMAT, "trailing garbage");
+        whole.data[whole.n] = 'x'; /* instead of the NUL that read_all puts there */
+        const char *path = made(whole.data, whole.n + 1);
+        check_refused(path, TP_EFORMAT, "trailing garbage");
+        for (size_t n = whole.n; n-- > 0;) {
+            assert_int_equal(truncate(path, (off_t)n), 0);
+            check_refused(path, TP_EFORMAT, n < 6 ? "looks like" : "truncated");
+        }
         tp_free(whole.data, whole.n + 1);
     }
 }
@@ -203,10 +210,13 @@ static void test_every_bit(void **state)
     int refused = 0, read = 0;
     for (int i = 0; i < NUMPY_COUNT; i++) {
         bytes b = read_all(numpy[i].path);
+        const char *path = made(b.data, b.n);
+        int fd = open(path, O_WRONLY);
+        assert_true(fd >= 0);
         for (size_t bit = 0; bit < 8 * b.n; bit++) {
             tp_tensor t = {0};
-            b.data[bit / 8] ^= (char)(1 << bit % 8);
-            const char *path = made(b.data, b.n);
+            char wrong = (char)(b.data[bit / 8] ^ 1 << bit % 8);
+            assert_int_equal(pwrite(fd, &wrong, 1, (off_t)(bit / 8)), 1);
             tp_status s = tp_npy_load(path, &t);
             if (s != TP_OK) {
                 assert_true(s == TP_EFORMAT || s == TP_EDTYPE);
@@ -217,8 +227,9 @@ static void test_every_bit(void **state)
             refused += s != TP_OK;
             read += s == TP_OK;
             tp_tensor_free(&t);
-            b.data[bit / 8] ^= (char)(1 << bit % 8);
+            assert_int_equal(pwrite(fd, &b.data[bit / 8], 1, (off_t)(bit / 8)), 1);
         }
+        close(fd);
         tp_free(b.data, b.n + 1);
     }
     print_message("%d flips refused, %d read\n", refused, read);
