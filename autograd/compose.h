@@ -3,7 +3,8 @@
  * Shapes broadcast as NumPy's unless a line says otherwise; axes may be negative; 0-d and zero-size are
  * fine. A failure sticks to the tape: arguments that a function checks itself are refused under its name,
  * everything else by the op inside that cannot take it. Every function here is also in
- * tests/support/compositions.def, with the samples it is tested on.
+ * tests/support/compositions.def, with the samples it is tested on. A comment is about the functions below
+ * it, and docs/reference shows it with them; " | " parts what it says of each.
  * Read next: ops.def (what they are made of), compose/activations.c.
  */
 #ifndef TP_AUTOGRAD_COMPOSE_H
@@ -19,23 +20,24 @@ extern "C" {
 
 /* A 0-d constant. */
 tp_var tp_scalar(tp_tape *t, tp_dtype dtype, double value);
-/* Zeros and ones of the shape and dtype of x. */
+/* Zeros of the shape and dtype of x | ones, likewise. */
 tp_var tp_zeros_like(tp_var x);
 tp_var tp_ones_like(tp_var x);
-/* x times a constant, x plus a constant. */
+/* x times a constant | x plus a constant. */
 tp_var tp_scale(tp_var x, double c);
 tp_var tp_shift(tp_var x, double c);
 /* The smaller of two, as −max(−a, −b); the gradient of a tie goes half to each. NaN wins. */
 tp_var tp_minimum(tp_var a, tp_var b);
-/* 1/x and 1/√x, with IEEE's values at 0. */
+/* 1/x | 1/√x, both with IEEE's values at 0. */
 tp_var tp_reciprocal(tp_var x);
 tp_var tp_rsqrt(tp_var x);
 /* x^p by a constant p, as tp_pow: any p for x > 0, whole ones also for x <= 0, 0^0 = 1. */
 tp_var tp_pow_scalar(tp_var x, double p);
 
-/* --- comparisons and logic: 1 or 0 in the dtype of the inputs, no gradient (compose/compare.c) ----- */
+/* --- comparisons and logic: 1 or 0 in the dtype of the inputs, no gradient; NaN is different from everything,
+ * itself included, and not less or equal (compose/compare.c) ----------------------------------------- */
 
-/* a < b, a ≤ b, a = b, a ≠ b. NaN is different from everything, itself included, and not less or equal. */
+/* a < b | a ≤ b | a = b | a ≠ b */
 tp_var tp_less(tp_var a, tp_var b);
 tp_var tp_less_equal(tp_var a, tp_var b);
 tp_var tp_equal(tp_var a, tp_var b);
@@ -57,7 +59,7 @@ tp_var tp_leaky_relu(tp_var x, double slope);
 /* x where x > 0, else alpha·(e^x − 1); the gradient at 0 is alpha. */
 tp_var tp_elu(tp_var x, double alpha);
 /* x·Φ(x) with Φ the standard normal distribution, by erfc: exact, not the tanh approximation, and accurate in
- * the left tail; and x·σ(x), also called swish. Both are NaN at −inf, which is −inf times 0. */
+ * the left tail; NaN at −inf, which is −inf times 0 | x·σ(x), also called swish; NaN at −inf, too. */
 tp_var tp_gelu(tp_var x);
 tp_var tp_silu(tp_var x);
 /* The nearest whole number, halves to even, with the gradient of x: an estimator (tp_straight_through). */
@@ -71,8 +73,8 @@ tp_var tp_variance(tp_var x, tp_axes axes, int correction, bool keepdim);
 /* The Euclidean norm √Σx². The squares are of numbers scaled to 1, so they neither overflow nor vanish; the
  * gradient x/norm is 0 at 0. The norm of nothing is 0. */
 tp_var tp_norm(tp_var x, tp_axes axes, bool keepdim);
-/* The smallest element, as −max(−x), and where along one axis it is, as i64 (see tp_max and tp_argmax for ties,
- * NaN, and nothing, which is refused). */
+/* The smallest element, as −max(−x): see tp_max for ties, NaN, and nothing, which is refused | where along one
+ * axis it is, as i64: see tp_argmax. */
 tp_var tp_min(tp_var x, tp_axes axes, bool keepdim);
 tp_var tp_argmin(tp_var x, int axis, bool keepdim);
 
@@ -90,9 +92,9 @@ tp_var tp_one_hot(tp_var index, int64_t classes, tp_dtype dtype);
  * unless tau > 0. Jang, Gu and Poole; Maddison, Mnih and Teh, both 2017. */
 tp_var tp_gumbel_softmax(tp_var logits, double tau, bool hard, tp_rng_key key);
 
-/* --- losses per element; shapes must be equal, nothing broadcasts (compose/losses.c) ---------------- */
+/* --- losses per element of d = x − t; shapes must be equal, nothing broadcasts (compose/losses.c) --- */
 
-/* With d = x − t: d², |d| (gradient 0 at 0), and the mean of d² over all elements, 0-d. */
+/* d² | |d| (gradient 0 at 0) | the mean of d² over all elements, 0-d. */
 tp_var tp_squared_error(tp_var x, tp_var t);
 tp_var tp_l1(tp_var x, tp_var t);
 tp_var tp_mse(tp_var x, tp_var t);
@@ -120,7 +122,7 @@ tp_var tp_squared_distance(tp_var x, tp_var y);
 
 /* --- rearranging; also integers unless said otherwise (compose/rearrange.c, compose/select.c) ------- */
 
-/* Drops an axis of size 1 (TP_ESHAPE if it has another size); adds one, so that it is axis of the result. */
+/* Drops an axis of size 1 (TP_ESHAPE if it has another size) | adds one, so that it is axis of the result. */
 tp_var tp_squeeze(tp_var x, int axis);
 tp_var tp_unsqueeze(tp_var x, int axis);
 /* Reverses an axis; a view. */
@@ -132,8 +134,8 @@ tp_var tp_stack(const tp_var *x, int n, int axis);
 void tp_split(tp_var x, int axis, const int64_t *sizes, int n, tp_var *out);
 /* before elements of value, x, and after more, along axis. Floats only. */
 tp_var tp_pad_constant(tp_var x, int axis, int64_t before, int64_t after, double value);
-/* x times times, one behind the other: a b a b; each element times times: a a b b (NumPy's repeat).
- * TP_EARG if times is negative. */
+/* x times times, one behind the other: a b a b. TP_EARG if times is negative | each element times times, likewise:
+ * a a b b (NumPy's repeat). */
 tp_var tp_tile(tp_var x, int axis, int64_t times);
 tp_var tp_repeat(tp_var x, int axis, int64_t times);
 /* The slices of x, floats, at index i64 [k] along axis, which gets size k. TP_EVALUE names one outside. */

@@ -349,7 +349,8 @@ static void put_attr_tex(tp_text *t, const tp_field *f, const void *attr)
         char *e = strchr(text, 'e');
         tp_text_add(t, "%.*s", (int)strcspn(text, "e"), text);
         if (e != NULL) /* no leading plus and zeros */
-            tp_text_add(t, " \\cdot 10^{%s%s}", e[1] == '-' ? "-" : "", e + 1 + strspn(e + 1, "+-0"));
+            tp_text_add(t, " \\cdot 10^{%s%s}", e[1] == '-' ? "-" : "",
+                        e + 1 + strspn(e + 1, "+-0"));
     } else {
         tp_format_attr(t, f, attr);
     }

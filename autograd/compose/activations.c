@@ -17,7 +17,8 @@ tp_var tp_logsigmoid(tp_var x)
 
 tp_var tp_leaky_relu(tp_var x, double slope)
 {
-    return tp_where(is_positive(x), x, tp_scale(x, slope));
+    tp_var low = tp_scale(x, slope);
+    return tp_where(is_positive(x), x, low);
 }
 
 tp_var tp_elu(tp_var x, double alpha)

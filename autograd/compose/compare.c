@@ -30,7 +30,9 @@ tp_var tp_less_equal(tp_var a, tp_var b)
 
 tp_var tp_equal(tp_var a, tp_var b)
 {
-    return tp_mul(tp_greater_equal(a, b), tp_greater_equal(b, a));
+    tp_var not_less =
+        tp_greater_equal(a, b); /* before the other, with every compiler: messages show it */
+    return tp_mul(not_less, tp_greater_equal(b, a));
 }
 
 tp_var tp_not_equal(tp_var a, tp_var b)

@@ -13,9 +13,7 @@
 #include <string.h>
 
 #include "autograd/ops.h"
-#if __has_include("tests/support/compositions.h")
-#    include "tests/support/compositions.h"
-#endif
+#include "tests/support/compositions.h"
 
 /* --- facts -------------------------------------------------------------------------------------- */
 
@@ -118,19 +116,19 @@ static void put_refusal(const tp_op *op, const tp_refusal *f)
         tp_tensor_free(&data[i]);
 }
 
-/* The operations a composition recorded, in the order of their first use. */
+/* The operations a composition recorded, in the order of the table: in which order the arguments of a function
+ * are recorded is the compiler's choice. */
 static void put_parts(const tp_op *op, const char *prototype)
 {
     run r;
     begin_run(&r, op, choose_sample(op, prototype), prototype, TP_F64);
     const char *comma = "- made of ";
-    for (uint32_t id = 1; id <= r.y.id; id++) {
-        const tp_op *part = tp_node_at(r.tape, id)->op;
-        bool first = part != NULL;
-        for (uint32_t before = 1; before < id; before++)
-            first = first && tp_node_at(r.tape, before)->op != part;
-        if (first) {
-            printf("%s[%s](#%s)", comma, part->name, part->name);
+    for (int i = 0; i < tp_op_count; i++) {
+        bool used = false;
+        for (uint32_t id = 1; id <= r.y.id; id++)
+            used |= tp_node_at(r.tape, id)->op == tp_ops[i];
+        if (used) {
+            printf("%s[%s](#%s)", comma, tp_ops[i]->name, tp_ops[i]->name);
             comma = ", ";
         }
     }
@@ -286,12 +284,10 @@ static const char head[] =
     "* Types and shapes were tried. 0-d and zero-size tensors are legal everywhere, unless an axis is missing.\n"
     "* A message begins with code, path and number, as `E_SHAPE encoder: mul#12:`; path and number are left out.\n\n";
 
-#if __has_include("tests/support/compositions.h")
 static const char compositions_head[] =
     "# Compositions\n\n"
     "Functions made of the operations above (`autograd/compose.h`). They have no rule: their gradients, of any\n"
     "order, are those of their parts, of which the first sample recorded the ones listed.\n\n";
-#endif
 
 /* What the test calls to see an empty formula fail. */
 static void put_broken(void)
@@ -304,22 +300,17 @@ static void put_broken(void)
 
 static void put_page(void)
 {
-    static source rows;
+    static source rows, functions;
     read_source(&rows, "autograd/ops.def");
+    read_source(&functions, "autograd/compose.h");
     need(rows.n == tp_op_count, "ops.def", "not all of its rows were found");
     printf("%s## Contents\n\n", head);
     put_contents(&rows);
-#if __has_include("tests/support/compositions.h")
-    static source functions;
-    read_source(&functions, "autograd/compose.h");
     printf("Made of these ([Compositions](#compositions)):\n\n");
     put_contents(&functions);
-#endif
     put_entries(&rows, tp_ops, tp_op_count);
-#if __has_include("tests/support/compositions.h")
     printf("%s", compositions_head);
     put_entries(&functions, compositions, composition_count);
-#endif
 }
 
 /* tapir-reference [FILE | --broken] */
