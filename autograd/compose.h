@@ -67,8 +67,9 @@ tp_var tp_round_straight_through(tp_var x);
 
 /* --- over axes; the empty list (TP_ALL_AXES) means all (compose/reductions.c) ----------------------- */
 
-/* Σ(x − mean)²/(N − correction) over N elements, the rounding of the mean taken out: correction 0 is the population's, 1 (Bessel)
- * the unbiased estimate from a sample. NaN where N <= correction, as the mean of nothing. */
+/* Σ(x − mean)²/(N − correction) over N elements, what the mean was rounded by taken out: correction 0 is the
+ * population's, 1 (Bessel) the unbiased estimate from a sample. NaN where N <= correction, as the mean of
+ * nothing. */
 tp_var tp_variance(tp_var x, tp_axes axes, int correction, bool keepdim);
 /* The Euclidean norm √Σx². The squares are of numbers scaled to 1, so they neither overflow nor vanish; the
  * gradient x/norm is 0 at 0. The norm of nothing is 0. */
