@@ -1,5 +1,5 @@
-/* test_ops_quad.c: every operation against its reference in quad precision (tests/ops/quad/), without a tuned
- * tolerance. Of value y, gradient vJ, product Ju (by double backward) and second derivative (u·∇)(vJ),
+/* test_ops_quad.c: every operation against its reference in quad precision (tests/ops/quad/). Of value y, gradient
+ * vJ, product Ju (by double backward) and second derivative (u·∇)(vJ),
  *     |got − want| <= (m + K)·ε·S
  * with S the sum of the absolute terms, for derivatives Σ|v||J| and so on, m the additions, K from budget.def.
  * A sum of terms that cancel, or a solve, is as good as its condition: the reference says how it enters S.
