@@ -49,8 +49,8 @@ static bool set_strides(layout *l, layout_kind kind)
         l->stride[kind == LAYOUT_STRIDE0_LAST ? last : first] = 0;
         return true;
     case LAYOUT_OFFSET:
-        for (int i = 0; i < s.ndim - 1; i++)
-            l->stride[i] += (i + 1) * 2;
+        for (int i = s.ndim - 2; i >= 0; i--) /* gaps after rows and after what rows make up */
+            l->stride[i] = l->stride[i + 1] * (s.dim[i + 1] > 0 ? s.dim[i + 1] : 1) + 2;
         l->offset = 3;
         return true;
     case LAYOUT_OVERLAPPING:
