@@ -34,6 +34,7 @@ static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)
 static const tp_sample samples[] = {
     {"matrix", 1, {{TP_DIMS(3, 4)}}, &(const struct attr){-1.5, 0.25}},
     {"shift only", 1, {{TP_DIMS()}}, &(const struct attr){1, 3}},
+    {"no shift", 1, {{TP_DIMS(2, 3)}}, &(const struct attr){-1.5, 0}},
     {"scale 0", 1, {{TP_DIMS(3)}}, &(const struct attr){0, 2}},
     {"large", 1, {{TP_DIMS(5), .lo = -1e6, .hi = 1e6}}, &(const struct attr){1e3, -1e-3}},
     {"no elements", 1, {{TP_DIMS(0, 3)}}, &(const struct attr){2, 1}},
