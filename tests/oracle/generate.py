@@ -3,7 +3,8 @@
 
 Writes ops.safetensors, vae.safetensors, adam.safetensors and SHA256SUMS beside itself. Knows nothing of tapir:
 every number comes from PyTorch and seeded NumPy draws. Inputs are rounded to f32 first, so that one f64 answer
-judges both element types. Read next: README.md, then cases.def, which has tapir's side of every op case.
+judges both element types. More ops stand in algebra.py. Read next: README.md, then cases.def, which has tapir's
+side of every op case.
 """
 import hashlib
 import json
@@ -15,9 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import distributions as D
 
+import algebra
+from inputs import F32, F64, INF, Draw, grad_of, values
+
 HERE = pathlib.Path(__file__).resolve().parent
-F32, F64 = torch.float32, torch.float64
-INF = float("inf")
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -40,47 +42,7 @@ def save(name, tensors):
     (HERE / name).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
 
 
-# --- inputs ---------------------------------------------------------------------------------------
-
-class Draw:
-    """Seeded draws, representable in f32, as f64 tensors."""
-
-    def __init__(self, seed):
-        self.rng = np.random.default_rng(seed)
-
-    def tensor(self, array):
-        return torch.from_numpy(np.asarray(array, dtype=np.float32).astype(np.float64))
-
-    def real(self, *shape, lo=-2.0, hi=2.0):
-        return self.tensor(self.rng.uniform(lo, hi, shape))
-
-    def normal(self, *shape, scale=1.0):
-        return self.tensor(scale * self.rng.standard_normal(shape))
-
-    def mask(self, *shape):
-        return self.tensor(self.rng.integers(0, 2, shape))
-
-    def grid(self, *shape):
-        """A few integers: ties and kinks are hit."""
-        return self.tensor(self.rng.integers(-1, 2, shape))
-
-    def index(self, n, *shape):
-        return torch.from_numpy(self.rng.integers(0, n, shape).astype(np.int64))
-
-    def spd(self, *shape):
-        a = self.rng.standard_normal(shape)
-        return self.tensor(a @ np.swapaxes(a, -1, -2) + shape[-1] * np.eye(shape[-1]))
-
-    def lower(self, *shape):
-        """Well away from singular; what is above the diagonal must not matter."""
-        return self.tensor(self.rng.uniform(-1, 1, shape) + 3 * np.eye(shape[-1]))
-
-
 # --- ops ------------------------------------------------------------------------------------------
-
-def values(*v):
-    return torch.tensor(v, dtype=F64).to(F32).to(F64)
-
 
 def pad(x, axis, start, step, size):
     shape = list(x.shape)
@@ -126,13 +88,6 @@ class StraightThrough(torch.autograd.Function):
 
 def attention(q, k, v):
     return torch.softmax(q @ k.mT * 0.5, -1) @ v
-
-
-def grad_of(f):
-    """d Σ f(x0, …) / d x0, itself differentiable: cases of second order."""
-    def g(x, *rest):
-        return torch.autograd.grad(f(x, *rest).sum(), x, create_graph=True)[0]
-    return g
 
 
 def arithmetic(d):
@@ -318,7 +273,7 @@ def wider(d):
     yield "round", lambda x: torch.round(x).detach(), [torch.cat((d.real(5, lo=-9, hi=9), values(0.5, 1.5, -2.5)))]
 
 
-# What gets no gradient in tapir: masks, indices, targets.
+# What gets no gradient in tapir, by the start of the name: masks, indices, targets.
 DATA_INPUTS = {"where": (0,), "gather": (1,), "scatter": (1,), "bce": (1,), "bernoulli": (1,),
                "straight": (0,), "second_gather": (1,), "second_bce": (1,)}
 
@@ -330,20 +285,20 @@ def data_inputs(name):
 def op_cases():
     groups = (arithmetic, elementwise, reductions, matrices, rearranging, distributions, second_order,
               wider)
-    for seed, group in enumerate(groups):
+    for seed, group in enumerate(groups + algebra.GROUPS):
         d = Draw([2013, seed])
-        for name, f, inputs in group(d):
-            yield name, f, inputs, d
+        for name, f, inputs, *data in group(d):
+            yield name, f, inputs, data[0] if data else data_inputs(name), d
 
 
 def write_ops():
     out = {}
-    for name, f, inputs, d in op_cases():
-        wrt = [i for i, x in enumerate(inputs)
-               if x.dtype == F64 and i not in data_inputs(name)]
+    for name, f, inputs, data, d in op_cases():
+        wrt = [i for i, x in enumerate(inputs) if x.dtype == F64 and i not in data]
         for i in wrt:
             inputs[i].requires_grad_(True)
         y = f(*inputs)
+        assert name + ".y" not in out, name
         for i, x in enumerate(inputs):
             out[f"{name}.x{i}"] = x
         out[f"{name}.y"] = y

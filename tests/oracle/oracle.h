@@ -61,21 +61,27 @@ static inline double largest(const tp_tensor *t)
     return most;
 }
 
-/* Every element is within rel of want, or within rel/10 of the largest of its tensor. */
-static inline void compare(const char *what, const tp_tensor *got, const tp_tensor *want,
-                           double rel, double *worst)
+/* Every element is within rel of want, or within abs. */
+static inline void compare_within(const char *what, const tp_tensor *got, const tp_tensor *want,
+                                  double rel, double abs, double *worst)
 {
-    double scale = largest(want);
     assert_non_null(got);
     if (!tp_shape_equal(got->shape, want->shape))
         fail_msg("%s: the shape differs from PyTorch's", what);
     for (int64_t i = 0; i < tp_numel(want); i++) {
         double g = tp_flat(got, i), w = tp_flat(want, i);
-        if (!close_enough(g, w, rel / 10 * scale, rel))
+        if (!close_enough(g, w, abs, rel))
             fail_msg("%s: element %lld is %.17g, PyTorch says %.17g", what, (long long)i, g, w);
         if (isfinite(w) && g != w)
-            *worst = fmax(*worst, fabs(g - w) / fmax(fabs(w), scale / 10));
+            *worst = fmax(*worst, fabs(g - w) / fmax(fabs(w), abs / rel));
     }
+}
+
+/* Every element is within rel of want, or within rel/10 of the largest of its tensor. */
+static inline void compare(const char *what, const tp_tensor *got, const tp_tensor *want,
+                           double rel, double *worst)
+{
+    compare_within(what, got, want, rel, rel / 10 * largest(want), worst);
 }
 
 /* ‖got − want‖ / ‖want‖ */

@@ -9,4 +9,4 @@ sha256sum --check --strict --quiet SHA256SUMS
 [ "$(cat ./*.safetensors | wc -c)" -lt 1500000 ]
 (cd npy && sha256sum --check --strict --quiet SHA256SUMS)
 [ "$(ls npy/*.npy | wc -l)" -eq "$(wc -l <npy/SHA256SUMS)" ]
-! grep -qiE 'import (tapir|ctypes|cffi)|subprocess' generate.py npy/generate.py
+! grep -qiE 'import (tapir|ctypes|cffi)|subprocess' ./*.py npy/generate.py

@@ -15,18 +15,38 @@ static tp_var second(tp_var y, tp_var x)
 }
 #define SECOND(f) second(f, x[0])
 
+/* The second of three pieces. */
+static tp_var middle_of_tp_split(tp_var x, int axis, int64_t a, int64_t b, int64_t c)
+{
+    tp_var out[3];
+    tp_split(x, axis, (const int64_t[]){a, b, c}, 3, out);
+    return out[1];
+}
+
+/* Without its noise, which is taken away beforehand. */
+static tp_var quiet_tp_gumbel_softmax(tp_var x, double tau, bool hard)
+{
+    tp_rng_key key = {3, 1, 4};
+    tp_var noise = tp_noise_gumbel(x.tape, tp_dtype_of(x), tp_shape_of(x), key);
+    return tp_gumbel_softmax(tp_sub(x, noise), tau, hard, key);
+}
+
 #define CASE(name, expression)                                                                     \
     static tp_var case_##name(const tp_var *x)                                                     \
     {                                                                                              \
         return expression;                                                                         \
     }
+#define TAIL CASE
 #include "tests/oracle/cases.def"
 #undef CASE
+#undef TAIL
 
 const oracle_case oracle_cases[] = {
-#define CASE(name, expression) {#name, case_##name},
+#define CASE(name, expression) {#name, case_##name, #expression, false},
+#define TAIL(name, expression) {#name, case_##name, #expression, true},
 #include "tests/oracle/cases.def"
 #undef CASE
+#undef TAIL
 };
 const int oracle_case_count = sizeof oracle_cases / sizeof *oracle_cases;
 

@@ -8,9 +8,12 @@
 #include "autograd/tape.h"
 #include "tensor/io/safetensors.h"
 
+/* text: the expression. tail: small elements stand beside large ones, and each is judged by its own size. */
 typedef struct oracle_case {
     const char *name;
     tp_var (*run)(const tp_var *x);
+    const char *text;
+    bool tail;
 } oracle_case;
 
 extern const oracle_case oracle_cases[];
