@@ -1,5 +1,6 @@
 /* rows_train.c: training VAE-400 (784-400-20-400-784, batch 128, Adam) with the tape and without, taking
- * turns. Before anything is timed, both must show the same losses from the same weights and noise. */
+ * turns, and with the trap and without. Before anything is timed, tape and handwritten step must show the same
+ * losses from the same weights and noise. */
 #include "tests/bench/bench.h"
 #include "tests/bench/handwritten.h"
 
@@ -12,6 +13,14 @@ enum { HIDDEN = 400, BATCH = 128, WINDOW = 50 };
 static bool taped_begin(bench_row *r)
 {
     r->state = training_new(training_digits(), HIDDEN, BATCH, WINDOW);
+    return true;
+}
+
+static bool trapped_begin(bench_row *r)
+{
+    training *t = training_new(training_digits(), HIDDEN, BATCH, WINDOW);
+    t->trainer.trap = true;
+    r->state = t;
     return true;
 }
 
@@ -64,6 +73,17 @@ void bench_rows_train(void)
         r->with_previous = i > 0;
         r->seconds = 0.25;
         r->versus = i == 0 ? "tape-cost" : NULL;
+        r->as_cost = i == 0;
+    }
+    for (int i = 0; i < 2; i++) { /* a group of its own: each row is compared with the other */
+        bench_row *r = bench_add(BENCH_SAMPLES, i == 0 ? "trap/on" : "trap/off");
+        r->begin = i == 0 ? trapped_begin : taped_begin;
+        r->run = training_run;
+        r->end = taped_end;
+        r->work = WINDOW * BATCH;
+        r->with_previous = i > 0;
+        r->seconds = 0.25;
+        r->versus = i == 0 ? "trap-cost" : NULL;
         r->as_cost = i == 0;
     }
 }
