@@ -21,7 +21,7 @@ static tp_status shape(const tp_op_call *c)
     int axis;
     TP_TRY(tp_axis_normal(c->x[0]->shape.ndim, a->axis, &axis));
     int64_t n = c->x[0]->shape.dim[axis];
-    bool fits = a->step != 0 && a->size >= 0 && a->start >= 0 && a->start + (n > 0) <= a->size;
+    bool fits = a->step != 0 && a->size >= 0 && a->start >= 0 && a->start <= a->size - (n > 0);
     if (fits && n > 1) { /* room for n - 1 steps, without computing where they end */
         int64_t room = a->step > 0 ? a->size - 1 - a->start : a->start;
         fits = a->step >= -a->size && a->step <= a->size &&
@@ -83,6 +83,12 @@ static const tp_refusal refusals[] = {
      &(const struct attr){0, 2, 1, 5},
      TP_ESHAPE,
      "4 elements from 2 in steps of 1 do not fit in size 5"},
+    {"a start so far away that one more overflows",
+     1,
+     {{TP_DIMS(1), TP_F32, 0}},
+     &(const struct attr){0, INT64_MAX, 1, 0},
+     TP_ESHAPE,
+     "1 elements from 9223372036854775807 in steps of 1 do not fit in size 0"},
 };
 
 TP_DEFINE_OP(pad, .arity = 1, .smooth = TP_SMOOTH,
