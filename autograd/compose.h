@@ -157,7 +157,8 @@ tp_var tp_noise_categorical(tp_var logits, tp_rng_key key);
 /* Sums x over the axes along which shape was broadcast to it; the result has that shape. TP_ESHAPE unless
  * shape broadcasts to the shape of x. */
 tp_var tp_sum_to(tp_var x, tp_shape shape);
-/* Gives x, which is a reduction of a tensor of shape from over axes, its reduced axes back with size 1. */
+/* Gives x, which is a reduction of a tensor of shape from over axes, its reduced axes back with size 1. TP_ESHAPE if
+ * from is no shape. */
 tp_var tp_keep_axes(tp_var x, tp_shape from, tp_axes axes);
 
 #ifdef __cplusplus

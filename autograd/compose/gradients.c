@@ -7,6 +7,9 @@ tp_var tp_sum_to(tp_var x, tp_shape shape)
     tp_shape from = tp_shape_of(x);
     if (tp_shape_equal(from, shape))
         return x;
+    tp_status s = tp_shape_check(shape, 1);
+    if (s != TP_OK)
+        return tp_refuse("tp_sum_to", x, s);
     tp_axes axes = {0, {0}};
     tp_shape both;
     if (tp_shape_broadcast(shape, from, &both) != TP_OK || !tp_shape_equal(both, from)) {
@@ -28,6 +31,9 @@ tp_var tp_sum_to(tp_var x, tp_shape shape)
 tp_var tp_keep_axes(tp_var x, tp_shape from, tp_axes axes)
 {
     bool mask[TP_MAX_DIMS];
+    tp_status s = tp_shape_check(from, 1);
+    if (s != TP_OK)
+        return tp_refuse("tp_keep_axes", x, s);
     if (tp_shape_of(x).ndim == from.ndim || tp_axes_mask(from, axes, mask) != TP_OK)
         return x;
     return tp_reshape(x, tp_shape_reduced(from, mask, true));

@@ -453,6 +453,12 @@ static const tp_refusal sum_to_refusals[] = {
      &(const shape_attr){TP_DIMS(2)},
      TP_ESHAPE,
      "tp_sum_to: [2] does not broadcast to [2,3]"},
+    {"too many dimensions",
+     1,
+     {{TP_DIMS(2, 3), TP_F32, 0}},
+     &(const shape_attr){{9, {1, 1, 1, 1, 1, 1, 1, 1}}},
+     TP_ESHAPE,
+     "tp_sum_to: a shape has 9 dimensions: at most 8 are supported"},
 };
 CALL(sum_to, shape_attr, (x[0], a->shape))
 COMPOSE(sum_to, .arity = 1, .smooth = TP_SMOOTH, .text = "sum_to(#0, @shape)",
@@ -470,8 +476,15 @@ static const tp_sample keep_axes_samples[] = {
     {"all axes", 1, {{TP_DIMS()}}, &(const keep_attr){TP_DIMS(2, 3), {0, {0}}}},
     {"kept before", 1, {{TP_DIMS(1, 3)}}, &(const keep_attr){TP_DIMS(2, 3), {1, {0}}}},
 };
+static const tp_refusal keep_axes_refusals[] = {
+    {"too many dimensions",
+     1,
+     {{TP_DIMS(2, 3), TP_F32, 0}},
+     &(const keep_attr){{9, {1, 1, 1, 1, 1, 1, 1, 1}}, {0, {0}}},
+     TP_ESHAPE,
+     "tp_keep_axes: a shape has 9 dimensions: at most 8 are supported"},
+};
 CALL(keep_axes, keep_attr, (x[0], a->from, a->axes))
 COMPOSE(keep_axes, .arity = 1, .smooth = TP_SMOOTH, .mixed_dtypes = true,
         .text = "keep_axes(#0, @from, @axes)", .tex = "\\operatorname{keep}_{@axes, @from}(#0)",
-        .why = "elements keep their places", ATTR(keep_attr, keep_fields),
-        TP_NO_REFUSALS("what does not fit is handed on, for the op that uses it to refuse"));
+        .why = "elements keep their places", ATTR(keep_attr, keep_fields), REFUSALS(keep_axes));
