@@ -102,7 +102,8 @@ static tp_status noise_permutation(ref_call *c)
     tp_shape turned = shape; /* the axis last */
     turned.dim[axis] = shape.dim[last], turned.dim[last] = shape.dim[axis];
     int64_t n = shape.dim[axis], at = 0;
-    int64_t *order = malloc(((size_t)(c->y->v != NULL ? n : 0) + 1) * sizeof *order);
+    int64_t *order =
+        malloc(((size_t)(c->y->n <= FUZZ_LIMIT && c->y->n > 0 ? n : 0) + 1) * sizeof *order);
     for (int64_t line = 0; c->y->v != NULL && line < c->y->n; line += n) {
         for (int64_t i = 0; i < n; i++)
             order[i] = i;
