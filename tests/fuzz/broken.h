@@ -21,6 +21,14 @@ tp_var tp_broken_neg(tp_var x);
 tp_var tp_broken_clamp(tp_var x, double lo, double hi);
 /* Turns its input into its result. */
 tp_var tp_broken_square(tp_var x);
+/* Refuses shapes that clash with another status. */
+tp_var tp_broken_div(tp_var a, tp_var b);
+/* Every other call of its rule is off by the last bit. */
+tp_var tp_broken_tanh(tp_var x);
+/* Keeps a temporary where it refuses. */
+tp_var tp_broken_noise_bernoulli(tp_var p, tp_rng_key key);
+/* Gives another last bit on two threads. */
+tp_var tp_broken_abs(tp_var x);
 
 /* The operation of that name, NULL if there is none; number 0, 1, … in order. */
 const tp_op *broken_op(const char *name);

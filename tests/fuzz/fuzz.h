@@ -75,7 +75,6 @@ typedef struct fuzz_program {
     X(SUM, "gradients wrongly added up")                                                           \
     X(BITS, "other gradient bits the second time")                                                 \
     X(RELEASE, "other gradient bits with release")                                                 \
-    X(GRAPH, "other gradient bits with create_graph")                                              \
     X(GRADIENT, "gradient differs from the difference quotient")                                   \
     X(INPUT, "an input was written to")                                                            \
     X(LEAK, "memory was not given back")
@@ -243,6 +242,7 @@ typedef struct fuzz_generator {
     tp_dtype dtype; /* of most sources */
     int target;     /* how many operations */
     bool big;       /* some sizes are large */
+    bool rows;      /* no compositions: they have no reference for the whole */
 } fuzz_generator;
 
 void fuzz_generate_begin(fuzz_generator *g, fuzz_program *p, uint64_t seed, const fuzz_ops *ops);
@@ -271,10 +271,10 @@ bool fuzz_gradients(fuzz_machine *m);
 /* The sinks, their weights, and the scalar that is differentiated: empty if there is none. */
 bool fuzz_choose_sinks(fuzz_machine *m);
 tp_var fuzz_loss(fuzz_machine *m);
-/* The live steps by the reference alone, into v[FUZZ_STEPS]. Those with a base are that, moved by h·shift[k] (NULL:
+/* The steps that are needed, by the reference alone, into v[FUZZ_STEPS]. Those with a base are that, moved by h·shift[k] (NULL:
  * not moved). False where a step cannot be computed, is left open or not of a modest size. */
-bool fuzz_chain(const fuzz_program *p, const bool *live, const ref_tensor *base, real *const *shift,
-                real h, ref_tensor *v);
+bool fuzz_chain(const fuzz_program *p, const bool *needed, const ref_tensor *base,
+                real *const *shift, real h, ref_tensor *v);
 void fuzz_chain_free(ref_tensor *v);
 /* The factors that make a loss out of step k. */
 tp_status fuzz_weight(tp_tensor *w, tp_dtype dtype, tp_shape shape, int k);

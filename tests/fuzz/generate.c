@@ -144,7 +144,7 @@ static int add_source(fuzz_generator *g, tp_shape shape, const tp_sample_input *
     int64_t numel = 1;
     for (int i = 0; i < shape.ndim; i++) { /* what would be too large becomes narrow */
         if (shape.dim[i] > MOST / numel)
-            shape.dim[i] = 2;
+            shape.dim[i] = 1;
         numel *= shape.dim[i] > 0 ? shape.dim[i] : 1;
     }
     fuzz_step *s = &g->p->step[g->p->count];
@@ -439,6 +439,7 @@ void fuzz_generate_begin(fuzz_generator *g, fuzz_program *p, uint64_t seed, cons
     g->dtype = fuzz_chance(&g->rng, 60) ? TP_F64 : TP_F32;
     g->target = 1 + (int)fuzz_below(&g->rng, 9);
     g->big = fuzz_chance(&g->rng, 2);
+    g->rows = fuzz_chance(&g->rng, 35);
     p->threads = g->big || fuzz_chance(&g->rng, 5);
     p->second_order = !g->big && fuzz_chance(&g->rng, 30);
     p->level = (int)fuzz_below(&g->rng, 3);
@@ -448,7 +449,7 @@ bool fuzz_generate(fuzz_generator *g, const fuzz_machine *m)
 {
     if (fuzz_size(g->p) >= g->target || g->p->count + FUZZ_INPUTS + 1 > FUZZ_STEPS)
         return false;
-    const tp_op *op = fuzz_chance(&g->rng, 65)
+    const tp_op *op = g->rows || fuzz_chance(&g->rng, 50)
                           ? tp_ops[fuzz_below(&g->rng, tp_op_count)]
                           : compositions[fuzz_below(&g->rng, composition_count)];
     if (g->ops != NULL && g->ops->extra != NULL && fuzz_chance(&g->rng, 25))

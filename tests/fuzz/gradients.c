@@ -140,13 +140,13 @@ static bool chain_step(const fuzz_program *p, int k, const ref_tensor *base, con
     return true;
 }
 
-bool fuzz_chain(const fuzz_program *p, const bool *live, const ref_tensor *base, real *const *shift,
-                real h, ref_tensor *v)
+bool fuzz_chain(const fuzz_program *p, const bool *needed, const ref_tensor *base,
+                real *const *shift, real h, ref_tensor *v)
 {
     bool ok = true;
     memset(v, 0, FUZZ_STEPS * sizeof *v);
     for (int k = 0; k < p->count && ok; k++)
-        ok = !live[k] || chain_step(p, k, base, shift[k], h, v);
+        ok = !needed[k] || chain_step(p, k, base, shift[k], h, v);
     return ok;
 }
 
@@ -159,6 +159,7 @@ void fuzz_chain_free(ref_tensor *v)
 typedef struct whole {
     fuzz_machine *m;
     ref_tensor base[FUZZ_STEPS]; /* sources, and what passes no gradient: constants to backward */
+    bool needed[FUZZ_STEPS];     /* for a sink */
     real *shift[FUZZ_STEPS];
 } whole;
 
@@ -166,7 +167,7 @@ static bool whole_value(void *user, real h, real *value, real *noise)
 {
     whole *w = user;
     ref_tensor v[FUZZ_STEPS];
-    bool ok = fuzz_chain(w->m->program, w->m->live, w->base, w->shift, h, v);
+    bool ok = fuzz_chain(w->m->program, w->needed, w->base, w->shift, h, v);
     *value = 0;
     for (int k = 0; k < w->m->program->count && ok; k++)
         for (int64_t i = 0; w->m->sink[k] && i < v[k].n; i++)
@@ -176,24 +177,29 @@ static bool whole_value(void *user, real h, real *value, real *noise)
     return ok;
 }
 
-/* Of f64, with a reference, without estimators and gradients lost by intention: what a difference quotient can judge. Fills in the base. */
+/* Fills in the base. False for what a difference quotient cannot judge: f32, steps without a reference,
+ * estimators, and gradients lost by intention. */
 static bool whole_begin(whole *w)
 {
     const fuzz_program *p = w->m->program;
-    for (int k = 0; k < p->count; k++) {
-        const tp_op *op = p->step[k].op;
-        const tp_tensor *x = w->m->live[k] ? tp_value(w->m->v[k]) : NULL;
-        if (x == NULL)
+    bool ok = true;
+    for (int k = p->count - 1; k >= 0 && ok; k--) {
+        const fuzz_step *s = &p->step[k];
+        w->needed[k] |= w->m->sink[k];
+        if (!w->needed[k])
             continue;
-        bool data = op != NULL && fuzz_is_composition(op);
-        for (int i = 0; op != NULL && i < p->step[k].n; i++)
-            data |= fuzz_fixed_input(op, i) && tp_needs_grad(w->m->v[p->step[k].x[i]]);
-        if (data || x->dtype == TP_F32 || (op != NULL && op->smooth == TP_ESTIMATOR))
-            return false;
-        if (op == NULL || op->smooth == TP_NO_GRADIENT)
-            w->base[k] = ref_read(x);
+        if (s->op == NULL || s->op->smooth == TP_NO_GRADIENT) {
+            w->base[k] = ref_read(tp_value(w->m->v[k]));
+            continue;
+        }
+        ok = !fuzz_is_composition(s->op) && s->op->smooth != TP_ESTIMATOR &&
+             tp_dtype_of(w->m->v[k]) == TP_F64;
+        for (int i = 0; i < s->n; i++) {
+            ok = ok && !(fuzz_fixed_input(s->op, i) && tp_needs_grad(w->m->v[s->x[i]]));
+            w->needed[s->x[i]] = true;
+        }
     }
-    return true;
+    return ok;
 }
 
 /* The gradients that are there against one difference quotient along a random direction. */
@@ -216,7 +222,7 @@ static bool check_whole(fuzz_machine *m, real cancels)
         }
     }
     fuzz_slope s = {0};
-    if (whole_begin(&w) && isfinite(size) && size > 0 && cancels < 1e4L * size)
+    if (whole_begin(&w) && isfinite(size) && cancels <= 1e4L * size)
         s = fuzz_difference(whole_value, &w);
     fuzz_chain_free(w.base);
     for (int k = 0; k < m->program->count; k++)

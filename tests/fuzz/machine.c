@@ -299,10 +299,12 @@ static bool run_source(fuzz_machine *m, int k)
     if (fuzz_source_make(s, names[k % 8], &m->source[k]) != TP_OK)
         return fuzz_fail(m, FUZZ_INPUT, k, NULL, "cannot be made: %s", tp_last_error());
     m->v[k] = enter(m, k);
-    m->live[k] = m->recorded[k] = tp_value(m->v[k]) != NULL;
-    if (!m->live[k])
+    const tp_tensor *value = tp_value(m->v[k]);
+    if (value == NULL)
         return fuzz_fail(m, FUZZ_INPUT, k, NULL, "cannot be entered: %s", tp_last_error());
-    m->hash[k] = fuzz_hash(tp_value(m->v[k]));
+    m->recorded[k] = true;
+    m->live[k] = tp_numel(value) <= FUZZ_LIMIT; /* shrinking may ask for more */
+    m->hash[k] = fuzz_hash(value);
     return true;
 }
 

@@ -20,7 +20,7 @@ library="$TAPIR_BUILD/lib/libtapir.so -Wl,-rpath,$TAPIR_BUILD/lib -lm"
     echo "ok: $(cat rows*.c | grep -c 'v\[[0-9]*\] = tp_') calls"
 
     "$CC" $strict $TAPIR_FLAGS -c "$TAPIR_SOURCE/tests/fuzz/broken.c" -o broken.o
-    for name in mul sub reparameterize neg clamp; do
+    for name in mul sub reparameterize neg clamp div; do
         "$TAPIR_BIN/tapir-fuzz" broken_$name >$name.c
         "$CC" $strict $TAPIR_FLAGS $name.c broken.o $library -o program
         code=0

@@ -6,7 +6,7 @@
 #include "tests/support/check.h"
 #include "tests/support/compositions.h"
 
-enum { PROGRAMS = 8000, RECORDED = 30, LARGEST = 3 };
+enum { PROGRAMS = 12000, RECORDED = 40, LARGEST = 3 };
 
 static void test_table(void **state)
 {
@@ -32,8 +32,9 @@ static void test_table(void **state)
 static void test_broken(void **state)
 {
     (void)state;
-    static const fuzz_kind kinds[] = {FUZZ_VALUE, FUZZ_RULE,    FUZZ_RULE,     FUZZ_CRASH,
-                                      FUZZ_LEAK,  FUZZ_REFUSED, FUZZ_ACCEPTED, FUZZ_INPUT};
+    static const fuzz_kind kinds[] = {FUZZ_VALUE,  FUZZ_RULE,    FUZZ_RULE,      FUZZ_CRASH,
+                                      FUZZ_LEAK,   FUZZ_REFUSED, FUZZ_ACCEPTED,  FUZZ_INPUT,
+                                      FUZZ_STATUS, FUZZ_BITS,    FUZZ_AFTERMATH, FUZZ_THREADS};
     fuzz_shared *last = fuzz_shared_new();
     assert_non_null(last);
     int i = 0;
