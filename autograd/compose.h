@@ -20,7 +20,7 @@ extern "C" {
 
 /* A 0-d constant. */
 tp_var tp_scalar(tp_tape *t, tp_dtype dtype, double value);
-/* Zeros of the shape and dtype of x | ones, likewise. */
+/* Zeros of the shape and dtype of x | ones of the shape and dtype of x. */
 tp_var tp_zeros_like(tp_var x);
 tp_var tp_ones_like(tp_var x);
 /* x times a constant | x plus a constant. */
@@ -28,7 +28,7 @@ tp_var tp_scale(tp_var x, double c);
 tp_var tp_shift(tp_var x, double c);
 /* The smaller of two, as −max(−a, −b); the gradient of a tie goes half to each. NaN wins. */
 tp_var tp_minimum(tp_var a, tp_var b);
-/* 1/x | 1/√x, both with IEEE's values at 0. */
+/* 1/x, ±inf at ±0 | 1/√x, ±inf at ±0. */
 tp_var tp_reciprocal(tp_var x);
 tp_var tp_rsqrt(tp_var x);
 /* x^p by a constant p, as tp_pow: any p for x > 0, whole ones also for x <= 0, 0^0 = 1. */
@@ -59,7 +59,7 @@ tp_var tp_leaky_relu(tp_var x, double slope);
 /* x where x > 0, else alpha·(e^x − 1); the gradient at 0 is alpha. */
 tp_var tp_elu(tp_var x, double alpha);
 /* x·Φ(x) with Φ the standard normal distribution, by erfc: exact, not the tanh approximation, and accurate in
- * the left tail; NaN at −inf, which is −inf times 0 | x·σ(x), also called swish; NaN at −inf, too. */
+ * the left tail; NaN at −inf, which is −inf times 0 | x·σ(x), also called swish; NaN at −inf. */
 tp_var tp_gelu(tp_var x);
 tp_var tp_silu(tp_var x);
 /* The nearest whole number, halves to even, with the gradient of x: an estimator (tp_straight_through). */
@@ -74,8 +74,8 @@ tp_var tp_variance(tp_var x, tp_axes axes, int correction, bool keepdim);
 /* The Euclidean norm √Σx². The squares are of numbers scaled to 1, so they neither overflow nor vanish; the
  * gradient x/norm is 0 at 0. The norm of nothing is 0. */
 tp_var tp_norm(tp_var x, tp_axes axes, bool keepdim);
-/* The smallest element, as −max(−x): see tp_max for ties, NaN, and nothing, which is refused | where along one
- * axis it is, as i64: see tp_argmax. */
+/* The smallest element, as −max(−x): see tp_max for ties, NaN, and nothing, which is refused | Where along one
+ * axis the smallest element is, as i64: see tp_argmax. */
 tp_var tp_min(tp_var x, tp_axes axes, bool keepdim);
 tp_var tp_argmin(tp_var x, int axis, bool keepdim);
 
@@ -123,20 +123,21 @@ tp_var tp_squared_distance(tp_var x, tp_var y);
 
 /* --- rearranging; also integers unless said otherwise (compose/rearrange.c, compose/select.c) ------- */
 
-/* Drops an axis of size 1 (TP_ESHAPE if it has another size) | adds one, so that it is axis of the result. */
+/* Drops an axis of size 1 (TP_ESHAPE if it has another size) | Adds an axis of size 1, at position axis of the
+ * result. */
 tp_var tp_squeeze(tp_var x, int axis);
 tp_var tp_unsqueeze(tp_var x, int axis);
 /* Reverses an axis; a view. */
 tp_var tp_flip(tp_var x, int axis);
-/* n tensors of one shape joined along a new axis, which is axis of the result. */
+/* n tensors of one shape joined along a new axis, at position axis of the result. */
 tp_var tp_stack(const tp_var *x, int n, int axis);
 /* Cuts axis into n pieces of the given sizes, views in out[n]. TP_ESHAPE unless the sizes add up; then, as
  * for any other failure, all of out is poisoned. */
 void tp_split(tp_var x, int axis, const int64_t *sizes, int n, tp_var *out);
-/* before elements of value, x, and after more, along axis. Floats only. */
+/* x between before and after elements of value along axis. Floats only. TP_EARG if one is negative. */
 tp_var tp_pad_constant(tp_var x, int axis, int64_t before, int64_t after, double value);
-/* x times times, one behind the other: a b a b. TP_EARG if times is negative | each element times times, likewise:
- * a a b b (NumPy's repeat). */
+/* times copies of x, one behind the other: a b a b. TP_EARG if times is negative | times copies of each
+ * element: a a b b, as NumPy's repeat (torch.repeat_interleave). TP_EARG likewise. */
 tp_var tp_tile(tp_var x, int axis, int64_t times);
 tp_var tp_repeat(tp_var x, int axis, int64_t times);
 /* The slices of x, floats, at index i64 [k] along axis, which gets size k. TP_EVALUE names one outside. */

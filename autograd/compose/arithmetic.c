@@ -12,6 +12,8 @@ static tp_var full_like(const char *who, tp_var x, double value)
     tp_status s = tp_var_status(x);
     if (s != TP_OK && s != TP_EFREED)
         return tp_refuse(who, x, s);
+    if (!tp_dtype_is_float(tp_dtype_of(x)))
+        return tp_scalar_like(who, x, value); /* which refuses */
     return tp_full(x.tape, tp_dtype_of(x), tp_shape_of(x), value);
 }
 
@@ -42,7 +44,7 @@ tp_var tp_minimum(tp_var a, tp_var b)
 
 tp_var tp_reciprocal(tp_var x)
 {
-    return tp_div(tp_scalar(x.tape, tp_dtype_of(x), 1), x);
+    return tp_div(tp_scalar_like("tp_reciprocal", x, 1), x);
 }
 
 tp_var tp_rsqrt(tp_var x)
@@ -52,5 +54,5 @@ tp_var tp_rsqrt(tp_var x)
 
 tp_var tp_pow_scalar(tp_var x, double p)
 {
-    return tp_pow(x, tp_scalar(x.tape, tp_dtype_of(x), p));
+    return tp_pow(x, tp_scalar_like("tp_pow_scalar", x, p));
 }

@@ -21,8 +21,8 @@ tp_var tp_cross_entropy(tp_var logits, tp_var target)
     tp_shape x = tp_shape_of(logits), t = tp_shape_of(target);
     char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
     if (tp_both_valid(logits, target) && !classes_fit(x, t))
-        return tp_refuse(
-            "tp_cross_entropy", logits,
+        return tp_refuse_both(
+            "tp_cross_entropy", logits, target,
             tp_fail(TP_ESHAPE,
                     "logits of shape %s and target of shape %s: [..,classes] and [..] needed",
                     tp_shape_text(x, a), tp_shape_text(t, b)));
@@ -43,6 +43,8 @@ tp_var tp_gumbel_softmax(tp_var logits, double tau, bool hard, tp_rng_key key)
     if (!(tau > 0))
         return tp_refuse("tp_gumbel_softmax", logits,
                          tp_fail(TP_EARG, "temperature %g: more than 0 needed", tau));
+    if (!tp_dtype_is_float(dtype))
+        return tp_scalar_like("tp_gumbel_softmax", logits, 0); /* which refuses */
     tp_var noisy = tp_add(logits, tp_noise_gumbel(logits.tape, dtype, s, key));
     tp_var soft = tp_softmax(tp_scale(noisy, 1 / tau), -1);
     if (!hard || tp_var_status(soft) != TP_OK)

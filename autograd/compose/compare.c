@@ -1,11 +1,6 @@
 /* compare.c: comparisons and logic. What they are made of is recorded without gradient, and a var that only
  * decides a branch is detached first, so that nothing pretends to need one. Read next: ../ops/where.c. */
-#include "autograd/compose.h"
-
-static tp_var number(tp_var like, double value)
-{
-    return tp_scalar(like.tape, tp_dtype_of(like), value);
-}
+#include "autograd/compose/refuse.h"
 
 /* yes where x is not 0, else no. */
 static tp_var choose(tp_var x, tp_var yes, tp_var no)
@@ -13,9 +8,9 @@ static tp_var choose(tp_var x, tp_var yes, tp_var no)
     return tp_where(tp_detach(x), yes, no);
 }
 
-static tp_var truth(tp_var x)
+static tp_var truth(const char *who, tp_var x)
 {
-    return choose(x, number(x, 1), number(x, 0));
+    return choose(x, tp_scalar_like(who, x, 1), tp_scalar_like(who, x, 0));
 }
 
 tp_var tp_less(tp_var a, tp_var b)
@@ -42,27 +37,31 @@ tp_var tp_not_equal(tp_var a, tp_var b)
 
 tp_var tp_logical_not(tp_var x)
 {
-    return choose(x, number(x, 0), number(x, 1));
+    return choose(x, tp_scalar_like("tp_logical_not", x, 0),
+                  tp_scalar_like("tp_logical_not", x, 1));
 }
 
 tp_var tp_logical_and(tp_var a, tp_var b)
 {
-    return choose(a, truth(b), number(a, 0));
+    return choose(a, truth("tp_logical_and", b), tp_scalar_like("tp_logical_and", a, 0));
 }
 
 tp_var tp_logical_or(tp_var a, tp_var b)
 {
-    return choose(a, number(a, 1), truth(b));
+    return choose(a, tp_scalar_like("tp_logical_or", a, 1), truth("tp_logical_or", b));
 }
 
 tp_var tp_logical_xor(tp_var a, tp_var b)
 {
-    return choose(a, tp_logical_not(b), truth(b));
+    tp_var zero = tp_scalar_like("tp_logical_xor", b, 0),
+           one = tp_scalar_like("tp_logical_xor", b, 1);
+    return choose(a, choose(b, zero, one), choose(b, one, zero));
 }
 
 tp_var tp_sign(tp_var x)
 {
-    tp_var zero = number(x, 0), rest = tp_detach(x); /* 0 or NaN, which it stays */
-    rest = tp_where(tp_greater(zero, x), number(x, -1), rest);
-    return tp_where(tp_greater(x, zero), number(x, 1), rest);
+    tp_var zero = tp_scalar_like("tp_sign", x, 0),
+           rest = tp_detach(x); /* 0 or NaN, which it stays */
+    rest = tp_where(tp_greater(zero, x), tp_scalar_like("tp_sign", x, -1), rest);
+    return tp_where(tp_greater(x, zero), tp_scalar_like("tp_sign", x, 1), rest);
 }

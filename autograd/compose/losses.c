@@ -10,9 +10,10 @@ static tp_var difference(const char *who, tp_var x, tp_var t)
     tp_shape a = tp_shape_of(x), b = tp_shape_of(t);
     char ta[TP_SHAPE_TEXT], tb[TP_SHAPE_TEXT];
     if (tp_both_valid(x, t) && !tp_shape_equal(a, b))
-        return tp_refuse(who, x,
-                         tp_fail(TP_ESHAPE, "shapes %s and %s differ: a loss does not broadcast",
-                                 tp_shape_text(a, ta), tp_shape_text(b, tb)));
+        return tp_refuse_both(who, x, t,
+                              tp_fail(TP_ESHAPE,
+                                      "shapes %s and %s differ: a loss does not broadcast",
+                                      tp_shape_text(a, ta), tp_shape_text(b, tb)));
     return tp_sub(x, t);
 }
 

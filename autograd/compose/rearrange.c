@@ -60,11 +60,16 @@ tp_var tp_stack(const tp_var *x, int n, int axis)
     for (int i = 1; i < n; i++) {
         tp_shape first = tp_shape_of(x[0]), s = tp_shape_of(x[i]);
         if (tp_both_valid(x[0], x[i]) && !tp_shape_equal(first, s))
-            return tp_refuse("tp_stack", x[0],
-                             tp_fail(TP_ESHAPE, "input 0 has shape %s, input %d has %s",
-                                     tp_shape_text(first, a), i, tp_shape_text(s, b)));
+            return tp_refuse_both("tp_stack", x[0], x[i],
+                                  tp_fail(TP_ESHAPE, "input 0 has shape %s, input %d has %s",
+                                          tp_shape_text(first, a), i, tp_shape_text(s, b)));
     }
-    return n < 1 ? tp_concat(x, n, axis) /* which refuses */ : join(x, n, axis);
+    if (n < 1)
+        return tp_concat(x, n, axis); /* which refuses */
+    tp_status status = TP_OK;
+    if (tp_var_status(x[0]) == TP_OK) /* else concat says so */
+        status = tp_axis_normal(tp_shape_of(x[0]).ndim + 1, axis, &axis);
+    return status == TP_OK ? join(x, n, axis) : tp_refuse("tp_stack", x[0], status);
 }
 
 /* TP_ESHAPE unless n sizes, none negative, add up to total. */
@@ -99,12 +104,17 @@ void tp_split(tp_var x, int axis, const int64_t *sizes, int n, tp_var *out)
 tp_var tp_pad_constant(tp_var x, int axis, int64_t before, int64_t after, double value)
 {
     tp_shape low = tp_shape_of(x), high = low;
+    tp_dtype dtype = tp_dtype_of(x);
     tp_status status = tp_axis_normal(low.ndim, axis, &axis);
+    if (status == TP_OK && (before < 0 || after < 0))
+        status = tp_fail(TP_EARG, "%lld before and %lld after: 0 or more needed", (long long)before,
+                         (long long)after);
     if (status != TP_OK)
         return tp_refuse("tp_pad_constant", x, status);
+    if (!tp_dtype_is_float(dtype))
+        return tp_scalar_like("tp_pad_constant", x, value); /* which refuses */
     low.dim[axis] = before;
     high.dim[axis] = after;
-    tp_dtype dtype = tp_dtype_of(x);
     return tp_concat(
         (tp_var[]){tp_full(x.tape, dtype, low, value), x, tp_full(x.tape, dtype, high, value)}, 3,
         axis);

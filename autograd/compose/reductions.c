@@ -1,5 +1,5 @@
 /* reductions.c: functions over axes made of sums. Read next: classes.c. */
-#include "autograd/compose.h"
+#include "autograd/compose/refuse.h"
 
 #include <math.h>
 
@@ -35,7 +35,7 @@ tp_var tp_norm(tp_var x, tp_axes axes, bool keepdim)
     tp_shape from = tp_shape_of(x);
     bool mask[TP_MAX_DIMS];
     tp_dtype dtype = tp_dtype_of(x);
-    tp_var zero = tp_scalar(x.tape, dtype, 0), one = tp_scalar(x.tape, dtype, 1);
+    tp_var zero = tp_scalar_like("tp_norm", x, 0), one = tp_scalar_like("tp_norm", x, 1);
     /* The norm does not depend on the scale, so that is a constant: the largest |x|, or 1 if that is 0, ∞ or NaN. */
     tp_var largest = tp_max(tp_abs(tp_detach(x)), axes, true);
     tp_var usable = tp_logical_and(tp_greater(largest, zero),

@@ -23,7 +23,12 @@ static const tp_sample transpose_samples[] = {
     {"no elements", 1, {{TP_DIMS(0, 3)}}, NULL},
 };
 static const tp_refusal transpose_refusals[] = {
-    {"a vector", 1, {{TP_DIMS(3), TP_F32, 0}}, NULL, TP_ESHAPE, "2 axes for 1 dimension"},
+    {"a vector",
+     1,
+     {{TP_DIMS(3), TP_F32, 0}},
+     NULL,
+     TP_ESHAPE,
+     "tp_transpose: shape [3]: at least two dimensions needed"},
 };
 CALL(transpose, void, (x[0]))
 COMPOSE(transpose, .arity = 1, .smooth = TP_SMOOTH, .mixed_dtypes = true, .text = "#0ᵀ",
@@ -88,7 +93,7 @@ static const tp_refusal triu_refusals[] = {
      {{TP_DIMS(3), TP_F32, 0}},
      &(const diagonal_attr){0},
      TP_ESHAPE,
-     "2 axes for 1 dimension"},
+     "tp_triu: shape [3]: at least two dimensions needed"},
 };
 CALL(triu, diagonal_attr, (x[0], a->k))
 COMPOSE(triu, .arity = 1, .smooth = TP_SMOOTH, .text = "triu(#0, @k)",
@@ -212,7 +217,7 @@ static const tp_sample stack_samples[] = {
     {"no elements", 2, {{TP_DIMS(0)}, {TP_DIMS(0)}}, &(const axis_attr){1}},
 };
 static const tp_refusal stack_refusals[] = {
-    NO_SUCH_AXIS("tp_unsqueeze: ", &(const axis_attr){7}),
+    NO_SUCH_AXIS("tp_stack: ", &(const axis_attr){7}),
     {"two shapes",
      3,
      {{TP_DIMS(2), TP_F32, 0}, {TP_DIMS(2), TP_F32, 0}, {TP_DIMS(3), TP_F32, 0}},
@@ -275,11 +280,12 @@ static tp_var split_call(tp_tape *t, int n, const tp_var *x, const void *attr)
     tp_split(x[0], a->axis, (const int64_t[]){a->first, a->second, a->third}, 3, out);
     return tp_concat((tp_var[]){out[2], out[0], out[1]}, 3, a->axis);
 }
-COMPOSE(split, .arity = 1, .smooth = TP_SMOOTH, .mixed_dtypes = true,
-        .text = "split(#0, axis @axis: @first, @second, @third)",
-        .tex = "\\operatorname{split}_{@axis}(#0)",
-        .why = "each piece's gradient goes where the piece was", ATTR(split_attr, split_fields),
-        REFUSALS(split));
+COMPOSE(
+    split, .arity = 1, .smooth = TP_SMOOTH, .mixed_dtypes = true,
+    .text = "pieces 2, 0, 1 of split(#0, axis @axis: @first, @second, @third), joined",
+    .tex = "\\operatorname{concat}(s_2, s_0, s_1), \\quad s = \\operatorname{split}_{@axis}(#0)",
+    .why = "each piece's gradient goes where the piece was", ATTR(split_attr, split_fields),
+    REFUSALS(split));
 
 typedef struct pad_attr {
     int axis;
@@ -301,8 +307,8 @@ static const tp_refusal pad_constant_refusals[] = {
      1,
      {{TP_DIMS(2, 3), TP_F32, 0}},
      &(const pad_attr){1, 0, -1, 0},
-     TP_ESHAPE,
-     "negative size"},
+     TP_EARG,
+     "tp_pad_constant: 0 before and -1 after: 0 or more needed"},
     {"integers",
      1,
      {{TP_DIMS(2, 3), TP_I64, 0}},
