@@ -1,7 +1,7 @@
 /* 09_trap.c: where did the NaN come from? With the trap on, the first operation that makes one says so.
  *
  * Two mistakes that everybody makes once: the logarithm of a softmax, which is 0 for the unlikely class, and
- * a norm of nothing, whose gradient is 0/0. Read next: autograd/tape.h, tp_tape_trap. */
+ * the norm of zeros, whose gradient is 0/0 (tp_log_softmax and tp_norm avoid them). Read next: autograd/tape.h. */
 #include "models/tapir.h"
 
 #include <math.h>
