@@ -18,11 +18,20 @@ tp_var tp_squeeze(tp_var x, int axis)
     return tp_reshape(x, s);
 }
 
+/* An axis of a result that has one more than ndim, which is what the message must count. */
+static tp_status new_axis(int ndim, int axis, int *out)
+{
+    if (tp_axis_normal(ndim + 1, axis, out) == TP_OK)
+        return TP_OK;
+    return tp_fail(TP_ESHAPE, "axis %d is out of range for a result of %d dimension%s", axis,
+                   ndim + 1, ndim == 0 ? "" : "s");
+}
+
 tp_var tp_unsqueeze(tp_var x, int axis)
 {
     tp_shape s = tp_shape_of(x);
     char text[TP_SHAPE_TEXT];
-    tp_status status = tp_axis_normal(s.ndim + 1, axis, &axis);
+    tp_status status = new_axis(s.ndim, axis, &axis);
     if (status == TP_OK && s.ndim == TP_MAX_DIMS)
         status = tp_fail(TP_ESHAPE, "shape %s has %d dimensions already, the most there can be",
                          tp_shape_text(s, text), TP_MAX_DIMS);
@@ -68,7 +77,7 @@ tp_var tp_stack(const tp_var *x, int n, int axis)
         return tp_concat(x, n, axis); /* which refuses */
     tp_status status = TP_OK;
     if (tp_var_status(x[0]) == TP_OK) /* else concat says so */
-        status = tp_axis_normal(tp_shape_of(x[0]).ndim + 1, axis, &axis);
+        status = new_axis(tp_shape_of(x[0]).ndim, axis, &axis);
     return status == TP_OK ? join(x, n, axis) : tp_refuse("tp_stack", x[0], status);
 }
 

@@ -78,7 +78,7 @@ static void test_stack_of_an_empty_var(void **state)
     (void)state;
     assert_refused(tp_stack((tp_var[]){{0}, named()}, 2, 1), TP_ETAPE, "input 0 is an empty var");
     assert_refused(tp_stack((tp_var[]){named(), named()}, 2, 3), TP_ESHAPE,
-                   "E_SHAPE tp_stack: axis 3 is out of range for 2 dimensions");
+                   "E_SHAPE tp_stack: axis 3 is out of range for a result of 2 dimensions");
 }
 
 static int set_up(void **state)
