@@ -23,7 +23,8 @@ typedef struct tp_node {
     uint32_t segment; /* 1 + index of the segment that may drop the value, 0 if none may */
     uint32_t epoch;   /* of the tape when it was made; ids are used again, epochs are not */
     bool needs_grad, is_leaf, freed;
-    bool cut; /* recorded without gradients, or its op has none: nothing passes */
+    bool missing; /* recompute.c is about to compute the value again */
+    bool cut;     /* recorded without gradients, or its op has none: nothing passes */
 
     /* the newest sweep's notes */
     bool target;          /* differentiate by this node: keep its gradient */
@@ -113,11 +114,13 @@ void tp_tape_truncate(tp_tape *t, uint32_t id);
 /* A contiguous arena tensor, not cleared, whose storage counts one use. */
 tp_status tp_arena_tensor(tp_arena *a, tp_tensor *y, tp_dtype dtype, tp_shape shape);
 void tp_tensor_drop(tp_tensor *y);
-/* Computes the dropped values of a segment (1 + its index). TP_EFREED or TP_EVERSION if its inputs are not
- * what they were. */
-tp_status tp_recompute_restore(tp_tape *t, uint32_t segment);
+/* Computes the dropped value of node id, and what it needs of its segment. TP_EFREED or TP_EVERSION if what that
+ * is computed from is not what it was. */
+tp_status tp_recompute_restore(tp_tape *t, uint32_t id);
 /* The sweep is at node id: drops the segment restored last if all of it was passed. */
 void tp_recompute_passed(tp_tape *t, uint32_t id);
+/* Segments end at node id at the latest. */
+void tp_recompute_truncate(tp_tape *t, uint32_t id);
 /* Drops whatever is restored. */
 void tp_recompute_drop_all(tp_tape *t);
 /* "encoder/fc1/" for a scope; text needs TP_VAR_TEXT bytes. */

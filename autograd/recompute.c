@@ -52,6 +52,16 @@ static tp_status check_keep(tp_tape *t, int n, const tp_var *keep)
     return TP_OK;
 }
 
+/* Whether a value can be had again. A sweep inside the segment (tp_grad) releases gradients as it goes: what was
+ * computed from those has to stay. */
+static bool has_inputs(const tp_tape *t, const tp_node *node)
+{
+    for (int i = 0; i < node->n; i++)
+        if (tp_node_at(t, node->x[i])->freed)
+            return false;
+    return node->op != NULL;
+}
+
 void tp_recompute_end(tp_tape *t, int n, const tp_var *keep)
 {
     if (t->recompute_depth == 0) {
@@ -69,11 +79,20 @@ void tp_recompute_end(tp_tape *t, int n, const tp_var *keep)
     }
     t->recompute[t->segment_count++] = (tp_segment){t->recompute_first, t->count, false};
     for (uint32_t id = t->recompute_first; id < t->count; id++)
-        if (tp_node_at(t, id)->op != NULL)
+        if (has_inputs(t, tp_node_at(t, id)))
             tp_node_at(t, id)->segment = t->segment_count;
     for (int i = 0; i < n; i++)
         tp_node_at(t, keep[i].id)->segment = 0;
     drop(t, &t->recompute[t->segment_count - 1]);
+}
+
+void tp_recompute_truncate(tp_tape *t, uint32_t id)
+{
+    t->recompute_first = t->recompute_first < id ? t->recompute_first : id;
+    while (t->segment_count > 0 && t->recompute[t->segment_count - 1].first >= id)
+        t->segment_count--;
+    if (t->segment_count > 0 && t->recompute[t->segment_count - 1].last > id)
+        t->recompute[t->segment_count - 1].last = id;
 }
 
 /* --- going backward ----------------------------------------------------------------------------- */
@@ -99,19 +118,37 @@ static tp_status check_inputs(tp_tape *t, uint32_t id)
     return TP_OK;
 }
 
-tp_status tp_recompute_restore(tp_tape *t, uint32_t segment)
+/* Marks what has to be computed, from id down, to have the value of id: not all of the segment, of which a sweep
+ * with release may have passed a part. */
+static void mark_missing(tp_tape *t, uint32_t first, uint32_t id)
 {
+    tp_node_at(t, id)->missing = true;
+    for (uint32_t k = id; k >= first; k--) {
+        const tp_node *node = tp_node_at(t, k);
+        for (int i = 0; i < node->n && node->missing; i++) {
+            tp_node *x = tp_node_at(t, node->x[i]);
+            x->missing = x->freed && x->op != NULL && node->x[i] >= first;
+        }
+    }
+}
+
+tp_status tp_recompute_restore(tp_tape *t, uint32_t id)
+{
+    tp_status status = TP_OK;
+    uint32_t segment = tp_node_at(t, id)->segment;
     tp_segment *s = &t->recompute[segment - 1];
     s->restored = true;
     t->restored = segment;
-    for (uint32_t id = s->first; id < s->last; id++) {
-        tp_node *node = tp_node_at(t, id);
-        if (!node->freed || node->op == NULL)
-            continue;
-        TP_TRY(check_inputs(t, id));
-        TP_TRY(tp_node_compute(t, node));
+    mark_missing(t, s->first, id);
+    for (uint32_t k = s->first; k <= id; k++) {
+        tp_node *node = tp_node_at(t, k);
+        if (node->missing && status == TP_OK)
+            status = check_inputs(t, k);
+        if (node->missing && status == TP_OK)
+            status = tp_node_compute(t, node);
+        node->missing = false;
     }
-    return TP_OK;
+    return status;
 }
 
 void tp_recompute_passed(tp_tape *t, uint32_t id)

@@ -3,6 +3,7 @@
 #include "autograd/replay.h"
 
 #include <math.h>
+#include <string.h>
 
 /* --- the private tape --------------------------------------------------------------------------- */
 
@@ -29,17 +30,44 @@ static tp_status take_failure(tp_tape *p)
     return status;
 }
 
-static tp_var borrow(tp_tape *p, const tp_tape *from, uint32_t id)
+/* A node of another tape on p: looked at if its value is there, else computed from copy[] of its inputs. */
+static tp_var borrow_one(tp_tape *p, const tp_tape *from, uint32_t id, const tp_var *copy)
 {
     const tp_node *node = tp_node_at(from, id);
-    if (id != 0 && !node->freed)
+    if (!node->freed)
         return tp_constant(p, &node->value);
-    tp_var *x = id == 0 ? NULL : tp_arena_alloc(&p->arena, ((size_t)node->n + 1) * sizeof *x);
-    if (x == NULL || node->op == NULL)
+    if (node->op == NULL)
         return tp_tape_poison(p, tp_fail(TP_EFREED, "the value of #%u was released", id));
+    tp_var *x = tp_arena_alloc(&p->arena, ((size_t)node->n + 1) * sizeof *x);
+    if (x == NULL)
+        return tp_tape_poison(p, TP_ENOMEM);
     for (int i = 0; i < node->n; i++)
-        x[i] = borrow(p, from, node->x[i]);
+        x[i] = copy[node->x[i]];
     return tp_apply_on(p, node->op, node->n, x, node->attr);
+}
+
+/* The same with all that it needs, each node once: those that have a tape are needed. */
+static tp_var borrow(tp_tape *p, const tp_tape *from, uint32_t id)
+{
+    if (id == 0)
+        return tp_tape_poison(p, tp_fail(TP_EFREED, "there is no value"));
+    if (!tp_node_at(from, id)->freed)
+        return borrow_one(p, from, id, NULL);
+    size_t bytes = ((size_t)id + 1) * sizeof(tp_var);
+    tp_var *copy = tp_arena_alloc(&p->arena, bytes);
+    if (copy == NULL)
+        return tp_tape_poison(p, TP_ENOMEM);
+    memset(copy, 0, bytes);
+    copy[id].tape = p;
+    for (uint32_t k = id; k > 0; k--) {
+        const tp_node *node = tp_node_at(from, k);
+        for (int i = 0; i < node->n && copy[k].tape != NULL && node->freed; i++)
+            copy[node->x[i]].tape = p;
+    }
+    for (uint32_t k = 1; k <= id; k++)
+        if (copy[k].tape != NULL)
+            copy[k] = borrow_one(p, from, k, copy);
+    return copy[id];
 }
 
 tp_status tp_replay_value(const tp_replay *r, uint32_t id, tp_tensor *value)

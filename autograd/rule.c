@@ -15,7 +15,7 @@ static tp_status check_reads(const tp_sweep *s, const tp_node *node)
         if (!(node->op->reads & bit))
             continue;
         if (read->freed && read->segment != 0)
-            TP_TRY(tp_recompute_restore(s->tape, read->segment));
+            TP_TRY(tp_recompute_restore(s->tape, id));
         if (!read->freed && read->value.storage->version == read->version)
             continue;
         tp_var_text(tp_var_at(s->tape, s->at), rule);

@@ -161,11 +161,7 @@ void tp_node_release(tp_node *node)
 void tp_tape_truncate(tp_tape *t, uint32_t id)
 {
     t->epoch++; /* ids will be used again: vars that keep one of them must not match */
-    while (t->segment_count > 0 && t->recompute[t->segment_count - 1].last > id) {
-        const tp_segment *cut = &t->recompute[--t->segment_count];
-        for (uint32_t i = cut->first; i < id; i++)
-            tp_node_at(t, i)->segment = 0;
-    }
+    tp_recompute_truncate(t, id);
     while (t->count > id) {
         tp_node *node = tp_node_at(t, --t->count);
         tp_node_release(node);

@@ -92,8 +92,9 @@ char *tp_var_text(tp_var v, char text[TP_VAR_TEXT]);
  * backward computes them again when it gets there. Gradients are the same bits. A chain of k such segments
  * needs memory for k kept values and one segment instead of all (Chen et al., Training Deep Nets with
  * Sublinear Memory Cost, 2016), for one more forward pass. Keep what is used after end: anything else is
- * TP_EFREED then. Values computed from data written since are TP_EVERSION in backward. Pairs inside a pair
- * belong to the outermost; an end without begin is TP_EARG. */
+ * TP_EFREED then. What was computed from values that a sweep inside has released (tp_grad) stays, too. Values
+ * computed from data written since are TP_EVERSION in backward. Pairs inside a pair belong to the outermost; an
+ * end without begin is TP_EARG. */
 void tp_recompute_begin(tp_tape *t);
 void tp_recompute_end(tp_tape *t, int n, const tp_var *keep);
 

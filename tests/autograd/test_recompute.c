@@ -341,17 +341,114 @@ static void test_explain(void **state)
     assert_non_null(strstr(text[1], "ok"));
 }
 
+/* A gradient taken inside, as a Hamiltonian step does: its sweep has released what it was computed from. */
+static void test_gradient_inside(void **state)
+{
+    (void)state;
+    double plain[2] = {0};
+    for (int inside = 0; inside < 2; inside++) {
+        tp_tape_reset(t);
+        tp_zero_grad(&w);
+        tp_var x = tp_param(t, &w), g;
+        if (inside)
+            tp_recompute_begin(t);
+        tp_var z = tp_exp(tp_scale(x, 0.1));
+        tp_var energy = total(tp_relu(tp_square(tp_tanh(z)))); /* relu has a fused rule */
+        assert_ok(tp_grad(1, &energy, 1, &z, &g, (tp_grad_opts){0}));
+        tp_var loss = total(tp_exp(tp_mul(z, tp_square(g))));
+        if (inside)
+            tp_recompute_end(t, 1, &loss);
+        assert_ok(tp_backward(loss));
+        for (int64_t i = 0; i < 2; i++)
+            if (inside)
+                assert_close(tp_flat(&w.grad, i), plain[i], 0, 0);
+            else
+                plain[i] = tp_flat(&w.grad, i);
+    }
+}
+
+/* With release, nothing that the sweep has passed is computed again: addition reads no value, so the segment is
+ * restored below it. */
+static void test_released_stays_released(void **state)
+{
+    (void)state;
+    size_t left[2];
+    for (int inside = 0; inside < 2; inside++) {
+        tp_tape_reset(t);
+        tp_var h = tp_param(t, &w);
+        for (int i = 0; i < 5; i++) {
+            if (inside)
+                tp_recompute_begin(t);
+            h = tp_add(h, tp_exp(tp_tanh(h)));
+            if (inside)
+                tp_recompute_end(t, 1, &h);
+        }
+        assert_ok(tp_backward_opts(total(h), (tp_sweep_opts){.release = true}));
+        left[inside] = tp_tape_bytes(t);
+    }
+    assert_int_equal(left[1], left[0]);
+}
+
+/* A segment may end while a sweep is stepped through: the end of that drops the sweep's nodes only. */
+static void test_end_inside_a_sweep(void **state)
+{
+    (void)state;
+    tp_recompute_begin(t);
+    tp_var loss = total(tp_exp(tp_square(tp_param(t, &w))));
+    tp_sweep s = tp_sweep_begin(loss, (tp_sweep_opts){0});
+    assert_true(tp_sweep_next(&s));
+    tp_recompute_end(t, 1, &loss);
+    tp_recompute_begin(t);
+    while (tp_sweep_next(&s))
+        ;
+    assert_ok(tp_sweep_end(&s));
+    double g = tp_flat(&w.grad, 0);
+    assert_ok(tp_backward(loss));
+    assert_close(tp_flat(&w.grad, 0), 2 * g, 0, 0);
+    tp_var square = tp_square(loss);
+    tp_recompute_end(t, 0, NULL); /* began behind what was cut off */
+    assert_status(tp_var_status(square), TP_EFREED);
+}
+
+/* Each value is computed once, though 2^40 paths lead to the first. */
+static void test_explain_diamonds(void **state)
+{
+    (void)state;
+    tp_recompute_begin(t);
+    tp_var h = tp_param(t, &w);
+    for (int i = 0; i < 40; i++)
+        h = tp_add(h, h);
+    tp_var loss = total(h);
+    tp_recompute_end(t, 1, &loss);
+    FILE *out = tmpfile();
+    assert_non_null(out);
+    tp_sweep s = tp_sweep_begin(loss, (tp_sweep_opts){.composed = true});
+    assert_true(tp_sweep_next(&s));
+    assert_ok(tp_explain_step(out, &s, (tp_explain_opts){.numbers = true, .check = true}));
+    assert_status(tp_sweep_end(&s), TP_OK);
+    fclose(out);
+}
+
 #define RECOMPUTE_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RECOMPUTE_TEST(test_same_gradients), RECOMPUTE_TEST(test_twice),
-        RECOMPUTE_TEST(test_second_order),   RECOMPUTE_TEST(test_memory),
-        RECOMPUTE_TEST(test_no_allocations), RECOMPUTE_TEST(test_dropped_values),
-        RECOMPUTE_TEST(test_pairs),          RECOMPUTE_TEST(test_bad_keep),
-        RECOMPUTE_TEST(test_written_since),  RECOMPUTE_TEST(test_released_inputs),
+        RECOMPUTE_TEST(test_same_gradients),
+        RECOMPUTE_TEST(test_twice),
+        RECOMPUTE_TEST(test_second_order),
+        RECOMPUTE_TEST(test_memory),
+        RECOMPUTE_TEST(test_no_allocations),
+        RECOMPUTE_TEST(test_dropped_values),
+        RECOMPUTE_TEST(test_pairs),
+        RECOMPUTE_TEST(test_bad_keep),
+        RECOMPUTE_TEST(test_written_since),
+        RECOMPUTE_TEST(test_released_inputs),
         RECOMPUTE_TEST(test_explain),
+        RECOMPUTE_TEST(test_gradient_inside),
+        RECOMPUTE_TEST(test_released_stays_released),
+        RECOMPUTE_TEST(test_end_inside_a_sweep),
+        RECOMPUTE_TEST(test_explain_diamonds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
