@@ -137,7 +137,8 @@ static void put(page *p, const char *text, int width)
 static void separate(page *p, int left, int width)
 {
     int depth = p->ndim - left + 1;
-    if (left == 1 && p->column + 1 + width < COLUMNS) {
+    if (left == 1 &&
+        p->column + 1 + width + p->ndim <= COLUMNS) { /* brackets may close behind it */
         put(p, " ", 1);
         return;
     }

@@ -108,6 +108,24 @@ static void test_shapes(void **state)
     check_page(f, "print_shapes");
 }
 
+/* No line is wider than 100 columns, however many brackets close behind it. */
+static void test_width(void **state)
+{
+    (void)state;
+    for (int ndim = 1; ndim <= TP_MAX_DIMS; ndim++)
+        for (int64_t n = 40; n <= 52; n++) {
+            tp_shape shape = {ndim, {1, 1, 1, 1, 1, 1, 1, 1}};
+            shape.dim[ndim - 1] = n;
+            FILE *f = tmpfile();
+            assert_non_null(f);
+            put_counted(f, "one row", TP_U8, shape, 0);
+            char *page = slurp(f);
+            for (char *line = strtok(page, "\n"); line != NULL; line = strtok(NULL, "\n"))
+                assert_in_range(tp_text_columns(line), 1, 100);
+            free(page);
+        }
+}
+
 /* The layout in memory does not show. */
 static void test_layouts(void **state)
 {
@@ -218,10 +236,10 @@ static void test_locale(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),  cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_layouts),  cmocka_unit_test(test_size),
-        cmocka_unit_test(test_failures), cmocka_unit_test(test_point),
-        cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_numbers), cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_width),   cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_size),    cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_point),   cmocka_unit_test(test_locale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
