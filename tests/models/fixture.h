@@ -26,4 +26,16 @@ static inline tp_tensor uniform(tp_dtype dtype, int64_t n, int64_t width, uint64
     return x;
 }
 
+/* The loss of x in evaluation mode, with the same draws each time. */
+static inline double evaluate(tp_model *m, const tp_tensor *x)
+{
+    tp_tape *t;
+    assert_ok(tp_tape_new(&t));
+    tp_ctx c = tp_ctx_eval(t, 1, 0);
+    double loss = tp_item_of(tp_model_loss(m, &c, tp_constant(t, x)).total);
+    assert_ok(tp_tape_status(t));
+    tp_tape_free(t);
+    return loss;
+}
+
 #endif

@@ -20,17 +20,6 @@ static bool same_bits(const tp_tensor *a, const tp_tensor *b)
 
 /* --- files -------------------------------------------------------------------------------------- */
 
-static double evaluate(tp_model *m, const tp_tensor *x)
-{
-    tp_tape *t;
-    assert_ok(tp_tape_new(&t));
-    tp_ctx c = tp_ctx_eval(t, 1, 0);
-    double loss = tp_item_of(tp_model_loss(m, &c, tp_constant(t, x)).total);
-    assert_ok(tp_tape_status(t));
-    tp_tape_free(t);
-    return loss;
-}
-
 static void test_round_trip(void **state)
 {
     (void)state;

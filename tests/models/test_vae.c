@@ -135,17 +135,6 @@ static void test_overfits(void **state)
 
 /* --- what the loss is --------------------------------------------------------------------------- */
 
-static double evaluate(tp_model *m, const tp_tensor *x)
-{
-    tp_tape *t;
-    assert_ok(tp_tape_new(&t));
-    tp_ctx c = tp_ctx_eval(t, 1, 0);
-    double loss = tp_item_of(tp_model_loss(m, &c, tp_constant(t, x)).total);
-    assert_ok(tp_tape_status(t));
-    tp_tape_free(t);
-    return loss;
-}
-
 /* The model's loss is the one tests/oracle compares with PyTorch, with its own draw. */
 static void test_loss_is_the_oracles(void **state)
 {
