@@ -259,7 +259,7 @@ bool tp_is_contiguous(const tp_tensor *t)
     for (int i = t->shape.ndim - 1; i >= 0; i--) {
         if (t->shape.dim[i] != 1 && t->stride[i] != step)
             return false;
-        step *= t->shape.dim[i];
+        step *= t->shape.dim[i] > 0 ? t->shape.dim[i] : 1; /* as in tp_strides */
     }
     return true;
 }

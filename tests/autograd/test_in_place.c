@@ -9,8 +9,6 @@
 #include "tensor/mem.h"
 #include "tests/support/check.h"
 
-#include <string.h>
-
 enum { N = 48 };
 static tp_tape *t;
 static tp_parameter w, b; /* f64[N,N] and f64[N] */
@@ -131,11 +129,6 @@ static void gradients(tp_var (*f)(void), bool composed, tp_tensor *gw, tp_tensor
     assert_ok(tp_clone(gb, tp_parameter_grad(&b)));
 }
 
-static bool same_bits(const tp_tensor *p, const tp_tensor *q)
-{
-    return memcmp(tp_data(p), tp_data(q), p->storage->bytes) == 0;
-}
-
 static void test_same_gradient(void **state)
 {
     (void)state;
@@ -152,8 +145,8 @@ static void test_same_gradient(void **state)
         tp_tensor gw[2], gb[2];
         for (int composed = 0; composed < 2; composed++)
             gradients(f[i], composed, &gw[composed], &gb[composed]);
-        assert_true(same_bits(&gw[0], &gw[1]));
-        assert_true(same_bits(&gb[0], &gb[1]));
+        assert_true(equal_bits(&gw[0], &gw[1]));
+        assert_true(equal_bits(&gb[0], &gb[1]));
         for (int k = 0; k < 2; k++)
             tp_tensor_free(&gw[k]), tp_tensor_free(&gb[k]);
     }
@@ -235,7 +228,7 @@ static void test_failing_sweep(void **state)
     assert_ok(tp_clone(&want, tp_parameter_grad(&w)));
     tp_tensor gw, gb;
     gradients(once, true, &gw, &gb);
-    assert_true(same_bits(&gw, &want));
+    assert_true(equal_bits(&gw, &want));
     tp_tensor_free(&gw), tp_tensor_free(&gb), tp_tensor_free(&want), tp_tensor_free(&v);
 }
 
@@ -284,7 +277,7 @@ static void test_old_gradient_as_input(void **state)
         assert_ok(tp_backward_opts(loss, (tp_sweep_opts){.composed = composed}));
         assert_ok(tp_clone(&gw[composed], tp_parameter_grad(&w)));
     }
-    assert_true(same_bits(&gw[0], &gw[1]));
+    assert_true(equal_bits(&gw[0], &gw[1]));
     tp_tensor_free(&gw[0]), tp_tensor_free(&gw[1]), tp_tensor_free(&old);
 }
 
@@ -394,7 +387,7 @@ static void test_sweeps_side_by_side(void **state)
     }
     assert_null(tp_parameter_grad(&w));
     assert_ok(tp_sweep_end(&one));
-    assert_true(same_bits(tp_parameter_grad(&w), &gw));
+    assert_true(equal_bits(tp_parameter_grad(&w), &gw));
     assert_ok(tp_sweep_end(&two));
     for (int64_t i = 0; i < N * N; i++)
         assert_close(tp_flat(tp_parameter_grad(&w), i), 2 * tp_flat(&gw, i), 0, 0);

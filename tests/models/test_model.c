@@ -12,12 +12,6 @@
 #include "models/model.h"
 #include "tensor/mem.h"
 
-static bool same_bits(const tp_tensor *a, const tp_tensor *b)
-{
-    return tp_shape_equal(a->shape, b->shape) && a->dtype == b->dtype &&
-           memcmp(tp_data(a), tp_data(b), (size_t)(tp_numel(a) * tp_dtype_size(a->dtype))) == 0;
-}
-
 /* --- files -------------------------------------------------------------------------------------- */
 
 static void test_round_trip(void **state)
@@ -35,7 +29,7 @@ static void test_round_trip(void **state)
             assert_ok(tp_params_save(&a.params, path, NULL));
             assert_ok(tp_params_load(&b.params, path));
             for (int k = 0; k < a.params.n; k++)
-                assert_true(same_bits(&a.params.item[k]->value, &b.params.item[k]->value));
+                assert_true(equal_bits(&a.params.item[k]->value, &b.params.item[k]->value));
             assert_true(evaluate(&a, &x) == evaluate(&b, &x));
             tp_tensor_free(&x);
             tp_model_free(&a);

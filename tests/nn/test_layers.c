@@ -113,14 +113,6 @@ static void test_mlp_activations(void **state)
     fixture_free(f);
 }
 
-/* Same shape, same bits, the sign of zero included. Both contiguous. */
-static bool same_bits(const tp_tensor *a, const tp_tensor *b)
-{
-    return tp_shape_equal(a->shape, b->shape) && a->dtype == b->dtype &&
-           memcmp(tp_data(a), tp_data(b), (size_t)tp_numel(a) * (size_t)tp_dtype_size(a->dtype)) ==
-               0;
-}
-
 enum { RELU_LAYERS = 3, RELU_RESULTS = 2 + 2 * RELU_LAYERS };
 
 /* The value of a network, the gradient of its square by x, and those by the parameters, as copies. */
@@ -159,7 +151,7 @@ static void check_relu(fixture *f, tp_dtype dtype, int64_t batch)
         for (int64_t k = 0; k < tp_numel(&one[i]); k++)
             most = fmax(most, fabs(tp_flat(&one[i], k)));
         assert_true(most > 0);
-        assert_true(same_bits(&one[i], &two[i]));
+        assert_true(equal_bits(&one[i], &two[i]));
         tp_tensor_free(&one[i]);
         tp_tensor_free(&two[i]);
     }

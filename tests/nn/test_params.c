@@ -5,7 +5,6 @@
 #include "tests/support/check.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "nn/params.h"
 #include "tensor/io/safetensors.h"
@@ -26,16 +25,9 @@ static void make(pair *p, tp_dtype dtype, uint64_t seed)
     assert_ok(tp_init_uniform(&p->ps, &p->b, 2));
 }
 
-static bool same_bits(const tp_tensor *x, const tp_tensor *y)
-{
-    size_t bytes = (size_t)(tp_numel(x) * tp_dtype_size(x->dtype));
-    return tp_shape_equal(x->shape, y->shape) && x->dtype == y->dtype &&
-           memcmp(tp_data(x), tp_data(y), bytes) == 0;
-}
-
 static bool same_pair(const pair *x, const pair *y)
 {
-    return same_bits(&x->a.value, &y->a.value) && same_bits(&x->b.value, &y->b.value);
+    return equal_bits(&x->a.value, &y->a.value) && equal_bits(&x->b.value, &y->b.value);
 }
 
 /* --- the list ----------------------------------------------------------------------------------- */
@@ -90,7 +82,7 @@ static void test_initial_values(void **state)
     make(&other, TP_F64, 2);
     make(&rough, TP_F32, 1);
     assert_true(same_pair(&x, &y));
-    assert_false(same_bits(&x.a.value, &other.a.value));
+    assert_false(equal_bits(&x.a.value, &other.a.value));
     for (int64_t i = 0; i < 12; i++)
         assert_close(tp_flat(&rough.a.value, i), tp_flat(&x.a.value, i), 1e-7, 0);
     for (int64_t i = 0; i < 3; i++) /* the two are not the same draw scaled */

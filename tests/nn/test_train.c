@@ -8,7 +8,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "autograd/compose.h"
 #include "autograd/sweep.h"
@@ -222,10 +221,8 @@ static void test_on_batch(void **state)
 static bool same_params(const tp_params *a, const tp_params *b)
 {
     bool same = a->n == b->n;
-    for (int i = 0; i < a->n && same; i++) {
-        const tp_tensor *x = &a->item[i]->value, *y = &b->item[i]->value;
-        same = memcmp(tp_data(x), tp_data(y), (size_t)(tp_numel(x) * tp_dtype_size(x->dtype))) == 0;
-    }
+    for (int i = 0; i < a->n && same; i++)
+        same = equal_bits(&a->item[i]->value, &b->item[i]->value);
     return same;
 }
 
@@ -357,12 +354,8 @@ static bool same_state(const session *a, const session *b)
     bool same = a->optimizer.step == b->optimizer.step && a->trainer.step == b->trainer.step &&
                 same_params(&a->model.params, &b->model.params);
     for (int i = 0; i < a->model.params.n; i++) {
-        const tp_tensor *x[] = {&a->optimizer.moments[i].first, &a->optimizer.moments[i].second};
-        const tp_tensor *y[] = {&b->optimizer.moments[i].first, &b->optimizer.moments[i].second};
-        for (int k = 0; k < 2; k++) {
-            size_t bytes = (size_t)(tp_numel(x[k]) * tp_dtype_size(x[k]->dtype));
-            same = same && memcmp(tp_data(x[k]), tp_data(y[k]), bytes) == 0;
-        }
+        const tp_moments *x = &a->optimizer.moments[i], *y = &b->optimizer.moments[i];
+        same = same && equal_bits(&x->first, &y->first) && equal_bits(&x->second, &y->second);
     }
     return same;
 }

@@ -76,19 +76,13 @@ static tp_status gradients(run *r, unsigned mask, bool create_graph, tp_tensor *
     return s;
 }
 
-static bool same_bits(const tp_tensor *a, const tp_tensor *b)
-{
-    return a->storage->bytes == b->storage->bytes &&
-           memcmp(a->storage->data, b->storage->data, a->storage->bytes) == 0;
-}
-
 /* Whether the gradients with mask poisoned are those of before, bit for bit. */
 static bool unmoved(run *r, unsigned mask, bool create_graph)
 {
     tp_tensor g[TP_SAMPLE_INPUTS] = {{0}};
     bool same = gradients(r, mask, create_graph, g) == TP_OK;
     for (int i = 0; i < r->wanted; i++) {
-        same = same && same_bits(&g[i], &r->gx[i]);
+        same = same && equal_bits(&g[i], &r->gx[i]);
         tp_tensor_free(&g[i]);
     }
     return same;

@@ -120,14 +120,6 @@ static tp_status attempt(const tp_op *op, const tp_sample *sample, int value, wa
     return status;
 }
 
-static bool same_bits(const tp_tensor *a, const tp_tensor *b)
-{
-    if (a->storage == NULL || b->storage == NULL)
-        return a->storage == b->storage;
-    return tp_shape_equal(a->shape, b->shape) &&
-           memcmp(tp_data(a), tp_data(b), (size_t)tp_numel(a) * sizeof(double)) == 0;
-}
-
 /* backward of OP#… needs … 'TENSOR' … written since */
 static bool names_both(const char *said, const char *op, const char *tensor)
 {
@@ -152,7 +144,7 @@ static void check_write(const tp_op *op, const tp_sample *sample, int value, way
     for (int i = 0; i < TP_SAMPLE_INPUTS; i++) {
         if (read && g[i].storage != NULL)
             complain(op, sample, value, by, "a gradient is left");
-        if (!read && !same_bits(&g[i], &want[i]))
+        if (!read && !equal_bits(&g[i], &want[i]))
             complain(op, sample, value, by, "a gradient changed");
         tp_tensor_free(&g[i]);
     }

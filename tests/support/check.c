@@ -20,6 +20,15 @@ bool close_enough(double got, double want, double abs, double rel)
     return fabs(got - want) <= abs + rel * fabs(want);
 }
 
+bool equal_bits(const tp_tensor *a, const tp_tensor *b)
+{
+    if (a->storage == NULL || b->storage == NULL)
+        return a->storage == b->storage;
+    return a->dtype == b->dtype && tp_shape_equal(a->shape, b->shape) && tp_is_contiguous(a) &&
+           tp_is_contiguous(b) &&
+           memcmp(tp_data(a), tp_data(b), (size_t)(tp_numel(a) * tp_dtype_size(a->dtype))) == 0;
+}
+
 void check_close(double got, double want, double abs, double rel, const char *text,
                  const char *file, int line)
 {

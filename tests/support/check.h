@@ -21,6 +21,10 @@
 /* |got - want| <= abs + rel |want|. NaN is close to NaN only, an infinity only to itself. */
 bool close_enough(double got, double want, double abs, double rel);
 
+/* Both are contiguous, of one type and shape, and equal bit for bit, the sign of zero included; or neither
+ * has any memory. */
+bool equal_bits(const tp_tensor *a, const tp_tensor *b);
+
 #define assert_close(got, want, abs, rel)                                                          \
     check_close((double)(got), (double)(want), (abs), (rel), #got, __FILE__, __LINE__)
 

@@ -37,6 +37,34 @@ static void test_nan_and_infinity(void **state)
     assert_false(close_enough(INFINITY, 1e308, 1, 1));
 }
 
+/* Fresh tensors count as contiguous whatever their size, so that two of size 0 are equal. */
+static void test_equal_bits(void **state)
+{
+    (void)state;
+    const tp_shape shapes[] = {TP_DIMS(), TP_DIMS(6), TP_DIMS(2, 3), TP_DIMS(3, 0),
+                               TP_DIMS(2, 0, 3)};
+    tp_tensor x, y, f32, flat;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        assert_ok(tp_tensor_new(&x, TP_F64, shapes[i]));
+        assert_ok(tp_clone(&y, &x));
+        assert_ok(tp_tensor_new(&f32, TP_F32, shapes[i]));
+        assert_true(equal_bits(&x, &y));
+        assert_false(equal_bits(&x, &f32));
+        assert_false(equal_bits(&x, &(tp_tensor){0}));
+        if (tp_numel(&y) > 0) {
+            assert_ok(tp_set_flat(&y, tp_numel(&y) - 1, -0.0));
+            assert_false(equal_bits(&x, &y));
+        }
+        tp_tensor_free(&x), tp_tensor_free(&y), tp_tensor_free(&f32);
+    }
+    assert_ok(tp_tensor_new(&x, TP_F64, TP_SHAPE(2, 3)));
+    assert_ok(tp_tensor_new(&flat, TP_F64, TP_SHAPE(3, 2)));
+    assert_false(equal_bits(&x, &flat));
+    assert_ok(tp_view_transpose(&flat, 0, 1, &y));
+    assert_false(equal_bits(&x, &y)); /* not contiguous */
+    tp_tensor_free(&x), tp_tensor_free(&flat);
+}
+
 /* Runs one failing check in a child whose cmocka report is thrown away; returns its exit code. */
 static void (*failing)(void);
 
@@ -164,7 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_close_enough), cmocka_unit_test(test_nan_and_infinity),
         cmocka_unit_test(test_checks_fail),  cmocka_unit_test(test_checks_pass),
-        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_files),        cmocka_unit_test(test_equal_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -63,14 +63,17 @@ static void every_axis_of_every_layout(void **state)
             }
 }
 
-/* Large enough for several chunks; each number of threads against the loop. */
+/* Large enough for several chunks, of a few lines or of thousands; each number of threads against the loop. */
 static void bits_do_not_depend_on_threads(void **state)
 {
     (void)state;
     const int threads[] = {1, 2, 3, 8};
-    for (int axis = 0; axis < 2; axis++) {
+    const tp_shape large[] = {TP_DIMS(400, 301), TP_DIMS(400, 301), TP_DIMS(3, 30001),
+                              TP_DIMS(30001, 3)};
+    for (int k = 0; k < 4; k++) {
+        int axis = k % 2;
         tp_tensor memory, x, y;
-        make_view(&memory, &x, TP_F32, TP_SHAPE(400, 301), LAYOUT_OFFSET, random_value);
+        make_view(&memory, &x, TP_F32, large[k], LAYOUT_OFFSET, random_value);
         assert_ok(tp_tensor_new(&y, TP_F32, x.shape));
         for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
             assert_ok(tp_set_threads(threads[t]));
