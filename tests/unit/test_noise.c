@@ -209,12 +209,14 @@ static void test_gumbel_softmax(void **state)
         tp_var hot = tp_gumbel_softmax(x, 1e12, false, key);
         tp_var soft = tp_gumbel_softmax(x, 0.7, false, key);
         tp_var hard = tp_gumbel_softmax(x, 0.7, true, key), drawn = tp_noise_categorical(x, key);
+        tp_var hot_hard = tp_gumbel_softmax(x, 1e30, true, key); /* soft draws are all equal */
         assert_ok(tp_tape_status(tape));
         for (int64_t i = 0; i < ROWS; i++) {
             int64_t at = (int64_t)tp_flat(tp_value(drawn), i);
             double sum = 0, largest = tp_flat(tp_value(soft), i * CLASSES + at);
             for (int64_t j = i * CLASSES; j < (i + 1) * CLASSES; j++) {
                 assert_true(tp_flat(tp_value(hard), j) == (j == i * CLASSES + at));
+                assert_true(tp_flat(tp_value(hot_hard), j) == (j == i * CLASSES + at));
                 assert_true(tp_flat(tp_value(soft), j) <= largest);
                 assert_close(tp_flat(tp_value(hot), j), 1.0 / CLASSES, 1e-6, 0);
                 assert_close(tp_flat(tp_value(cold), j), j == i * CLASSES + at, 1e-6, 0);
