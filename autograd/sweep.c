@@ -227,9 +227,11 @@ static tp_status no_gradient(tp_tape *t, tp_var root, tp_sweep_opts opts)
 {
     char what[TP_VAR_TEXT], cut[TP_VAR_TEXT];
     tp_var_text(root, what);
-    if (opts.wrt != NULL && tp_node_at(t, root.id)->needs_grad)
-        return tp_fail(TP_EGRAD, "%s depends on none of the %d parameters that were asked for",
-                       what, opts.wrt_count);
+    if (opts.wrt != NULL && tp_node_at(t, root.id)->needs_grad) {
+        const char *first = opts.wrt_count > 0 && opts.wrt[0] != NULL ? opts.wrt[0]->name : NULL;
+        return tp_fail(TP_EGRAD, "%s depends on none of the %d parameters that were asked for%s%s",
+                       what, opts.wrt_count, first ? ", beginning with " : "", first ? first : "");
+    }
     for (uint32_t id = root.id; id > 0; id--) {
         const tp_node *node = tp_node_at(t, id);
         bool input_needs = false;
@@ -265,6 +267,9 @@ tp_sweep tp_sweep_begin(tp_var root, tp_sweep_opts opts)
         status = tp_sweep_may_open(root.tape);
     if (status == TP_OK && opts.release && opts.create_graph)
         status = tp_fail(TP_EARG, "a sweep with create_graph needs the values that release frees");
+    if (status == TP_OK && opts.wrt_count != 0 && (opts.wrt == NULL || opts.wrt_count < 0))
+        status =
+            tp_fail(TP_EARG, "a sweep for %d parameters without a list of them", opts.wrt_count);
     if (status != TP_OK)
         return (tp_sweep){.status = status};
     tp_tape *t = root.tape;

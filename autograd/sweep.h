@@ -18,9 +18,9 @@ typedef struct tp_sweep_opts {
     bool release;      /* free what the root was computed from as the sweep passes it (training) */
     bool create_graph; /* record the rules so that gradients can be differentiated again */
     bool composed;     /* never use a fused rule: the derivation shows every operation */
-    /* Gradients for these parameters only, and for no leaf; NULL: for all. Everything else is a constant to
-     * this sweep: a discriminator's loss does not reach the encoder. Of several sweeps over one tape only the
-     * last may release: what they share goes with the first that does. */
+    /* Gradients for these parameters only, and for no leaf; NULL and 0: for all. Everything else is a
+     * constant to this sweep: a discriminator's loss does not reach the encoder. Of several sweeps over
+     * one tape only the last may release: what they share goes with the first that does. */
     tp_parameter *const *wrt;
     int wrt_count;
 } tp_sweep_opts;

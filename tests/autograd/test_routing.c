@@ -80,7 +80,8 @@ static void test_leaves_and_frozen(void **state)
     tp_tape_reset(t);
     loss = total(tp_mul(tp_param(t, &w), tp_param(t, &u)));
     assert_status(tp_backward_opts(loss, (tp_sweep_opts){.wrt = set, .wrt_count = 1}), TP_EGRAD);
-    assert_tape(TP_EGRAD, "depends on none of the 1 parameters that were asked for");
+    assert_tape(TP_EGRAD,
+                "depends on none of the 1 parameters that were asked for, beginning with w");
 }
 
 static void test_nothing_to_do(void **state)
@@ -94,6 +95,11 @@ static void test_nothing_to_do(void **state)
     loss = loss_of(&square);
     assert_status(tp_backward_opts(loss, (tp_sweep_opts){.wrt = critic}), TP_EGRAD);
     assert_tape(TP_EGRAD, "none of the 0 parameters");
+    tp_tape_reset(t); /* a forgotten list must not mean everybody */
+    loss = loss_of(&square);
+    assert_status(tp_backward_opts(loss, (tp_sweep_opts){.wrt_count = 1}), TP_EARG);
+    assert_status(tp_backward_opts(loss, (tp_sweep_opts){.wrt = critic, .wrt_count = -1}), TP_EARG);
+    assert_null(tp_parameter_grad(&w));
 }
 
 #define ROUTING_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)

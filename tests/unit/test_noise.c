@@ -130,7 +130,7 @@ static void test_permutations_of_other_keys(void **state)
                                     N * sizeof(int64_t));
 }
 
-/* The use of it: a column shuffled on its own, and the gradient finding its way back. */
+/* The use of it: a column shuffled on its own. Its gradient: test_numbers.c. */
 static void test_shuffling(void **state)
 {
     (void)state;
