@@ -140,7 +140,7 @@ tp_var tp_pad_constant(tp_var x, int axis, int64_t before, int64_t after, double
  * element: a a b b, as NumPy's repeat (torch.repeat_interleave). TP_EARG likewise. */
 tp_var tp_tile(tp_var x, int axis, int64_t times);
 tp_var tp_repeat(tp_var x, int axis, int64_t times);
-/* The slices of x, floats, at index i64 [k] along axis, which gets size k. TP_EVALUE names one outside. */
+/* The slices of x, of any type, at index i64 [k] along axis, which gets size k. TP_EVALUE names one outside. */
 tp_var tp_index_select(tp_var x, tp_var index, int axis);
 /* weight [V,D], index i64 [..] -> [..,D]: the rows of weight; a row used k times gets k gradients. */
 tp_var tp_embedding(tp_var weight, tp_var index);

@@ -1,4 +1,5 @@
-/* gather: y[i][j] = x[i][index[i][j]] along one axis, as torch.gather. The adjoint of scatter_add. */
+/* gather: y[i][j] = x[i][index[i][j]] along one axis, as torch.gather. Integers too: labels
+ * move with what they label. The adjoint of scatter_add. */
 #include "autograd/compose.h"
 #include "tensor/gather.h"
 
@@ -17,9 +18,9 @@ static tp_status shape(const tp_op_call *c)
     char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
     tp_shape x = c->x[0]->shape, index = c->x[1]->shape;
     int axis;
-    if (!tp_dtype_is_float(c->x[0]->dtype) || c->x[1]->dtype != TP_I64)
-        return tp_fail(TP_EDTYPE, "gather takes floats by i64 indices, not %s by %s",
-                       tp_dtype_name(c->x[0]->dtype), tp_dtype_name(c->x[1]->dtype));
+    if (c->x[1]->dtype != TP_I64)
+        return tp_fail(TP_EDTYPE, "gather takes i64 indices, not %s",
+                       tp_dtype_name(c->x[1]->dtype));
     TP_TRY(tp_axis_normal(x.ndim, ((const struct attr *)c->attr)->axis, &axis));
     bool fits = index.ndim == x.ndim;
     for (int d = 0; d < x.ndim && fits; d++)
@@ -86,7 +87,7 @@ static const tp_refusal refusals[] = {
      {{TP_DIMS(2, 3), TP_F32, 0}, {TP_DIMS(2, 1), TP_F32, 0}},
      &(const struct attr){1},
      TP_EDTYPE,
-     "gather takes floats by i64 indices, not f32 by f32"},
+     "gather takes i64 indices, not f32"},
     {"more rows than x",
      2,
      {{TP_DIMS(2, 3), TP_F32, 0}, {TP_DIMS(3, 1), TP_I64, 0}},

@@ -162,7 +162,7 @@ static tp_status gather(ref_call *c)
 {
     int axis;
     tp_shape x = c->x[0].shape, y = c->x[1].shape;
-    if (!tp_dtype_is_float(c->x[0].dtype) || c->x[1].dtype != TP_I64)
+    if (c->x[1].dtype != TP_I64)
         return TP_EDTYPE;
     TP_TRY(ref_axis(c, &axis));
     if (x.ndim != y.ndim)

@@ -1,5 +1,5 @@
-/* test_rearranged_integers.c: indices are shaped like values: reshape, permute, expand, slice, concat and
- * detach take i64 and u8, give the same type, move the right elements in any layout and ask for no gradient.
+/* test_rearranged_integers.c: indices are shaped like values: reshape, permute, expand, slice, concat, gather
+ * and detach take i64 and u8, give the same type, move the right elements in any layout and ask for no gradient.
  * Floats: test_ops_gradients.c. */
 #include "autograd/compose.h"
 #include "autograd/sweep.h"
@@ -50,8 +50,15 @@ static void check_type(tp_dtype dtype)
            NUMBERS(0, 1, 2, 2, 0, 3, 4, 5, 5, 3));
     expect(tp_concat((tp_var[]){turned, turned}, 2, 0), dtype, TP_SHAPE(6, 2),
            NUMBERS(0, 3, 1, 4, 2, 5, 0, 3, 1, 4, 2, 5));
+    tp_tensor places;
+    assert_ok(tp_tensor_from(&places, TP_I64, TP_SHAPE(2), (const int64_t[]){2, 0}));
+    tp_var index = tp_constant(tape, &places);
+    expect(tp_gather(x, tp_reshape(index, TP_SHAPE(1, 2)), 1), dtype, TP_SHAPE(1, 2),
+           NUMBERS(2, 0));
+    expect(tp_index_select(turned, index, 0), dtype, TP_SHAPE(2, 2), NUMBERS(2, 5, 0, 3));
     expect(tp_detach(x), dtype, TP_SHAPE(2, 3), NUMBERS(0, 1, 2, 3, 4, 5));
     end();
+    tp_tensor_free(&places);
 }
 
 static void test_values(void **state)
