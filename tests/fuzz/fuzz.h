@@ -259,7 +259,8 @@ typedef struct fuzz_slope {
 } fuzz_slope;
 
 /* Of f, which gives a value and about how far it may be off in units of f64's ε; false where there is none. */
-fuzz_slope fuzz_difference(bool (*f)(void *user, real h, real *value, real *noise), void *user);
+fuzz_slope fuzz_difference(bool (*f)(void *user, real h, real *value, real *noise), void *user,
+                           real h);
 /* Goes backward from loss, checking every step; *fused: a fused rule was used; *cancels: the largest
  * Σ |gradient ⊙ value| of a step of the program, at least what it was. */
 bool fuzz_checked_sweep(fuzz_machine *m, tp_var loss, tp_sweep_opts opts, bool *fused,

@@ -223,7 +223,7 @@ static bool check_whole(fuzz_machine *m, real cancels, bool kinks)
     }
     fuzz_slope s = {0};
     if (whole_begin(&w) && isfinite(size) && cancels <= 1e4L * size)
-        s = fuzz_difference(whole_value, &w);
+        s = fuzz_difference(whole_value, &w, 0x1p-15L);
     fuzz_chain_free(w.base);
     for (int k = 0; k < m->program->count; k++)
         free(w.shift[k]);
