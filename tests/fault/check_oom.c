@@ -1,4 +1,4 @@
-/* test_oom.c: one walk through the library (data, model, training, evaluation, files, derivation, gradients of
+/* check_oom.c: one walk through the library (data, model, training, evaluation, files, derivation, gradients of
  * gradients, gradient check, pictures), repeated with the first, second, third … allocation failing, until
  * it succeeds. Every failure must come back as TP_ENOMEM, and no byte may stay behind. The method is
  * Lua's. */
