@@ -72,63 +72,38 @@ tp_status tp_init_uniform(const tp_params *ps, tp_parameter *p, double bound)
     return tp_map(TP_K_affine, &p->value, x, scale_and_shift);
 }
 
+/* The parameters as a list of named tensors; freed with tp_free(items, n·size). */
+static tp_named_tensor *items_of(const tp_params *ps)
+{
+    tp_named_tensor *items = tp_alloc((size_t)ps->n * sizeof *items);
+    for (int i = 0; items != NULL && i < ps->n; i++)
+        items[i] = (tp_named_tensor){ps->item[i]->name, &ps->item[i]->value};
+    return items;
+}
+
 tp_status tp_params_save(const tp_params *ps, const char *path, const char *const *metadata)
 {
-    size_t bytes = (size_t)ps->n * sizeof(tp_named_tensor);
-    tp_named_tensor *items = tp_alloc(bytes);
+    tp_named_tensor *items = items_of(ps);
     if (items == NULL)
         return TP_ENOMEM;
-    for (int i = 0; i < ps->n; i++)
-        items[i] = (tp_named_tensor){ps->item[i]->name, &ps->item[i]->value};
     tp_status s = tp_safetensors_save(path, items, ps->n, metadata);
-    tp_free(items, bytes);
+    tp_free(items, (size_t)ps->n * sizeof *items);
     return s;
-}
-
-/* Every parameter is in the file with its shape and dtype, and nothing else is. */
-static tp_status check_entries(const tp_params *ps, const tp_safetensors *file, const char *path)
-{
-    char want[TP_TENSOR_TEXT], shape[TP_SHAPE_TEXT];
-    for (int i = 0; i < ps->n; i++) {
-        const tp_parameter *p = ps->item[i];
-        const tp_safetensors_entry *e = tp_safetensors_find(file, p->name);
-        if (e == NULL)
-            return tp_fail(TP_EFORMAT, "%s: tensor '%s' is missing: the file is of another model",
-                           path, p->name);
-        if (e->dtype != p->value.dtype || !tp_shape_equal(e->shape, p->value.shape))
-            return tp_fail(TP_EFORMAT, "%s: tensor '%s' is %s%s, the model needs %s", path, p->name,
-                           tp_dtype_name(e->dtype), tp_shape_text(e->shape, shape),
-                           tp_tensor_text(&p->value, want));
-    }
-    for (int i = 0; i < file->n; i++)
-        if (tp_params_find(ps, file->entry[i].name) == NULL)
-            return tp_fail(TP_EFORMAT, "%s: tensor '%s' does not belong to the model", path,
-                           file->entry[i].name);
-    return TP_OK;
-}
-
-/* Reads everything before it writes anything: a disk that fails half-way changes no parameter. */
-static tp_status load_all(const tp_params *ps, const tp_safetensors *file, tp_tensor *fresh)
-{
-    for (int i = 0; i < ps->n; i++)
-        TP_TRY(tp_safetensors_load_new(file, ps->item[i]->name, &fresh[i]));
-    for (int i = 0; i < ps->n; i++)
-        TP_TRY(tp_copy(&ps->item[i]->value, &fresh[i]));
-    return TP_OK;
 }
 
 tp_status tp_params_load(const tp_params *ps, const char *path)
 {
     tp_safetensors file;
-    size_t bytes = (size_t)ps->n * sizeof(tp_tensor);
-    TP_TRY(tp_safetensors_open(&file, path));
-    tp_status s = check_entries(ps, &file, path);
-    tp_tensor *fresh = s == TP_OK ? tp_alloc_zero(bytes) : NULL;
-    if (s == TP_OK)
-        s = fresh == NULL ? TP_ENOMEM : load_all(ps, &file, fresh);
-    for (int i = 0; fresh != NULL && i < ps->n; i++)
-        tp_tensor_free(&fresh[i]);
-    tp_free(fresh, bytes);
-    tp_safetensors_close(&file);
+    tp_named_tensor *items = items_of(ps);
+    if (items == NULL)
+        return TP_ENOMEM;
+    tp_status s = tp_safetensors_open(&file, path);
+    if (s == TP_OK) {
+        s = tp_safetensors_verify(&file);
+        if (s == TP_OK)
+            s = tp_safetensors_load_all(&file, items, ps->n);
+        tp_safetensors_close(&file);
+    }
+    tp_free(items, (size_t)ps->n * sizeof *items);
     return s;
 }

@@ -8,6 +8,7 @@
 
 #include "tensor/io/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "tensor/mem.h"
 
@@ -193,6 +195,7 @@ tp_status tp_file_begin(tp_file_writer *w, const char *path)
     w->status = TP_OK;
     w->temp = NULL;
     w->written = 0;
+    w->crc = 0;
     w->fill = 0;
     w->path = tp_strdup(path);
     if (w->path == NULL)
@@ -235,12 +238,30 @@ tp_status tp_file_write(tp_file_writer *w, const void *data, size_t bytes)
 {
     if (w->status != TP_OK || bytes == 0)
         return w->status;
+    w->crc = tp_crc32(w->crc, data, bytes);
     if (bytes > sizeof w->buffer - w->fill)
         TP_TRY(flush(w));
     if (bytes > sizeof w->buffer)
         return write_fully(w, data, bytes);
     memcpy(w->buffer + w->fill, data, bytes);
     w->fill += bytes;
+    return TP_OK;
+}
+
+tp_status tp_file_patch(tp_file_writer *w, int64_t offset, const void *data, size_t bytes)
+{
+    if (w->status != TP_OK)
+        return w->status;
+    TP_TRY(flush(w));
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n =
+            pwrite(w->fd, (const char *)data + done, bytes - done, (off_t)offset + (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return give_up(w, "write");
+        done += (size_t)n;
+    }
     return TP_OK;
 }
 
@@ -299,6 +320,37 @@ void tp_file_abort(tp_file_writer *w)
     if (w->status == TP_OK)
         w->status = TP_EIO;
     discard(w, true);
+}
+
+/* "<name>.tmp-<process>-<number>", as open_temp makes them. */
+static bool is_temporary(const char *name)
+{
+    const char *at = strstr(name, ".tmp-");
+    while (at != NULL && strstr(at + 1, ".tmp-") != NULL)
+        at = strstr(at + 1, ".tmp-");
+    if (at == NULL || at == name)
+        return false;
+    at += strlen(".tmp-");
+    size_t process = strspn(at, "0123456789");
+    size_t number = at[process] == '-' ? strspn(at + process + 1, "0123456789") : 0;
+    return process > 0 && number > 0 && at[process + 1 + number] == '\0';
+}
+
+tp_status tp_file_clean(const char *directory)
+{
+    DIR *d = opendir(directory);
+    if (d == NULL)
+        return system_failure(directory, "open");
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+        if (is_temporary(e->d_name))
+            unlinkat(dirfd(d), e->d_name, 0);
+    closedir(d);
+    return TP_OK;
+}
+
+uint32_t tp_crc32(uint32_t crc, const void *data, size_t bytes)
+{
+    return (uint32_t)crc32_z(crc, data, bytes);
 }
 
 /* --- memory for foreign libraries --------------------------------------------------------------- */

@@ -47,7 +47,8 @@ typedef struct tp_file_writer {
     int fd;
     tp_status status;
     char *path, *temp;
-    int64_t written;
+    int64_t written; /* handed to the system; the rest waits in the buffer */
+    uint32_t crc;    /* tp_crc32 of all bytes so far */
     size_t fill;
     unsigned char buffer[8192];
 } tp_file_writer;
@@ -55,6 +56,8 @@ typedef struct tp_file_writer {
 /* TP_EIO, TP_ENOMEM; after a failure there is nothing to abort. */
 tp_status tp_file_begin(tp_file_writer *w, const char *path);
 tp_status tp_file_write(tp_file_writer *w, const void *data, size_t bytes);
+/* Overwrites bytes that were written at offset. w->crc does not notice. */
+tp_status tp_file_patch(tp_file_writer *w, int64_t offset, const void *data, size_t bytes);
 /* The elements of t (any strides) in row-major order, as they lie in memory; TP_ENOMEM if they must be copied
  * first and cannot, which leaves the writer as it was. */
 tp_status tp_file_write_elements(tp_file_writer *w, const tp_tensor *t);
@@ -63,6 +66,12 @@ tp_status tp_file_write_elements(tp_file_writer *w, const tp_tensor *t);
 tp_status tp_file_commit(tp_file_writer *w);
 /* Gives up and removes the temporary; records no message. Harmless after a failure or commit. */
 void tp_file_abort(tp_file_writer *w);
+
+/* Removes the temporaries in directory that killed processes left. Nobody may be writing there. TP_EIO. */
+tp_status tp_file_clean(const char *directory);
+
+/* CRC-32 (that of gzip and PNG) of what crc stands for, 0 for nothing, followed by data. */
+uint32_t tp_crc32(uint32_t crc, const void *data, size_t bytes);
 
 /* --- memory for foreign libraries --------------------------------------------------------------- */
 

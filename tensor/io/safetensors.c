@@ -49,6 +49,11 @@ static int by_item_name(const void *items, int64_t a, int64_t b)
 
 /* --- writing ------------------------------------------------------------------------------------ */
 
+/* In the header as it is first written; the checksum comes last, when all bytes are known. */
+static const char crc_key[] = "{\"__metadata__\":{\"" TP_SAFETENSORS_CRC "\":\"";
+static const char no_crc[] = "00000000";
+enum { CRC_DIGITS = sizeof no_crc - 1 };
+
 /* Receives the header twice: first only counted (writer NULL), then written. */
 typedef struct sink {
     tp_file_writer *writer;
@@ -92,23 +97,19 @@ static void put_header(sink *s, const tp_named_tensor *items, int n, const char 
 {
     char number[64];
     int64_t begin = 0;
-    const char *comma = "";
-    put_text(s, "{");
-    if (metadata != NULL && metadata[0] != NULL) {
-        put_text(s, "\"__metadata__\":{");
-        for (int i = 0; metadata[i] != NULL; i += 2) {
-            put_text(s, i > 0 ? "," : "");
-            put_string(s, metadata[i]);
-            put_text(s, ":");
-            put_string(s, metadata[i + 1]);
-        }
-        put_text(s, "}");
-        comma = ",";
+    put_text(s, crc_key);
+    put_text(s, no_crc);
+    put_text(s, "\"");
+    for (int i = 0; metadata != NULL && metadata[i] != NULL; i += 2) {
+        put_text(s, ",");
+        put_string(s, metadata[i]);
+        put_text(s, ":");
+        put_string(s, metadata[i + 1]);
     }
+    put_text(s, "}");
     for (int i = 0; i < n; i++) {
         const tp_tensor *t = items[i].tensor;
-        put_text(s, comma);
-        comma = ",";
+        put_text(s, ",");
         put_string(s, items[i].name);
         put_text(s, ":{\"dtype\":\"");
         put_text(s, tp_st_dtype_names[t->dtype]);
@@ -131,6 +132,8 @@ static tp_status check_metadata(const char *path, const char *const *metadata)
         if (metadata[n + 1] == NULL)
             return tp_fail(TP_EARG, "%s: metadata '%s' has no value", path,
                            tp_st_printable(metadata[n], text));
+        if (strcmp(metadata[n], TP_SAFETENSORS_CRC) == 0)
+            return tp_fail(TP_EARG, "%s: metadata '%s' is written by itself", path, metadata[n]);
         if (!tp_st_utf8_valid(metadata[n]) || !tp_st_utf8_valid(metadata[n + 1]))
             return tp_fail(TP_EARG, "%s: metadata '%s' is not UTF-8", path,
                            tp_st_printable(metadata[n], text));
@@ -196,8 +199,12 @@ tp_status tp_safetensors_save(const char *path, const tp_named_tensor *items, in
     tp_status s = TP_OK;
     for (int i = 0; i < n && s == TP_OK; i++)
         s = tp_file_write_elements(&w, items[i].tensor);
-    if (s == TP_OK)
+    if (s == TP_OK) {
+        char crc[CRC_DIGITS + 1];
+        snprintf(crc, sizeof crc, "%08x", (unsigned)w.crc);
+        tp_file_patch(&w, (int64_t)(sizeof prefix + sizeof crc_key - 1), crc, CRC_DIGITS);
         return tp_file_commit(&w);
+    }
     tp_file_abort(&w);
     if (s == TP_ENOMEM)
         tp_fail_prefix("%s: ", path);
@@ -309,6 +316,49 @@ void tp_safetensors_close(tp_safetensors *s)
     *s = (tp_safetensors){.file = {-1, 0, NULL}};
 }
 
+/* --- checksum ------------------------------------------------------------------------------------ */
+
+/* CRC of the whole file as it was when the digits at `at` were still zeros. */
+static tp_status file_crc(const tp_safetensors *s, int64_t at, uint32_t *crc)
+{
+    enum { PIECE = 1 << 16 };
+    unsigned char *piece = tp_alloc(PIECE);
+    if (piece == NULL) {
+        tp_fail_prefix("%s: ", s->file.path);
+        return TP_ENOMEM;
+    }
+    tp_status status = TP_OK;
+    *crc = 0;
+    for (int64_t offset = 0; offset < s->file.size && status == TP_OK; offset += PIECE) {
+        int64_t left = s->file.size - offset;
+        size_t n = left < PIECE ? (size_t)left : PIECE;
+        status = tp_file_read_at(&s->file, offset, piece, n);
+        for (int64_t i = at; i < at + CRC_DIGITS && status == TP_OK; i++)
+            if (i >= offset && i < offset + (int64_t)n)
+                piece[i - offset] = '0';
+        *crc = tp_crc32(*crc, piece, n);
+    }
+    tp_free(piece, PIECE);
+    return status;
+}
+
+tp_status tp_safetensors_verify(const tp_safetensors *s)
+{
+    const char *text = tp_safetensors_metadata(s, TP_SAFETENSORS_CRC);
+    uint32_t crc;
+    char want[CRC_DIGITS + 1], shown[TP_ST_TEXT];
+    if (text == NULL)
+        return TP_OK;
+    TP_TRY(file_crc(s, 8 + (text - s->header), &crc)); /* strings stay where they were read */
+    snprintf(want, sizeof want, "%08x", (unsigned)crc);
+    if (strcmp(text, want) == 0)
+        return TP_OK;
+    return tp_fail(TP_EFORMAT,
+                   "%s: damaged: its bytes have the checksum %s, its metadata '" TP_SAFETENSORS_CRC
+                   "' says %s (a program that changes the file must leave that entry out)",
+                   s->file.path, want, tp_st_printable(text, shown));
+}
+
 /* --- looking up and loading ----------------------------------------------------------------------- */
 
 const tp_safetensors_entry *tp_safetensors_find(const tp_safetensors *s, const char *name)
@@ -405,5 +455,48 @@ tp_status tp_safetensors_load_new(const tp_safetensors *s, const char *name, tp_
         *t = fresh;
     else
         tp_tensor_free(&fresh);
+    return status;
+}
+
+/* Every item is there with its shape and dtype, and nothing else is. */
+static tp_status check_all(const tp_safetensors *s, const tp_named_tensor *items, int n)
+{
+    char want[TP_TENSOR_TEXT], shape[TP_SHAPE_TEXT], text[TP_ST_TEXT];
+    const char *path = s->file.path;
+    for (int i = 0; i < n; i++) {
+        const tp_safetensors_entry *e = tp_safetensors_find(s, items[i].name);
+        const tp_tensor *t = items[i].tensor;
+        tp_st_printable(items[i].name, text);
+        if (e == NULL)
+            return tp_fail(TP_EFORMAT, "%s: tensor '%s' is missing", path, text);
+        if (e->dtype != t->dtype || !tp_shape_equal(e->shape, t->shape))
+            return tp_fail(TP_EFORMAT, "%s: tensor '%s' is %s%s, expected %s", path, text,
+                           tp_dtype_name(e->dtype), tp_shape_text(e->shape, shape),
+                           tp_tensor_text(t, want));
+    }
+    for (int64_t i = 0; i < s->n && n < s->n; i++) {
+        bool asked = false;
+        for (int k = 0; k < n && !asked; k++)
+            asked = strcmp(items[k].name, s->entry[i].name) == 0;
+        if (!asked)
+            return tp_fail(TP_EFORMAT, "%s: tensor '%s' is one too many", path,
+                           tp_st_printable(s->entry[i].name, text));
+    }
+    return TP_OK;
+}
+
+tp_status tp_safetensors_load_all(const tp_safetensors *s, const tp_named_tensor *items, int n)
+{
+    TP_TRY(check_all(s, items, n));
+    size_t bytes = (size_t)n * sizeof(tp_tensor);
+    tp_tensor *fresh = tp_alloc_zero(bytes);
+    tp_status status = fresh == NULL ? TP_ENOMEM : TP_OK;
+    for (int i = 0; i < n && status == TP_OK; i++)
+        status = tp_safetensors_load_new(s, items[i].name, &fresh[i]);
+    for (int i = 0; i < n && status == TP_OK; i++)
+        status = tp_copy(items[i].tensor, &fresh[i]); /* of one shape and type: cannot fail */
+    for (int i = 0; i < n && fresh != NULL; i++)
+        tp_tensor_free(&fresh[i]);
+    tp_free(fresh, bytes);
     return status;
 }

@@ -14,6 +14,9 @@
 extern "C" {
 #endif
 
+/* Key of the checksum: eight digits in hex, the CRC-32 of the whole file with "00000000" in their place. */
+#define TP_SAFETENSORS_CRC "tapir.crc32"
+
 typedef struct tp_named_tensor {
     const char *name;
     tp_tensor *tensor;
@@ -21,6 +24,7 @@ typedef struct tp_named_tensor {
 
 /* Writes n tensors (any strides) in the order given, atomically. metadata is NULL or key, value, …, NULL.
  * Names are UTF-8 and distinct. The header is padded with spaces so that the data starts at a multiple of 8.
+ * The first metadata entry is TP_SAFETENSORS_CRC, which tp_safetensors_verify reads.
  * TP_EARG for a name or an empty handle, TP_EIO, TP_ENOMEM. */
 tp_status tp_safetensors_save(const char *path, const tp_named_tensor *items, int n,
                               const char *const *metadata);
@@ -57,12 +61,19 @@ void tp_safetensors_close(tp_safetensors *s);
 const tp_safetensors_entry *tp_safetensors_find(const tp_safetensors *s, const char *name);
 const char *tp_safetensors_metadata(const tp_safetensors *s, const char *key);
 
+/* Reads the whole file and compares it with its checksum: TP_EFORMAT if a byte has changed. A file without
+ * one, as other programs write them, passes. TP_EIO, TP_ENOMEM. */
+tp_status tp_safetensors_verify(const tp_safetensors *s);
+
 /* Copies an entry into t, which has its shape and element type and any strides. TP_EVALUE if there is no such
  * entry, TP_ESHAPE, TP_EDTYPE, TP_EARG (t overlaps itself), TP_EIO, TP_EFORMAT, TP_ENOMEM. Until the data
  * is read t is untouched. */
 tp_status tp_safetensors_load(const tp_safetensors *s, const char *name, tp_tensor *t);
 /* The same into a new tensor that the caller owns; *t is untouched on failure. */
 tp_status tp_safetensors_load_new(const tp_safetensors *s, const char *name, tp_tensor *t);
+/* Copies all entries into n tensors that have their names, shapes and element types: all or none. TP_EFORMAT names
+ * the first that is missing, different or too many; TP_EIO, TP_ENOMEM. */
+tp_status tp_safetensors_load_all(const tp_safetensors *s, const tp_named_tensor *items, int n);
 
 #ifdef __cplusplus
 }

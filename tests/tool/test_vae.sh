@@ -303,7 +303,7 @@ fails_with "small/config.json: " train --config small/config.json --out new
 cp -r b broken && head -c 5000 b/model.safetensors >broken/model.safetensors
 fails_with "broken/model.safetensors: " sample --run broken --out new
 cp b/model.safetensors broken/ && sed -i 's/"latent_dim": 3/"latent_dim": 4/' broken/config.json
-fails_with "tensor 'mu.weight' is f32[3,24], the model needs f32[4,24]" sample --run broken --out new
+fails_with "tensor 'mu.weight' is f32[3,24], expected f32[4,24]" sample --run broken --out new
 fails_with "ae: ae has no prior to draw from" sample --run ae --out new
 
 # config TEXT PART: a config.json that is refused.

@@ -79,7 +79,8 @@ static void test_round_trip(void **state)
     assert_ok(tp_safetensors_open(&s, path));
     assert_int_equal(s.n, 6);
     assert_int_equal(s.data % 8, 0);
-    assert_int_equal(s.metadata_n, 2);
+    assert_int_equal(s.metadata_n, 3);
+    assert_ok(tp_safetensors_verify(&s));
     assert_string_equal(tp_safetensors_metadata(&s, "format"), "pt");
     assert_string_equal(tp_safetensors_metadata(&s, "note"), metadata[3]);
     assert_null(tp_safetensors_metadata(&s, "nope"));
@@ -105,14 +106,14 @@ static void test_round_trip(void **state)
     assert_int_equal(tp_mem().live_bytes, live);
 }
 
-/* The exact bytes of a small file. */
+/* The exact bytes of a small file. The checksum is Python's: zlib.crc32 of the file with zeros for it. */
 static void test_bytes(void **state)
 {
     (void)state;
     static const char want[] =
-        "\x50\0\0\0\0\0\0\0"
-        "{\"__metadata__\":{\"k\":\"v\"},\"b\":{\"dtype\":\"U8\",\"shape\":[2],"
-        "\"data_offsets\":[0,2]}}  \1\2";
+        "\x68\0\0\0\0\0\0\0"
+        "{\"__metadata__\":{\"tapir.crc32\":\"55e703ef\",\"k\":\"v\"},"
+        "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}} \1\2";
     const char *path = test_tmp("bytes.safetensors");
     const char *const metadata[] = {"k", "v", NULL};
     tp_tensor t = counted(TP_U8, TP_SHAPE(2));
@@ -453,7 +454,7 @@ static void test_truncation(void **state)
         check_refused(cut, "");
     }
     size_t refused = 0, live = tp_mem().live_bytes;
-    for (size_t k = 0; k < n; k++) { /* one byte changed: read or refused, but never worse */
+    for (size_t k = 0; k < n; k++) { /* one byte changed: refused, at the latest by its checksum */
         tp_safetensors s;
         FILE *f = fopen(cut, "wb");
         assert_non_null(f);
@@ -461,10 +462,14 @@ static void test_truncation(void **state)
         assert_int_equal(fwrite(data, 1, n, f), n);
         data[k] ^= 0x15;
         assert_int_equal(fclose(f), 0);
-        if (tp_safetensors_open(&s, cut) == TP_OK)
-            tp_safetensors_close(&s);
-        else
+        if (tp_safetensors_open(&s, cut) != TP_OK) {
             refused++;
+        } else { /* unless its name is what has changed */
+            tp_status status = tp_safetensors_verify(&s);
+            assert_true(status == TP_EFORMAT ||
+                        tp_safetensors_metadata(&s, TP_SAFETENSORS_CRC) == NULL);
+            tp_safetensors_close(&s);
+        }
         assert_int_equal(tp_mem().live_bytes, live);
     }
     assert_true(refused > 100);
@@ -483,6 +488,9 @@ static void test_save_refusals(void **state)
     const tp_named_tensor twice[3] = {{"a", &t}, {"b", &t}, {"a", &t}};
     const char *const odd[] = {"k", NULL}, *const again[] = {"k", "v", "l", "v", "k", "w", NULL};
     const char *const binary[] = {"k", "\xff", NULL};
+    const char *const checksum[] = {TP_SAFETENSORS_CRC, "00000000", NULL};
+    assert_status(tp_safetensors_save(path, twice, 1, checksum), TP_EARG);
+    assert_message("metadata 'tapir.crc32' is written by itself");
     assert_status(tp_safetensors_save(path, twice, 3, NULL), TP_EARG);
     assert_message("two tensors are named 'a'");
     assert_status(tp_safetensors_save(path, &(tp_named_tensor){NULL, &t}, 1, NULL), TP_EARG);
