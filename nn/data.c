@@ -1,6 +1,7 @@
 /* data.c: finding and reading idx data sets, and minibatches. */
 #include "nn/data.h"
 #include "tensor/gather.h"
+#include "tensor/io/file.h"
 #include "tensor/io/idx.h"
 #include "tensor/mem.h"
 
@@ -124,6 +125,47 @@ void tp_batches_rewind(tp_batches *b)
     for (int64_t i = 0; i < b->size; i++)
         b->order[i] = i;
     b->at = 0;
+}
+
+tp_status tp_batches_skip(tp_batches *b, int64_t examples)
+{
+    bool inside = examples >= 0 && examples <= b->size - b->at;
+    int64_t at = inside ? b->at + examples : 0;
+    if (!inside || (at % b->batch_size != 0 && at != b->size))
+        return tp_fail(TP_EARG, "cannot pass over %lld examples at %lld of %lld in batches of %lld",
+                       (long long)examples, (long long)b->at, (long long)b->size,
+                       (long long)b->batch_size);
+    b->at = at;
+    return TP_OK;
+}
+
+static tp_status add_tensor(uint32_t *crc, const tp_tensor *t)
+{
+    tp_tensor copy = {0};
+    if (t->storage == NULL)
+        return TP_OK;
+    if (!tp_is_contiguous(t)) {
+        TP_TRY(tp_clone(&copy, t));
+        t = &copy;
+    }
+    char text[TP_TENSOR_TEXT];
+    tp_tensor_text(t, text);
+    *crc = tp_crc32(*crc, text, strlen(text));
+    *crc = tp_crc32(*crc, tp_data(t), (size_t)(tp_numel(t) * tp_dtype_size(t->dtype)));
+    tp_tensor_free(&copy);
+    return TP_OK;
+}
+
+tp_status tp_batches_fingerprint(tp_batches *b, uint32_t *crc)
+{
+    if (!b->has_fingerprint) {
+        b->fingerprint = 0;
+        TP_TRY(add_tensor(&b->fingerprint, &b->data->x));
+        TP_TRY(add_tensor(&b->fingerprint, &b->data->labels));
+        b->has_fingerprint = true;
+    }
+    *crc = b->fingerprint;
+    return TP_OK;
 }
 
 int64_t tp_batches_count(const tp_batches *b)

@@ -39,6 +39,8 @@ typedef struct tp_batches {
     const tp_dataset *data;
     tp_tensor buffer; /* [batch_size, width] */
     int64_t *order, size, batch_size, at;
+    uint32_t fingerprint; /* once tp_batches_fingerprint has been asked */
+    bool has_fingerprint;
 } tp_batches;
 
 /* Minibatches of batch_size examples as floats of dtype; in stored order until tp_batches_shuffle. TP_EARG
@@ -50,6 +52,11 @@ void tp_batches_free(tp_batches *b);
 /* Starts an epoch in an order that depends on seed and epoch only; tp_batches_rewind in stored order. */
 void tp_batches_shuffle(tp_batches *b, uint64_t seed, uint64_t epoch);
 void tp_batches_rewind(tp_batches *b);
+/* Passes over the next examples: TP_EARG unless that ends at a batch's border within the epoch. */
+tp_status tp_batches_skip(tp_batches *b, int64_t examples);
+/* CRC-32 of the data set: shapes, types and values of examples and labels, in row-major order. Computed once.
+ * TP_ENOMEM. */
+tp_status tp_batches_fingerprint(tp_batches *b, uint32_t *crc);
 /* Number of batches in an epoch. */
 int64_t tp_batches_count(const tp_batches *b);
 /* The next batch; its values are overwritten by the next call. *got is false at the end of the epoch. */

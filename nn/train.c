@@ -1,8 +1,9 @@
-/* train.c: one epoch of training or evaluation. */
+/* train.c: one epoch of training, from its start or from its middle, or of evaluation. */
 #include "nn/train.h"
 #include "autograd/sweep.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Adds a batch's loss and terms to the running means, weighted by samples. Reads the nodes that were
@@ -20,7 +21,7 @@ static tp_status add_stats(tp_stats *s, const tp_objective *o, int64_t n)
     s->loss += (loss - s->loss) * weight;
     s->terms = o->terms;
     for (int i = 0; i < o->terms; i++) {
-        s->name[i] = o->term[i].name;
+        snprintf(s->name[i], sizeof s->name[i], "%s", o->term[i].name);
         s->term[i] += (tp_item_of(o->term[i].value) - s->term[i]) * weight;
     }
     s->samples += n;
@@ -35,40 +36,64 @@ static void begin(tp_trainer *t)
         tp_tape_trap(t->tape, true);
 }
 
-static tp_status train_step(tp_trainer *t, const tp_batch *batch, tp_stats *stats)
+static tp_status train_step(tp_trainer *t, const tp_batch *batch)
 {
     begin(t);
     tp_ctx c = tp_ctx_train(t->tape, t->seed, t->step);
     tp_objective o = t->loss(t->model, &c, tp_constant(t->tape, &batch->x));
-    TP_TRY(add_stats(stats, &o, batch->n));
+    tp_stats done = t->done;
+    TP_TRY(add_stats(&done, &o, batch->n));
     tp_params_zero_grad(t->optimizer->params);
     TP_TRY(tp_backward_opts(o.total, (tp_sweep_opts){.release = true}));
     tp_status status = tp_optimizer_step(t->optimizer);
     if (status == TP_ENONFINITE && !t->trap)
         tp_fail(status, "%s; the trap (.trap, vae train --trap) names the operation that did it",
                 tp_last_error() + strlen(tp_status_name(status)) + 1);
-    t->step += status == TP_OK;
+    if (status == TP_OK) {
+        t->done = done;
+        t->step++;
+    }
     return status;
 }
 
-tp_status tp_train_epoch(tp_trainer *t, tp_batches *b, uint64_t epoch, tp_stats *stats)
+/* *stopped: on_batch said so. */
+static tp_status train_batches(tp_trainer *t, tp_batches *b, bool *stopped)
 {
-    *stats = (tp_stats){0};
-    tp_batches_shuffle(b, t->seed, epoch);
-    for (;;) {
+    tp_batches_shuffle(b, t->seed, t->epoch);
+    TP_TRY(tp_batches_skip(b, t->done.samples));
+    for (*stopped = false; !*stopped;) {
         tp_batch batch;
         bool got;
         TP_TRY(tp_batches_next(b, &batch, &got));
         if (!got)
             return TP_OK;
-        tp_status s = train_step(t, &batch, stats);
+        tp_status s = train_step(t, &batch);
         if (s != TP_OK) {
             tp_fail_prefix("training step %llu: ", (unsigned long long)t->step + 1);
             return s;
         }
-        if (t->on_batch != NULL && !t->on_batch(t->user, stats))
-            return TP_OK;
+        *stopped = t->on_batch != NULL && !t->on_batch(t->user, &t->done);
     }
+    return TP_OK;
+}
+
+tp_status tp_train_rest(tp_trainer *t, tp_batches *b, tp_stats *stats)
+{
+    bool stopped;
+    tp_status s = train_batches(t, b, &stopped);
+    *stats = t->done;
+    if (s == TP_OK && !stopped) {
+        t->done = (tp_stats){0};
+        t->epoch++;
+    }
+    return s;
+}
+
+tp_status tp_train_epoch(tp_trainer *t, tp_batches *b, uint64_t epoch, tp_stats *stats)
+{
+    t->epoch = epoch;
+    t->done = (tp_stats){0};
+    return tp_train_rest(t, b, stats);
 }
 
 tp_status tp_evaluate(tp_trainer *t, tp_batches *b, tp_stats *stats)

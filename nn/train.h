@@ -1,7 +1,7 @@
 /* train.h: the training loop, over any loss made of vars.
  *
  * Knows nothing of models: it gets a function that records the objective of a batch. One step is: reset the
- * tape, forward, backward with release, optimizer step. Read next: models/model.h.
+ * tape, forward, backward with release, optimizer step. Read next: checkpoint.h, models/model.h.
  */
 #ifndef TP_NN_TRAIN_H
 #define TP_NN_TRAIN_H
@@ -17,12 +17,14 @@ extern "C" {
 /* Records the objective of a batch x [n, width]. */
 typedef tp_objective (*tp_loss_fn)(void *model, tp_ctx *c, tp_var x);
 
-/* Averages over the samples seen so far in an epoch. */
+enum { TP_TERM_NAME = 32 };
+
+/* Averages over the samples seen so far in an epoch. Names of terms are cut to fit. */
 typedef struct tp_stats {
     int64_t samples, batches;
     double loss;
     int terms;
-    const char *name[TP_MAX_TERMS];
+    char name[TP_MAX_TERMS][TP_TERM_NAME];
     double term[TP_MAX_TERMS];
 } tp_stats;
 
@@ -32,17 +34,25 @@ typedef struct tp_trainer {
     void *model;
     tp_optimizer *optimizer;
     uint64_t seed;
-    uint64_t step; /* steps done */
-    bool trap;     /* turns the tape's trap on: see tp_tape_trap */
-    /* Called after every training batch, if set; false ends the epoch early. */
+    bool trap; /* turns the tape's trap on: see tp_tape_trap */
+    /* Called after every training batch, if set; false stops there. May save a checkpoint. */
     bool (*on_batch)(void *user, const tp_stats *so_far);
     void *user;
+    /* Where the run is: zero at its start, kept by the functions below and by checkpoints. */
+    uint64_t step;  /* steps done */
+    uint64_t epoch; /* the one that is going on; between epochs, the next */
+    tp_stats done;  /* its batches so far */
 } tp_trainer;
 
-/* One pass over the data in the order of (seed, epoch). On failure the parameters are those of the last good
- * step and the message says which step failed. TP_ENONFINITE names the operation that the loss became infinite
- * or NaN by, or, where only a gradient did, the parameter: which operation that was, only the trap can say. */
+/* One pass over the data in the order of (seed, epoch). On failure the parameters and t->done are those of the
+ * last good step and the message says which step failed. TP_ENONFINITE names the operation that the loss became
+ * infinite or NaN by, or, where only a gradient did, the parameter: which operation that was, only the trap can
+ * say. *stats covers what was done; after a whole epoch t->done is empty, and t->epoch the next. */
 tp_status tp_train_epoch(tp_trainer *t, tp_batches *b, uint64_t epoch, tp_stats *stats);
+
+/* The rest of epoch t->epoch, behind the samples that t->done has: goes on where on_batch said stop, or where
+ * a checkpoint was saved. *stats is of the whole epoch. TP_EARG if b cannot have given t->done. */
+tp_status tp_train_rest(tp_trainer *t, tp_batches *b, tp_stats *stats);
 
 /* The objective over all batches in stored order, in eval mode, without gradients; changes no parameter.
  * TP_ENONFINITE as above. */
