@@ -14,6 +14,7 @@
 #include "autograd/sweep.h"
 #include "models/model.h"
 #include "nn/bernoulli.h"
+#include "nn/checkpoint.h"
 #include "nn/data.h"
 #include "nn/event.h"
 #include "nn/layers.h"

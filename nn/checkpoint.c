@@ -1,0 +1,494 @@
+/* checkpoint.c: the state of a run as one list of named tensors and numbers, used in both directions.
+ *
+ * Counts are metadata in decimals, so that they can be read by people; other numbers are tensors, so that every
+ * bit comes back. How a file gets its name safely is tensor/io/file.c. Read next: train.c.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include "nn/checkpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tensor/kernels/kernels.h"
+#include "tensor/mem.h"
+
+/* --- what is saved ------------------------------------------------------------------------------ */
+
+/* The whole numbers of a state. The first rows say what run it is; they must be the same to go on. */
+typedef struct counts {
+    uint64_t version, seed, batch_size, examples, data_crc32, step, updates, epoch, samples,
+        batches, terms;
+} counts;
+
+static const struct {
+    const char *key;
+    size_t offset;
+    const char *differs; /* why a run with another value cannot go on; NULL: restored */
+} rows[] = {
+    {"tapir.checkpoint", offsetof(counts, version), "is of another version of the format"},
+    {"seed", offsetof(counts, seed), "the run has another seed"},
+    {"batch_size", offsetof(counts, batch_size), "the run has batches of another size"},
+    {"examples", offsetof(counts, examples), "the run has a data set of another size"},
+    {"data_crc32", offsetof(counts, data_crc32), "the training data have changed"},
+    {"step", offsetof(counts, step), NULL},
+    {"updates", offsetof(counts, updates), NULL},
+    {"epoch", offsetof(counts, epoch), NULL},
+    {"epoch_samples", offsetof(counts, samples), NULL},
+    {"epoch_batches", offsetof(counts, batches), NULL},
+    {"epoch_terms", offsetof(counts, terms), NULL},
+};
+
+enum { ROWS = sizeof rows / sizeof *rows, FORMAT_VERSION = 1, COUNT_TEXT = 24, SETTINGS = 5 };
+
+static const char kind_key[] = "optimizer", set_key[] = "instruction_set";
+static const char *const term_keys[TP_MAX_TERMS] = {"term_0", "term_1", "term_2", "term_3"};
+
+static uint64_t *count_at(counts *c, int row)
+{
+    return (uint64_t *)((char *)c + rows[row].offset);
+}
+
+static tp_status counts_of(const tp_trainer *t, tp_batches *b, counts *c)
+{
+    uint32_t crc;
+    TP_TRY(tp_batches_fingerprint(b, &crc));
+    *c = (counts){.version = FORMAT_VERSION,
+                  .seed = t->seed,
+                  .batch_size = (uint64_t)b->batch_size,
+                  .examples = (uint64_t)b->size,
+                  .data_crc32 = crc,
+                  .step = t->step,
+                  .updates = t->optimizer->step,
+                  .epoch = t->epoch,
+                  .samples = (uint64_t)t->done.samples,
+                  .batches = (uint64_t)t->done.batches,
+                  .terms = (uint64_t)t->done.terms};
+    return TP_OK;
+}
+
+/* The state's tensors: those of parameters and optimizer themselves, and three that hold plain numbers. */
+typedef struct state {
+    tp_named_tensor *items;
+    int n, room;
+    char *names; /* of the moments */
+    size_t name_bytes;
+    tp_tensor updates;  /* i64 [parameters]: steps that each parameter was part of */
+    tp_tensor settings; /* f64 [SETTINGS]: those of the optimizer, which schedules change */
+    tp_tensor means;    /* f64 [1 + TP_MAX_TERMS]: loss and terms of the epoch so far */
+} state;
+
+static void state_free(state *s)
+{
+    tp_free(s->items, (size_t)s->room * sizeof *s->items);
+    tp_free(s->names, s->name_bytes);
+    tp_tensor_free(&s->updates);
+    tp_tensor_free(&s->settings);
+    tp_tensor_free(&s->means);
+}
+
+static void add(state *s, const char *name, tp_tensor *t)
+{
+    if (t->storage != NULL)
+        s->items[s->n++] = (tp_named_tensor){name, t};
+}
+
+/* The name of a parameter behind a prefix; *at moves on in the block of names. */
+static const char *prefixed(const state *s, char **at, const char *prefix, const char *name)
+{
+    char *made = *at;
+    size_t room = s->name_bytes - (size_t)(made - s->names);
+    *at += snprintf(made, room, "%s%s", prefix, name) + 1;
+    return made;
+}
+
+/* Lists the tensors of a run; their values are not touched. Freed with state_free, also on failure. */
+static tp_status state_of(const tp_trainer *t, state *s)
+{
+    static const char first[] = "optimizer.first.", second[] = "optimizer.second.";
+    const tp_params *ps = t->optimizer->params;
+    *s = (state){.room = 3 * ps->n + 3};
+    for (int i = 0; i < ps->n; i++)
+        s->name_bytes += 2 * strlen(ps->item[i]->name) + sizeof first + sizeof second;
+    s->items = tp_alloc((size_t)s->room * sizeof *s->items);
+    s->names = s->items ? tp_alloc(s->name_bytes) : NULL;
+    if (s->names == NULL)
+        return TP_ENOMEM;
+    TP_TRY(tp_tensor_new(&s->updates, TP_I64, TP_SHAPE(ps->n)));
+    TP_TRY(tp_tensor_new(&s->settings, TP_F64, TP_SHAPE(SETTINGS)));
+    TP_TRY(tp_tensor_new(&s->means, TP_F64, TP_SHAPE(1 + TP_MAX_TERMS)));
+    char *at = s->names;
+    for (int i = 0; i < ps->n; i++)
+        add(s, ps->item[i]->name, &ps->item[i]->value);
+    for (int i = 0; i < ps->n; i++)
+        add(s, prefixed(s, &at, first, ps->item[i]->name), &t->optimizer->moments[i].first);
+    for (int i = 0; i < ps->n; i++)
+        add(s, prefixed(s, &at, second, ps->item[i]->name), &t->optimizer->moments[i].second);
+    add(s, "optimizer.updates", &s->updates);
+    add(s, "optimizer.settings", &s->settings);
+    add(s, "trainer.means", &s->means);
+    return TP_OK;
+}
+
+/* Between the plain numbers of a run and the tensors that hold them. */
+static void numbers_out(const tp_trainer *t, state *s)
+{
+    const tp_optimizer *o = t->optimizer;
+    const double settings[SETTINGS] = {o->lr, o->momentum, o->beta1, o->beta2, o->eps};
+    int64_t *updates = tp_data_mut(&s->updates);
+    double *means = tp_data_mut(&s->means);
+    for (int i = 0; i < o->n; i++)
+        updates[i] = (int64_t)o->moments[i].step;
+    memcpy(tp_data_mut(&s->settings), settings, sizeof settings);
+    means[0] = t->done.loss;
+    memcpy(means + 1, t->done.term, sizeof t->done.term);
+}
+
+static void numbers_in(tp_trainer *t, const state *s)
+{
+    tp_optimizer *o = t->optimizer;
+    double *settings[SETTINGS] = {&o->lr, &o->momentum, &o->beta1, &o->beta2, &o->eps};
+    const int64_t *updates = tp_data(&s->updates);
+    const double *means = tp_data(&s->means), *from = tp_data(&s->settings);
+    for (int i = 0; i < o->n; i++)
+        o->moments[i].step = (uint64_t)updates[i];
+    for (int i = 0; i < SETTINGS; i++)
+        *settings[i] = from[i];
+    t->done.loss = means[0];
+    memcpy(t->done.term, means + 1, sizeof t->done.term);
+}
+
+/* --- names of files ----------------------------------------------------------------------------- */
+
+static const char prefix[] = "checkpoint-", suffix[] = ".safetensors";
+
+enum { NAME_BYTES = 64, KEPT = 2 };
+
+/* "<directory>/checkpoint-<step>.safetensors<ending>", freed with tp_free_string; NULL without memory. */
+static char *path_of(const char *directory, uint64_t step, const char *ending)
+{
+    size_t bytes = strlen(directory) + NAME_BYTES;
+    char *path = tp_alloc(bytes), *copy = NULL;
+    if (path != NULL) {
+        snprintf(path, bytes, "%s/%s%llu%s%s", directory, prefix, (unsigned long long)step, suffix,
+                 ending);
+        copy = tp_strdup(path); /* of exactly its length, as tp_free_string wants it */
+    }
+    tp_free(path, bytes);
+    return copy;
+}
+
+/* Decimal digits up to the end of the text or to `end`, as this file writes them. */
+static bool read_count(const char *text, const char *end, uint64_t *value)
+{
+    size_t n = strspn(text, "0123456789");
+    uint64_t v = 0;
+    if (n == 0 || (n > 1 && *text == '0') || strcmp(text + n, end) != 0)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t digit = (uint64_t)(text[i] - '0');
+        if (v > (UINT64_MAX - digit) / 10)
+            return false;
+        v = v * 10 + digit;
+    }
+    *value = v;
+    return true;
+}
+
+/* The largest step below `below` of a checkpoint in directory; *found is false if there is none. */
+static tp_status newest_below(const char *directory, uint64_t below, uint64_t *step, bool *found)
+{
+    DIR *d = opendir(directory);
+    if (d == NULL)
+        return tp_fail(TP_EIO, "%s: cannot open: %s", directory, strerror(errno));
+    *found = false;
+    uint64_t v;
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+        if (strncmp(e->d_name, prefix, sizeof prefix - 1) == 0 &&
+            read_count(e->d_name + sizeof prefix - 1, suffix, &v) && v < below &&
+            (!*found || v > *step)) {
+            *step = v;
+            *found = true;
+        }
+    closedir(d);
+    return TP_OK;
+}
+
+/* --- saving ------------------------------------------------------------------------------------- */
+
+/* All but the newest KEPT go. The new one is safe by now: what cannot be removed is no failure. */
+static void remove_old(const char *directory)
+{
+    uint64_t step = UINT64_MAX;
+    bool found = true;
+    for (int i = 0; found; i++) {
+        if (newest_below(directory, step, &step, &found) != TP_OK || !found)
+            return;
+        char *path = i >= KEPT ? path_of(directory, step, "") : NULL;
+        if (path != NULL)
+            unlink(path);
+        tp_free_string(path);
+    }
+}
+
+static const char *kind_of(const tp_optimizer *o)
+{
+    return o->adam ? "adam" : o->momentum > 0 ? "momentum" : "sgd";
+}
+
+/* Metadata: the counts, the kind of optimizer, the names of the terms, and the caller's texts. */
+static tp_status save_state(const char *path, const tp_trainer *t, const state *s, const counts *c,
+                            const char *const *texts)
+{
+    enum { OWN = 2 * (ROWS + 3 + TP_MAX_TERMS) };
+    counts copy = *c;
+    char text[ROWS][COUNT_TEXT];
+    int own = 0, n = 0;
+    while (texts != NULL && texts[n] != NULL)
+        n++;
+    size_t bytes = (size_t)(OWN + n + 1) * sizeof(char *);
+    const char **metadata = tp_alloc(bytes);
+    if (metadata == NULL)
+        return TP_ENOMEM;
+    for (int i = 0; i < ROWS; i++) {
+        snprintf(text[i], COUNT_TEXT, "%llu", (unsigned long long)*count_at(&copy, i));
+        metadata[own++] = rows[i].key;
+        metadata[own++] = text[i];
+    }
+    for (int i = 0; i < t->done.terms; i++) {
+        metadata[own++] = term_keys[i];
+        metadata[own++] = t->done.name[i];
+    }
+    metadata[own++] = kind_key;
+    metadata[own++] = kind_of(t->optimizer);
+    metadata[own++] = set_key;
+    metadata[own++] = tp_isa();
+    for (int i = 0; i < n; i++)
+        metadata[own++] = texts[i];
+    metadata[own] = NULL;
+    tp_status status = tp_safetensors_save(path, s->items, s->n, metadata);
+    tp_free(metadata, bytes);
+    return status;
+}
+
+tp_status tp_checkpoint_save(const char *directory, const tp_trainer *t, tp_batches *b,
+                             const char *const *texts)
+{
+    state s;
+    counts c;
+    uint64_t newest = 0;
+    bool found;
+    TP_TRY(newest_below(directory, UINT64_MAX, &newest, &found));
+    if (found && newest > t->step)
+        return tp_fail(
+            TP_EARG,
+            "%s: holds a checkpoint of step %llu, this run is at step %llu: go on from it, or use "
+            "another directory",
+            directory, (unsigned long long)newest, (unsigned long long)t->step);
+    TP_TRY(counts_of(t, b, &c));
+    char *path = path_of(directory, t->step, "");
+    if (path == NULL)
+        return TP_ENOMEM;
+    tp_status status = state_of(t, &s);
+    if (status == TP_OK) {
+        numbers_out(t, &s);
+        status = save_state(path, t, &s, &c, texts);
+    }
+    state_free(&s);
+    tp_free_string(path);
+    if (status == TP_OK)
+        remove_old(directory);
+    return status;
+}
+
+/* --- opening ------------------------------------------------------------------------------------ */
+
+static tp_status read_counts(const tp_checkpoint *c, counts *have)
+{
+    for (int i = 0; i < ROWS; i++) {
+        const char *text = tp_safetensors_metadata(&c->file, rows[i].key);
+        if (text == NULL || !read_count(text, "", count_at(have, i)))
+            return tp_fail(TP_EFORMAT,
+                           "%s: metadata '%s' is missing or no whole number: no checkpoint",
+                           c->path, rows[i].key);
+    }
+    if (have->terms > TP_MAX_TERMS)
+        return tp_fail(TP_EFORMAT, "%s: %llu terms, expected at most %d", c->path,
+                       (unsigned long long)have->terms, TP_MAX_TERMS);
+    return TP_OK;
+}
+
+/* Opens c->path and looks at every byte. */
+static tp_status open_whole(tp_checkpoint *c)
+{
+    counts have;
+    TP_TRY(tp_safetensors_open(&c->file, c->path));
+    tp_status s = tp_safetensors_verify(&c->file);
+    if (s == TP_OK)
+        s = read_counts(c, &have);
+    if (s == TP_OK && tp_safetensors_metadata(&c->file, TP_SAFETENSORS_CRC) == NULL)
+        s = tp_fail(TP_EFORMAT, "%s: has no checksum", c->path);
+    if (s != TP_OK)
+        tp_safetensors_close(&c->file);
+    return s;
+}
+
+/* Adds a line to the note. */
+static tp_status add_note(tp_checkpoint *c, const char *text)
+{
+    size_t old = c->note != NULL ? strlen(c->note) + 1 : 0, bytes = old + strlen(text) + 1;
+    char *note = tp_alloc(bytes); /* of exactly its length, as tp_free_string wants it */
+    if (note == NULL)
+        return TP_ENOMEM;
+    if (old > 0) {
+        memcpy(note, c->note, old - 1);
+        note[old - 1] = '\n';
+    }
+    memcpy(note + old, text, bytes - old);
+    tp_free_string(c->note);
+    c->note = note;
+    return TP_OK;
+}
+
+/* Bits are promised for one instruction set only. */
+static tp_status compare_instruction_sets(tp_checkpoint *c)
+{
+    char text[256];
+    const char *had = tp_safetensors_metadata(&c->file, set_key), *have = tp_isa();
+    if (had == NULL || strcmp(had, have) == 0)
+        return TP_OK;
+    snprintf(
+        text, sizeof text,
+        "the run used instruction set %.40s, here it is %s: it goes on, but not bit for bit as it would "
+        "have (TAPIR_ISA chooses)",
+        had, have);
+    return add_note(c, text);
+}
+
+/* The newest whole one below a step; *first becomes the status of the first that is not, if any is not. */
+static tp_status open_below(tp_checkpoint *c, const char *directory, tp_status *first)
+{
+    for (c->step = UINT64_MAX;;) {
+        bool found;
+        TP_TRY(newest_below(directory, c->step, &c->step, &found));
+        if (!found)
+            return TP_OK;
+        c->path = path_of(directory, c->step, "");
+        tp_status s = c->path != NULL ? open_whole(c) : TP_ENOMEM;
+        if (s == TP_OK)
+            return compare_instruction_sets(c);
+        tp_free_string(c->path);
+        c->path = NULL;
+        if (s == TP_ENOMEM)
+            return s;
+        *first = *first == TP_OK ? s : *first;
+        TP_TRY(add_note(c, tp_last_error() + strlen(tp_status_name(s)) + 1));
+    }
+}
+
+tp_status tp_checkpoint_open(tp_checkpoint *c, const char *directory)
+{
+    tp_checkpoint made = {.file = {.file = {-1, 0, NULL}}};
+    tp_status first = TP_OK, s = open_below(&made, directory, &first);
+    if (s == TP_OK && made.path == NULL && first != TP_OK)
+        s = tp_fail(first, "%.*s; no older checkpoint is whole", (int)strcspn(made.note, "\n"),
+                    made.note);
+    if (s == TP_OK)
+        *c = made;
+    else
+        tp_checkpoint_close(&made);
+    return s;
+}
+
+const char *tp_checkpoint_text(const tp_checkpoint *c, const char *key)
+{
+    return c->path != NULL ? tp_safetensors_metadata(&c->file, key) : NULL;
+}
+
+/* --- loading ------------------------------------------------------------------------------------ */
+
+/* Is it a state of this run? */
+static tp_status check_run(const tp_checkpoint *c, const tp_trainer *t, const counts *have,
+                           const counts *want)
+{
+    counts is = *have, needed = *want;
+    for (int i = 0; i < ROWS; i++)
+        if (rows[i].differs != NULL && *count_at(&is, i) != *count_at(&needed, i))
+            return tp_fail(TP_EFORMAT, "%s: %s is %llu, expected %llu: %s", c->path, rows[i].key,
+                           (unsigned long long)*count_at(&is, i),
+                           (unsigned long long)*count_at(&needed, i), rows[i].differs);
+    const char *kind = tp_safetensors_metadata(&c->file, kind_key);
+    if (kind == NULL || strcmp(kind, kind_of(t->optimizer)) != 0)
+        return tp_fail(TP_EFORMAT, "%s: the optimizer was %.40s, expected %s", c->path,
+                       kind != NULL ? kind : "not named", kind_of(t->optimizer));
+    return TP_OK;
+}
+
+/* Moves the damaged ones that are newer than c out of the way. Where that cannot be, the next save will say so. */
+static tp_status set_aside(const tp_checkpoint *c)
+{
+    size_t length = (size_t)(strrchr(c->path, '/') - c->path);
+    char *directory = tp_strdup(c->path);
+    if (directory == NULL)
+        return TP_ENOMEM;
+    directory[length] = '\0';
+    uint64_t step = UINT64_MAX;
+    bool found = true;
+    tp_status s = TP_OK;
+    while (s == TP_OK && (s = newest_below(directory, step, &step, &found)) == TP_OK && found &&
+           step > c->step) {
+        char *from = path_of(directory, step, ""), *to = path_of(directory, step, ".damaged");
+        if (from == NULL || to == NULL)
+            s = TP_ENOMEM;
+        else
+            (void)!rename(from, to);
+        tp_free_string(from);
+        tp_free_string(to);
+    }
+    tp_free(directory, strlen(c->path) + 1);
+    return s;
+}
+
+tp_status tp_checkpoint_load(const tp_checkpoint *c, tp_trainer *t, tp_batches *b)
+{
+    counts have, want;
+    state s;
+    if (c->path == NULL)
+        return tp_fail(TP_EARG, "no checkpoint is open");
+    TP_TRY(counts_of(t, b, &want));
+    TP_TRY(read_counts(c, &have));
+    TP_TRY(check_run(c, t, &have, &want));
+    tp_status status = state_of(t, &s);
+    if (status == TP_OK)
+        status = set_aside(c);
+    if (status == TP_OK)
+        status = tp_safetensors_load_all(&c->file, s.items, s.n);
+    if (status == TP_OK) {
+        t->step = have.step;
+        t->optimizer->step = have.updates;
+        t->epoch = have.epoch;
+        t->done = (tp_stats){.samples = (int64_t)have.samples,
+                             .batches = (int64_t)have.batches,
+                             .terms = (int)have.terms};
+        for (int i = 0; i < t->done.terms; i++) {
+            const char *name = tp_safetensors_metadata(&c->file, term_keys[i]);
+            snprintf(t->done.name[i], sizeof t->done.name[i], "%s", name != NULL ? name : "");
+        }
+        numbers_in(t, &s);
+    }
+    state_free(&s);
+    return status;
+}
+
+void tp_checkpoint_close(tp_checkpoint *c)
+{
+    if (c->path != NULL)
+        tp_safetensors_close(&c->file);
+    tp_free_string(c->path);
+    tp_free_string(c->note);
+    *c = (tp_checkpoint){.file = {.file = {-1, 0, NULL}}};
+}
