@@ -126,8 +126,9 @@ void config_write(const options *o, json *j, bool metadata)
     json_text(j, VERSION);
     for (int i = 0; i < flag_count; i++) {
         const flag *f = &flags[i];
-        bool local =
-            f->offset == offsetof(options, data) || f->offset == offsetof(options, threads);
+        bool local = f->offset == offsetof(options, data) ||
+                     f->offset == offsetof(options, threads) ||
+                     f->offset == offsetof(options, checkpoint_every);
         if (!f->config || (metadata && local))
             continue;
         flag_text(o, f, text);
@@ -138,4 +139,17 @@ void config_write(const options *o, json *j, bool metadata)
             json_raw(j, f->kind == SIZES ? "[%s]" : "%s", text);
     }
     json_raw(j, metadata ? "}" : "\n}\n");
+}
+
+bool config_same_run(const char *a, const char *b)
+{
+    static const char key[] = "\"epochs\": ", digits[] = "0123456789";
+    a += strcspn(a, ","); /* behind the version, which comes first */
+    b += strcspn(b, ",");
+    const char *in_a = strstr(a, key), *in_b = strstr(b, key);
+    if (in_a == NULL || in_b == NULL || in_a - a != in_b - b ||
+        strncmp(a, b, (size_t)(in_a - a)) != 0)
+        return false;
+    in_a += strlen(key), in_b += strlen(key);
+    return strcmp(in_a + strspn(in_a, digits), in_b + strspn(in_b, digits)) == 0;
 }

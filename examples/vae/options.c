@@ -37,29 +37,32 @@ const flag flags[] = {
     {"config",     "FILE", TRAIN,           0,        false, TEXT,    AT(config),     .help = "settings from the config.json of another run"},
     {"preset",     "NAME", TRAIN,           0,        true,  CHOICE,  AT(preset),     .choice = preset_name, .help = "settings to start from; --config and flags go over it"},
     {"model",      "NAME", TRAIN,           0,        true,  CHOICE,  AT(model),      .choice = model_choice, .help = "vae, or ae: the same network without sampling and KL"},
-    {"data",       "DIR",  TRAIN | EVAL | RECONSTRUCT, 0, true, TEXT, AT(data),       .help = "folder with idx files, plain or .gz: train-images-idx3-ubyte and t10k-… or test-…;\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
+    {"data",       "DIR",  TRAIN | EVAL | RECONSTRUCT | RESUME, 0, true, TEXT, AT(data),       .help = "folder with idx files, plain or .gz: train-images-idx3-ubyte and t10k-… or test-…;\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
     {"height",     NULL,   0,               0,        true,  INTEGER, AT(height),     1, 16384, .help = "of one picture"},
     {"width",      NULL,   0,               0,        true,  INTEGER, AT(width),      1, 16384, .help = "of one picture"},
     {"hidden",     "N,…",  TRAIN,           0,        true,  SIZES,   AT(hidden),     1, MILLION, .help = "sizes of the encoder's hidden layers; the decoder mirrors them"},
     {"latent-dim", "N",    TRAIN,           0,        true,  INTEGER, AT(latent_dim), 1, MILLION, .help = "latent dimensions"},
     {"likelihood", "NAME", TRAIN,           0,        true,  CHOICE,  AT(likelihood), .choice = likelihood_choice, .help = "of a pixel: bernoulli, or gaussian with unit variance"},
     {"beta",       "X",    TRAIN,           0,        true,  NUMBER,  AT(beta),       0, 1e6, .help = "weight of the KL term"},
-    {"epochs",     "N",    TRAIN,           0,        true,  INTEGER, AT(epochs),     1, MILLION, .help = "passes over the training images"},
+    {"epochs",     "N",    TRAIN | RESUME,  0,        true,  INTEGER, AT(epochs),     1, MILLION, .help = "passes over the training images"},
     {"batch-size", "N",    TRAIN,           0,        true,  INTEGER, AT(batch_size), 1, MILLION, .help = "images in a step"},
     {"lr",         "X",    TRAIN,           0,        true,  NUMBER,  AT(lr),         0, 1000, .help = "Adam's learning rate"},
     {"seed",       "N",    TRAIN,           0,        true,  SEED,    AT(seed),       .help = "of initial weights, order and noise"},
-    {"trap",       "",     TRAIN,           0,        false, SWITCH,  AT(trap),       .help = "stop at the first operation that gives NaN or an infinity, and name it"},
+    {"checkpoint-every", "N", TRAIN | RESUME, 0,      true,  INTEGER, AT(checkpoint_every), 0, 1e9, .help = "steps between checkpoints within an epoch; 0: one at the end of each epoch"},
+    {"trap",       "",     TRAIN | RESUME,  0,        false, SWITCH,  AT(trap),       .help = "stop at the first operation that gives NaN or an infinity, and name it"},
     {"split",      "NAME", EVAL,            0,        false, TEXT,    AT(split),      .help = "which images: train, test, … (default: the test images)"},
     {"count",      "N",    SAMPLE,          0,        false, INTEGER, AT(count),      1, 16384, .help = "pictures"},
     {"seed",       "N",    SAMPLE,          0,        false, SEED,    AT(seed),       .help = "of the draws (default: that of the run)"},
     {"threads",    "N",    ~0u,             0,        true,  INTEGER, AT(threads),    0, 256, .help = "threads; 0: one for each core. Results do not depend on it"},
-    {"out",        "DIR",  TRAIN,           TRAIN,    false, TEXT,    AT(out),        .help = "new or empty folder for the results"},
+    {"resume",     "DIR",  TRAIN | RESUME,  0,        false, TEXT,    AT(resume),     .help = "folder of a run that was stopped: goes on there as if it had not been; with a larger\n--epochs also behind the end. Its settings stay"},
+    {"out",        "DIR",  TRAIN,           TRAIN,    false, TEXT,    AT(out),        .help = "new or empty folder for the results, unless --resume is given"},
     {"out",        "FILE", PICTURES,        PICTURES, false, TEXT,    AT(out),        .help = "picture to write (PNG)"},
 };
 /* clang-format on */
 enum { FLAGS = sizeof flags / sizeof *flags };
 const int flag_count = FLAGS;
 
+/* c is one command: RESUME is none. */
 static bool takes(command c, const flag *f)
 {
     return f->value != NULL && (f->commands & (unsigned)c) != 0;
@@ -286,8 +289,9 @@ static int read_config(options *o, const options *given, bool preset_given)
     char path[PATH_SIZE];
     bool named;
     options file = *o;
-    snprintf(path, sizeof path, *given->run != '\0' ? "%s/config.json" : "%s",
-             *given->run != '\0' ? given->run : given->config);
+    const char *folder = *given->resume != '\0' ? given->resume : given->run;
+    snprintf(path, sizeof path, *folder != '\0' ? "%s/config.json" : "%s",
+             *folder != '\0' ? folder : given->config);
     if (config_read(&file, path, &named) != TP_OK)
         return complain_error(EXIT_BAD);
     if (named && preset_given && file.preset != given->preset)
@@ -298,6 +302,27 @@ static int read_config(options *o, const options *given, bool preset_given)
     *o = preset_options((int)file.preset);
     o->program = given->program;
     return config_read(o, path, &named) == TP_OK ? EXIT_GOOD : complain_error(EXIT_BAD);
+}
+
+/* Is a required flag missing, or one there that a run which goes on cannot take? */
+static int check_given(const options *given, command c, const char *name,
+                       const char *const text[FLAGS])
+{
+    bool resume = *given->resume != '\0';
+    for (int i = 0; i < FLAGS; i++) {
+        const flag *f = &flags[i];
+        if (!takes(c, f))
+            continue;
+        if (!resume && (f->required & (unsigned)c) != 0 && text[i] == NULL)
+            return complain(EXIT_USAGE, "%s needs --%s %s: %s", name, f->name, f->value, f->help);
+        if (resume && text[i] != NULL && (f->commands & RESUME) == 0)
+            return complain(
+                EXIT_USAGE,
+                "--%s: a run that goes on keeps its folder and its settings, all but --data, "
+                "--epochs, --checkpoint-every, --trap and --threads",
+                f->name);
+    }
+    return EXIT_GOOD;
 }
 
 int options_read(options *o, command c, const char *name, int argc, char **argv)
@@ -312,16 +337,18 @@ int options_read(options *o, command c, const char *name, int argc, char **argv)
     options given = *o;
     if ((code = set_all(&given, text)) != EXIT_GOOD)
         return code;
+    if ((code = check_given(&given, c, name, text)) != EXIT_GOOD)
+        return code;
     bool preset_given = false;
-    for (int i = 0; i < FLAGS; i++) {
-        if (takes(c, &flags[i]) && (flags[i].required & (unsigned)c) != 0 && text[i] == NULL)
-            return complain(EXIT_USAGE, "%s needs --%s %s: %s", name, flags[i].name, flags[i].value,
-                            flags[i].help);
+    for (int i = 0; i < FLAGS; i++)
         preset_given |= text[i] != NULL && flags[i].offset == AT(preset);
-    }
     *o = preset_options((int)given.preset);
     o->program = program;
-    if (*given.config != '\0' || *given.run != '\0')
+    if (*given.config != '\0' || *given.run != '\0' || *given.resume != '\0')
         code = read_config(o, &given, preset_given);
-    return code == EXIT_GOOD ? set_all(o, text) : code;
+    if (code == EXIT_GOOD)
+        code = set_all(o, text);
+    if (*o->resume != '\0')
+        snprintf(o->out, sizeof o->out, "%s", o->resume);
+    return code;
 }

@@ -21,7 +21,8 @@ typedef enum command {
     SAMPLE = 4,
     RECONSTRUCT = 8,
     MANIFOLD = 16,
-    INFO = 32
+    INFO = 32,
+    RESUME = 64 /* no command: the flags that a run which goes on may change */
 } command;
 
 typedef struct sizes {
@@ -36,11 +37,12 @@ typedef struct options {
     char data[PATH_SIZE]; /* a folder, or DIGITS */
     int64_t height, width;
     sizes hidden;
-    int64_t latent_dim, epochs, batch_size, threads;
+    int64_t latent_dim, epochs, batch_size, threads, checkpoint_every;
     double lr, beta;
     uint64_t seed;
     /* What belongs to one call. */
     char out[PATH_SIZE], config[PATH_SIZE], run[PATH_SIZE], split[PATH_SIZE];
+    char resume[PATH_SIZE]; /* train: the folder to go on in, which is out then; else empty */
     int64_t count;
     bool trap, help;
 } options;
@@ -103,5 +105,7 @@ tp_status config_read(options *o, const char *path, bool *preset_set);
 /* The settings as JSON: a key a line for config.json, or on one line and without what does not change
  * the weights (data folder, threads) for the metadata of the model's file. */
 void config_write(const options *o, json *j, bool metadata);
+/* Whether two such metadata texts are of one run: version and number of epochs may differ. */
+bool config_same_run(const char *a, const char *b);
 
 #endif

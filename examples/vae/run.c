@@ -1,5 +1,5 @@
 /* run.c: finding and opening what a command works on. Read next: train.c. */
-#define _XOPEN_SOURCE 700 /* POSIX 2008 with realpath */
+#define _DEFAULT_SOURCE /* POSIX 2008 with realpath, and flock */
 #include "run.h"
 #include "say.h"
 
@@ -7,10 +7,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -174,24 +176,60 @@ tp_status folder_check(const char *path)
         return TP_OK;
     if (d == NULL)
         return tp_fail(TP_EIO, "--out %s: %s", path, strerror(errno));
-    bool empty = true;
-    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+    bool empty = true, settings = false;
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
         empty &= strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+        settings |= strcmp(e->d_name, "config.json") == 0;
+    }
     closedir(d);
     return empty ? TP_OK
                  : tp_fail(TP_EIO,
                            "--out %s: the folder is not empty, and nothing is ever "
-                           "overwritten: name a new one",
-                           path);
+                           "overwritten: name a new one%s",
+                           path, settings ? ", or go on in it with --resume" : "");
 }
 
-tp_status folder_make(folder *f, const char *path)
+/* Without slashes at the end, and none of it made. */
+static void folder_name(folder *f, const char *path)
 {
+    *f = (folder){0};
     snprintf(f->path, sizeof f->path, "%s", path);
     size_t n = strlen(f->path);
     while (n > 1 && f->path[n - 1] == '/')
         f->path[--n] = '\0';
     f->kept = n;
+}
+
+tp_status folder_open(folder *f, const char *path)
+{
+    folder_name(f, path);
+    return is_directory(f->path) ? TP_OK : tp_fail(TP_EIO, "%s: is not a folder", path);
+}
+
+tp_status folder_lock(folder *f)
+{
+    int fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return tp_fail(TP_EIO, "%s: cannot be opened: %s", f->path, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close(fd);
+        return tp_fail(TP_EIO, "%s: another process is training in it", f->path);
+    }
+    f->lock = fd; /* a file system that knows no locks is no obstacle */
+    return TP_OK;
+}
+
+void folder_unlock(folder *f)
+{
+    if (f->lock > 0)
+        close(f->lock);
+    f->lock = 0;
+}
+
+tp_status folder_make(folder *f, const char *path)
+{
+    folder_name(f, path);
+    size_t n = strlen(f->path);
     for (size_t i = 1; i <= n; i++) {
         if (i < n && f->path[i] != '/')
             continue;

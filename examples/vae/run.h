@@ -33,10 +33,16 @@ const char *path_in(char path[PATH_SIZE], const char *dir, const char *name);
 typedef struct folder {
     char path[PATH_SIZE];
     size_t kept; /* the part of path that was there before */
+    int lock;    /* descriptor; 0: none */
 } folder;
 
 tp_status folder_check(const char *path);
 tp_status folder_make(folder *f, const char *path);
+/* One that is there already. */
+tp_status folder_open(folder *f, const char *path);
+/* Keeps other processes out until folder_unlock or the end of the process; TP_EIO if one is in. */
+tp_status folder_lock(folder *f);
+void folder_unlock(folder *f);
 void folder_undo(const folder *f);
 
 #endif

@@ -62,16 +62,24 @@ char *time_text(double seconds, char text[TIME_TEXT])
 
 /* --- the bar ------------------------------------------------------------------------------------ */
 
-bar bar_start(int64_t epochs, int64_t samples, int64_t evaluated)
+/* Samples, with what evaluation is worth, up to `done` samples of an epoch. */
+static double work(const bar *b, int64_t epoch, int64_t done)
+{
+    return (double)(epoch - 1) * ((double)b->samples + b->evaluation) + (double)done;
+}
+
+bar bar_start(int64_t epochs, int64_t samples, int64_t evaluated, int64_t epoch, int64_t done)
 {
     const char *term = getenv("TERM");
     bool dumb = term == NULL || strcmp(term, "dumb") == 0;
     /* evaluating a sample is the forward third of training on it */
-    return (bar){.terminal = isatty(STDERR_FILENO) == 1 && !dumb,
-                 .epochs = epochs,
-                 .samples = samples,
-                 .evaluation = (double)evaluated / 3,
-                 .start = seconds_now()};
+    bar b = {.terminal = isatty(STDERR_FILENO) == 1 && !dumb,
+             .epochs = epochs,
+             .samples = samples,
+             .evaluation = (double)evaluated / 3,
+             .start = seconds_now()};
+    b.before = work(&b, epoch, done);
+    return b;
 }
 
 void bar_show(bar *b, int64_t epoch, int64_t done, double loss)
@@ -79,9 +87,9 @@ void bar_show(bar *b, int64_t epoch, int64_t done, double loss)
     enum { WIDTH = 30, LONG = 10 };
     static const char full[] = "##############################";
     char left[TIME_TEXT];
-    double now = seconds_now(), each = (double)b->samples + b->evaluation;
-    double fraction = ((double)(epoch - 1) * each + (double)done) / ((double)b->epochs * each);
-    double rest = (now - b->start) * (1 - fraction) / fraction;
+    double now = seconds_now(), whole = work(b, b->epochs + 1, 0), at = work(b, epoch, done);
+    double fraction = at / whole;
+    double rest = (now - b->start) * (whole - at) / (at - b->before);
     if (!b->terminal) {
         if (!b->estimated && now - b->start > 1) {
             b->estimated = true;

@@ -31,10 +31,12 @@ typedef struct bar {
     bool terminal, estimated;
     int64_t epochs, samples; /* samples of one epoch */
     double evaluation;       /* work after the samples of an epoch, in samples */
+    double before;           /* work that an earlier call has done */
     double start, last;
 } bar;
 
-bar bar_start(int64_t epochs, int64_t samples, int64_t evaluated);
+/* It begins at epoch (1 for a new run) behind `done` samples. */
+bar bar_start(int64_t epochs, int64_t samples, int64_t evaluated, int64_t epoch, int64_t done);
 /* After `done` samples of an epoch (1 … epochs). */
 void bar_show(bar *b, int64_t epoch, int64_t done, double loss);
 /* Clears the bar, so that a line can be printed in its place. */

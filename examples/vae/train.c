@@ -1,13 +1,18 @@
 /* train.c: "vae train": the loop over epochs, and the files of a run.
  *
- * After every epoch the folder holds a complete state: model, curves, settings. If the first epoch does
- * not get that far, nothing is left. Read next: nn/train.c for what an epoch is, measure.c, pictures.c. */
+ * After every epoch the folder holds a complete state: model, curves, settings, and a checkpoint that holds all of
+ * it once more, so that --resume needs nothing else. If a new run fails before its first checkpoint, nothing is
+ * left. Read next: nn/checkpoint.h, nn/train.c for what an epoch is, measure.c, pictures.c. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 #include "measure.h"
 #include "pictures.h"
 #include "say.h"
+#include "stop.h"
 
+#include "nn/checkpoint.h"
+#include "tensor/io/file.h"
+#include "tensor/mem.h"
 #include "tensor/parallel.h"
 
 #include <stdio.h>
@@ -19,17 +24,20 @@ typedef struct training {
     folder out;
     tp_batches train, test;
     tp_optimizer adam;
-    tp_trainer trainer;
+    tp_trainer trainer; /* its epochs count from 1 */
     bar bar;
     json metrics, timing;
-    int64_t epoch; /* the one that is going on, from 1 */
-    int64_t complete;
+    int64_t begun_at;  /* samples of the epoch that were done when this call began it, */
+    double begun;      /* and when that was */
+    bool kept;         /* a checkpoint of this run is in the folder */
+    tp_status failure; /* of a checkpoint within an epoch */
 } training;
 
 typedef struct epoch_result {
+    int64_t epoch;
     tp_stats train, test;
     int64_t active;
-    double train_seconds, seconds;
+    double samples_per_second, seconds; /* of this call's share */
 } epoch_result;
 
 /* --- files -------------------------------------------------------------------------------------- */
@@ -72,11 +80,29 @@ static tp_status save_model(const training *t)
     return s;
 }
 
-static tp_status save_state(const training *t)
+/* The state of the run, with its curves so far and the settings it must be gone on with. Nothing that a clock
+ * decides: two runs that do the same write the same bytes. */
+static tp_status save_checkpoint(training *t)
+{
+    json config = {0};
+    config_write(&t->r.o, &config, true);
+    tp_status s = TP_OK;
+    if (config.failed || t->metrics.failed)
+        s = tp_fail(TP_ENOMEM, "no memory to put the checkpoint together");
+    const char *texts[] = {"config", config.text, "metrics",
+                           t->metrics.text != NULL ? t->metrics.text : "", NULL};
+    if (s == TP_OK)
+        s = tp_checkpoint_save(t->out.path, &t->trainer, &t->train, texts);
+    json_free(&config);
+    t->kept |= s == TP_OK;
+    return s;
+}
+
+/* What people and other programs read. The checkpoint holds it all but the timing: should the process end in
+ * between, the next one writes it again. */
+static tp_status save_results(const training *t)
 {
     char path[PATH_SIZE];
-    if (t->complete == 0)
-        TP_TRY(save_config(t));
     TP_TRY(save_model(t));
     TP_TRY(json_save(&t->metrics, path_in(path, t->out.path, "metrics.jsonl")));
     return json_save(&t->timing, path_in(path, t->out.path, "timing.jsonl"));
@@ -94,7 +120,7 @@ static tp_status save_pictures(training *t)
     return picture_manifold(&t->r, path_in(path, to, "manifold.png"));
 }
 
-/* Removes what a first epoch that failed has left: the folder was empty before, so all of it is ours. */
+/* Removes what a run that failed before its first checkpoint has left: the folder was empty before, so all of it is ours. */
 static void undo(const training *t)
 {
     char path[PATH_SIZE];
@@ -105,11 +131,15 @@ static void undo(const training *t)
 
 /* --- one epoch ---------------------------------------------------------------------------------- */
 
+/* After every step: shows how far it is, saves if it is time to, and stops if that fails or a signal came. */
 static bool on_batch(void *user, const tp_stats *so_far)
 {
     training *t = user;
-    bar_show(&t->bar, t->epoch, so_far->samples, so_far->loss);
-    return true;
+    int64_t every = t->r.o.checkpoint_every;
+    bar_show(&t->bar, (int64_t)t->trainer.epoch, so_far->samples, so_far->loss);
+    if (every > 0 && t->trainer.step % (uint64_t)every == 0)
+        t->failure = save_checkpoint(t);
+    return t->failure == TP_OK && stop_signal() == 0;
 }
 
 static bool has_test(const training *t)
@@ -138,7 +168,7 @@ static void record(training *t, const epoch_result *e)
     json *m = &t->metrics, *s = &t->timing;
     json_raw(m, "{");
     json_key(m, "epoch", " ");
-    json_integer(m, t->epoch);
+    json_integer(m, e->epoch);
     json_key(m, "step", " ");
     json_integer(m, (int64_t)t->trainer.step);
     write_stats(m, "train", &e->train);
@@ -152,9 +182,9 @@ static void record(training *t, const epoch_result *e)
 
     json_raw(s, "{");
     json_key(s, "epoch", " ");
-    json_integer(s, t->epoch);
+    json_integer(s, e->epoch);
     json_key(s, "samples_per_second", " ");
-    json_number(s, (double)e->train.samples / e->train_seconds);
+    json_number(s, e->samples_per_second);
     json_key(s, "seconds", " ");
     json_number(s, e->seconds);
     json_key(s, "threads", " ");
@@ -169,20 +199,28 @@ static void print_epoch(const training *t, const epoch_result *e)
     long long epochs = t->r.o.epochs;
     int width = snprintf(NULL, 0, "%lld", epochs);
     bar_clear(&t->bar);
-    printf("epoch %*lld/%lld  train %.2f", width, (long long)t->epoch, epochs, e->train.loss);
+    printf("epoch %*lld/%lld  train %.2f", width, (long long)e->epoch, epochs, e->train.loss);
     if (has_test(t))
         printf("  test %.2f", e->test.loss);
     if (recon != NULL && kl != NULL)
         printf("  (recon %.2f kl %.2f)", *recon, *kl);
-    printf("  %.1fk samples/s\n", 1e-3 * (double)e->train.samples / e->train_seconds);
+    printf("  %.1fk samples/s\n", 1e-3 * e->samples_per_second);
 }
 
-static tp_status run_epoch(training *t)
+/* An epoch, or the rest of one. *stopped: a signal ended it early, and the checkpoint is there. */
+static tp_status run_epoch(training *t, bool *stopped)
 {
-    epoch_result e = {0};
-    double start = seconds_now();
-    TP_TRY(tp_train_epoch(&t->trainer, &t->train, (uint64_t)t->epoch, &e.train));
-    e.train_seconds = seconds_now() - start;
+    epoch_result e = {.epoch = (int64_t)t->trainer.epoch};
+    t->begun = seconds_now();
+    t->begun_at = t->trainer.done.samples;
+    TP_TRY(tp_train_rest(&t->trainer, &t->train, &e.train));
+    TP_TRY(t->failure);
+    *stopped = (int64_t)t->trainer.epoch == e.epoch;
+    if (*stopped) {
+        TP_TRY(save_checkpoint(t));
+        return save_model(t);
+    }
+    e.samples_per_second = (double)(e.train.samples - t->begun_at) / (seconds_now() - t->begun);
     if (has_test(t)) {
         latents l;
         TP_TRY(tp_evaluate(&t->trainer, &t->test, &e.test));
@@ -190,11 +228,12 @@ static tp_status run_epoch(training *t)
         e.active = l.active;
         latents_free(&l);
     }
-    e.seconds = seconds_now() - start;
+    e.seconds = seconds_now() - t->begun;
     record(t, &e);
-    TP_TRY(save_state(t));
-    t->complete = t->epoch;
+    TP_TRY(save_checkpoint(t));
+    TP_TRY(save_results(t));
     print_epoch(t, &e);
+    *stopped = stop_signal() != 0;
     if (fflush(stdout) != 0)
         return tp_fail(TP_EIO, "cannot write to standard output");
     return TP_OK;
@@ -204,7 +243,6 @@ static tp_status run_epoch(training *t)
 
 static tp_status prepare(training *t, const options *o)
 {
-    TP_TRY(folder_check(o->out)); /* before anything that takes time */
     TP_TRY(run_open(&t->r, o));
     t->r.o.height = t->r.o.width = 0; /* the data say, whatever a config.json said */
     TP_TRY(run_data(&t->r));
@@ -222,29 +260,123 @@ static tp_status prepare(training *t, const options *o)
                               .seed = o->seed,
                               .trap = o->trap,
                               .on_batch = on_batch,
-                              .user = t};
+                              .user = t,
+                              .epoch = 1};
     return TP_OK;
 }
 
-static tp_status train_all(training *t)
+static tp_status begin_new(training *t, const options *o)
+{
+    TP_TRY(folder_check(o->out)); /* before anything that takes time */
+    TP_TRY(prepare(t, o));
+    TP_TRY(folder_make(&t->out, o->out));
+    tp_status s = folder_lock(&t->out);
+    if (s == TP_OK)
+        s = save_config(t); /* from here on the run can be gone on with */
+    if (s != TP_OK)
+        undo(t);
+    return s;
+}
+
+/* The settings must be those of the checkpoint: the file may have been edited since. */
+static tp_status check_settings(const training *t, const tp_checkpoint *c)
+{
+    json now = {0};
+    const char *then = tp_checkpoint_text(c, "config");
+    config_write(&t->r.o, &now, true);
+    tp_status s = TP_OK;
+    if (now.failed)
+        s = tp_fail(TP_ENOMEM, "no memory to compare settings");
+    else if (then == NULL || !config_same_run(then, now.text))
+        s = tp_fail(
+            TP_EFORMAT,
+            "%s/config.json: its settings are not those the run began with, which are in %s",
+            t->out.path, c->path);
+    json_free(&now);
+    return s;
+}
+
+/* The lines of earlier calls, if the file is there. */
+static tp_status read_timing(training *t)
+{
+    enum { LIMIT = 1 << 28 };
+    char path[PATH_SIZE], *text;
+    size_t bytes;
+    if (access(path_in(path, t->out.path, "timing.jsonl"), F_OK) != 0)
+        return TP_OK;
+    TP_TRY(tp_file_read_all(path, LIMIT, &text, &bytes));
+    json_raw(&t->timing, "%s", text);
+    tp_free(text, bytes + 1);
+    return TP_OK;
+}
+
+/* Everything as it was when the checkpoint was saved, the files of results too. */
+static tp_status restore(training *t, const tp_checkpoint *c)
+{
+    const char *metrics = tp_checkpoint_text(c, "metrics");
+    TP_TRY(check_settings(t, c));
+    TP_TRY(tp_checkpoint_load(c, &t->trainer, &t->train));
+    t->kept = true;
+    long long epoch = (long long)t->trainer.epoch, epochs = t->r.o.epochs;
+    long long begun = epoch - (t->trainer.done.samples == 0); /* the last one that was */
+    if (epochs < begun)
+        return tp_fail(TP_EARG, "--epochs %lld: the run is in epoch %lld already", epochs, begun);
+    json_raw(&t->metrics, "%s", metrics != NULL ? metrics : "");
+    TP_TRY(read_timing(t));
+    if (epoch > epochs)
+        note("all %lld epochs are done; a larger --epochs goes on behind them", epochs);
+    else
+        note("goes on behind step %llu, in epoch %lld of %lld", (unsigned long long)t->trainer.step,
+             epoch, epochs);
+    return save_results(t);
+}
+
+static void note_lines(const char *text)
+{
+    for (size_t n; text != NULL && *text != '\0'; text += n + (text[n] == '\n')) {
+        n = strcspn(text, "\n");
+        note("%.*s", (int)n, text);
+    }
+}
+
+static tp_status begin_again(training *t, const options *o)
+{
+    tp_checkpoint c;
+    TP_TRY(folder_open(&t->out, o->resume));
+    TP_TRY(folder_lock(&t->out));
+    TP_TRY(tp_file_clean(t->out.path));
+    TP_TRY(prepare(t, o));
+    TP_TRY(tp_checkpoint_open(&c, t->out.path));
+    note_lines(c.note);
+    if (c.path == NULL)
+        note("%s: no checkpoint yet: starts from the beginning", t->out.path);
+    tp_status s = c.path != NULL ? restore(t, &c) : TP_OK;
+    tp_checkpoint_close(&c);
+    return s == TP_OK ? save_config(t) : s; /* with the number of epochs and what else may change */
+}
+
+static tp_status train_all(training *t, bool *stopped)
 {
     const options *o = &t->r.o;
     int64_t test = has_test(t) ? tp_dataset_size(&t->r.test) : 0;
-    TP_TRY(folder_make(&t->out, o->out));
-    t->bar = bar_start(o->epochs, tp_dataset_size(&t->r.train), test);
-    for (t->epoch = 1; t->epoch <= o->epochs; t->epoch++) {
-        tp_status s = run_epoch(t);
-        if (s != TP_OK) {
-            bar_clear(&t->bar);
-            if (t->complete == 0)
-                undo(t);
-            else
-                tp_fail_prefix("after epoch %lld, whose model is in %s: ", (long long)t->complete,
-                               t->out.path);
-            return s;
-        }
+    bool new_run = *o->resume == '\0';
+    t->bar = bar_start(o->epochs, tp_dataset_size(&t->r.train), test, (int64_t)t->trainer.epoch,
+                       t->trainer.done.samples);
+    while ((int64_t)t->trainer.epoch <= o->epochs && !*stopped) {
+        tp_status s = run_epoch(t, stopped);
+        if (s == TP_OK)
+            continue;
+        bar_clear(&t->bar);
+        if (t->kept)
+            tp_fail_prefix("%s train --resume %s goes on from the last checkpoint: ", o->program,
+                           t->out.path);
+        else if (new_run)
+            undo(t);
+        return s;
     }
-    return save_pictures(t);
+    bar_clear(&t->bar);
+    *stopped = (int64_t)t->trainer.epoch <= o->epochs;
+    return *stopped ? TP_OK : save_pictures(t);
 }
 
 static void print_summary(const training *t)
@@ -257,24 +389,38 @@ static void print_summary(const training *t)
     for (int i = 0; i < FILES; i++)
         if (access(path_in(path, out, files[i].name), F_OK) == 0)
             printf("  %-21s%s\n", files[i].name, files[i].what);
+    printf("  checkpoint-….safetensors: what 'train --resume %s' needs to go on\n", out);
     printf("\nNext:\n  %s eval --run %s\n", program, out);
     if (t->r.model.type->has_prior)
         printf("  %s sample --run %s --count 100 --seed 2 --out more.png\n", program, out);
 }
 
+/* As a shell reports a process that a signal ended. */
+static int say_stopped(const training *t)
+{
+    int number = stop_signal();
+    return complain(128 + number, "stopped by %s behind step %llu; to go on: %s train --resume %s",
+                    stop_name(number), (unsigned long long)t->trainer.step, t->r.o.program,
+                    t->out.path);
+}
+
 int command_train(const options *o)
 {
     training t = {0};
-    tp_status s = prepare(&t, o);
+    bool stopped = false;
+    stop_watch();
+    tp_status s = *o->resume != '\0' ? begin_again(&t, o) : begin_new(&t, o);
     if (s == TP_OK)
-        s = train_all(&t);
-    if (s == TP_OK)
+        s = train_all(&t, &stopped);
+    int code = s != TP_OK ? complain_error(EXIT_BAD) : stopped ? say_stopped(&t) : EXIT_GOOD;
+    if (code == EXIT_GOOD)
         print_summary(&t);
+    folder_unlock(&t.out);
     json_free(&t.metrics);
     json_free(&t.timing);
     tp_optimizer_free(&t.adam);
     tp_batches_free(&t.train);
     tp_batches_free(&t.test);
     run_close(&t.r);
-    return s == TP_OK ? EXIT_GOOD : complain_error(EXIT_BAD);
+    return code;
 }

@@ -79,6 +79,8 @@ has "epoch 2/2  train "
 has " eval --run a/deep/run"
 ls a/deep/run >files
 diff files - <<'END' || bad "files of a run"
+checkpoint-11.safetensors
+checkpoint-22.safetensors
 config.json
 metrics.jsonl
 model.safetensors
@@ -100,7 +102,7 @@ grep -q '"step": 22,' a/deep/run/metrics.jsonl || bad "510 images are 11 batches
 good "${train[@]}" --out b --threads=2
 good train --config b/config.json --out c
 good "${train[@]}" --out d --seed 2
-for file in metrics.jsonl model.safetensors samples.png reconstructions.png; do
+for file in metrics.jsonl model.safetensors checkpoint-22.safetensors samples.png reconstructions.png; do
     cmp "a/deep/run/$file" "b/$file" || bad "$file with 1 and 2 threads"
     cmp "b/$file" "c/$file" || bad "$file from --config"
     cmp -s "b/$file" "d/$file" && bad "$file does not depend on the seed"
@@ -203,7 +205,7 @@ says() {
 
 says 2 "vae: there is no command 'trian'; did you mean 'train'?" trian
 says 2 "vae: there is no command 'xyzzy'; see '$vae --help'" xyzzy
-says 2 "vae: train needs --out DIR: new or empty folder for the results" train
+says 2 "vae: train needs --out DIR: new or empty folder for the results, unless --resume is given" train
 says 2 "vae: eval needs --run DIR: folder that 'train' wrote" eval
 says 2 "vae: --epochs: '0.1x' is not a whole number" train --out new --epochs 0.1x
 says 2 "vae: --epochs: -1 is outside 1 to 1000000" train --out new --epochs -1
@@ -253,7 +255,8 @@ fails "vae: nowhere: there is no such folder" train --out new --data nowhere
 fails "vae: empty: no data: neither train-images-idx3-ubyte nor the same with .gz is there" \
     train --out new --data empty
 fails "vae: s.png: is not a folder" train --out new --data s.png
-fails "vae: --out b: the folder is not empty, and nothing is ever overwritten: name a new one" \
+fails "vae: --out b: the folder is not empty, and nothing is ever overwritten: name a new one, or go on in it with \
+--resume" \
     train --data small --out b
 fails "vae: --out s.png: Not a directory" train --data small --out s.png
 fails "vae: none/config.json: cannot open: No such file or directory" eval --run none
@@ -329,7 +332,7 @@ config '{"data": "a\u0000b"}' "line 1: expected a string without control charact
     "$vae" train --data small --epochs 1 --hidden 200 --out new >/dev/null 2>limited
     [ $? = 1 ]
 ) || bad "exit code when files cannot grow"
-grep -q "model.safetensors: cannot write: " limited || bad "a full disk: $(cat limited)"
+grep -q "checkpoint-6.safetensors: cannot write: " limited || bad "a full disk: $(cat limited)"
 [ ! -e new ] || bad "a full disk leaves files"
 
 # Standard output that is full, closed, or left by its reader.
