@@ -4,6 +4,10 @@
  * Read next: options.c. */
 #include "options.h"
 
+#include "tensor/io/file.h"
+#include "tensor/io/json.h"
+#include "tensor/mem.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +56,8 @@ options preset_options(int i)
 
 /* --- config.json -------------------------------------------------------------------------------- */
 
+enum { CONFIG_LIMIT = 1 << 16 };
+
 /* The key of the version that wrote a file. It is not a setting and is not read back. */
 static const char version_key[] = "tapir";
 
@@ -65,12 +71,7 @@ static const char *key_of(const flag *f, char key[64])
     return key;
 }
 
-typedef struct reading {
-    options *o;
-    bool seen[64], preset_set;
-} reading;
-
-static tp_status unknown_key(const char *key)
+static tp_status unknown_key(const tp_json *j, const char *key)
 {
     char own[64];
     nearest n = nearest_to(key);
@@ -79,42 +80,92 @@ static tp_status unknown_key(const char *key)
             nearest_offer(&n, flags[i].name);
     for (int i = 0; i < flag_count; i++)
         if (flags[i].config && n.best == flags[i].name)
-            return tp_fail(TP_EFORMAT, "there is no such setting; did you mean \"%s\"?",
-                           key_of(&flags[i], own));
-    return tp_fail(TP_EFORMAT, "there is no such setting");
+            return tp_json_fail(j, "there is no such setting; did you mean \"%s\"?",
+                                key_of(&flags[i], own));
+    return tp_json_fail(j, "there is no such setting");
 }
 
-static tp_status read_field(void *user, const char *key, char type, const char *text)
+/* A number as it is written, behind a comma if text holds others before. */
+static tp_status read_number(tp_json *j, char text[PATH_SIZE])
 {
-    reading *r = user;
-    char own[64];
-    if (strcmp(key, version_key) == 0)
-        return TP_OK;
-    for (int i = 0; i < flag_count; i++) {
-        const flag *f = &flags[i];
-        if (!f->config || strcmp(key_of(f, own), key) != 0)
-            continue;
-        char wanted = f->kind == SIZES ? 'a' : f->kind == CHOICE || f->kind == TEXT ? 's' : 'n';
-        if (r->seen[i])
-            return tp_fail(TP_EFORMAT, "is there twice");
-        if (type != wanted)
-            return tp_fail(TP_EFORMAT, "expected %s",
-                           wanted == 'a'   ? "a list of numbers"
-                           : wanted == 's' ? "a string"
-                                           : "a number");
-        r->seen[i] = true;
-        r->preset_set |= f->offset == offsetof(options, preset);
-        return flag_set(r->o, f, text);
+    const char *number;
+    int n;
+    size_t used = strlen(text);
+    TP_TRY(tp_json_number(j, &number, &n));
+    if (used + (size_t)n + 2 > PATH_SIZE)
+        return tp_json_fail(j, "more than %d characters of numbers", PATH_SIZE - 2);
+    snprintf(text + used, PATH_SIZE - used, used > 0 ? ",%.*s" : "%.*s", n, number);
+    return TP_OK;
+}
+
+static tp_status read_value(tp_json *j, options *o, const flag *f)
+{
+    char numbers[PATH_SIZE] = "";
+    const char *text = numbers;
+    bool string = f->kind == CHOICE || f->kind == TEXT, more = false;
+    if (string)
+        TP_TRY(tp_json_string(j, &text));
+    else if (f->kind != SIZES)
+        TP_TRY(read_number(j, numbers));
+    else {
+        TP_TRY(tp_json_expect(j, '['));
+        more = !tp_json_accept(j, ']');
     }
-    return unknown_key(key);
+    while (more) {
+        TP_TRY(read_number(j, numbers));
+        TP_TRY(tp_json_next(j, ']', &more));
+    }
+    tp_status s = flag_set(o, f, text);
+    if (s != TP_OK)
+        tp_fail_prefix("%s: %s: ", j->path, j->where);
+    return s;
+}
+
+static tp_status read_member(tp_json *j, options *o, bool *seen)
+{
+    const char *key, *ignored;
+    char where[72], own[64];
+    TP_TRY(tp_json_string(j, &key));
+    snprintf(where, sizeof where, "\"%.60s\"", key);
+    j->where = where; /* for messages until the value is read */
+    tp_status s = tp_json_expect(j, ':');
+    int i = 0;
+    while (i < flag_count && !(flags[i].config && strcmp(key_of(&flags[i], own), key) == 0))
+        i++;
+    if (s == TP_OK && strcmp(key, version_key) == 0)
+        s = tp_json_string(j, &ignored);
+    else if (s == TP_OK && i == flag_count)
+        s = unknown_key(j, key);
+    else if (s == TP_OK && seen[i])
+        s = tp_json_fail(j, "is there twice");
+    else if (s == TP_OK) {
+        seen[i] = true;
+        s = read_value(j, o, &flags[i]);
+    }
+    j->where = NULL;
+    return s;
 }
 
 tp_status config_read(options *o, const char *path, bool *preset_set)
 {
-    reading r = {.o = o};
-    TP_TRY(json_read(path, read_field, &r));
-    *preset_set = r.preset_set;
-    return TP_OK;
+    char *data;
+    size_t bytes;
+    bool seen[64] = {false}, more;
+    TP_TRY(tp_file_read_all(path, CONFIG_LIMIT, &data, &bytes));
+    tp_json j = tp_json_begin(path, data, (int64_t)bytes, 0, true);
+    tp_status s = tp_json_expect(&j, '{');
+    for (more = s == TP_OK && !tp_json_accept(&j, '}'); s == TP_OK && more;) {
+        s = read_member(&j, o, seen);
+        if (s == TP_OK)
+            s = tp_json_next(&j, '}', &more);
+    }
+    if (s == TP_OK)
+        s = tp_json_finish(&j);
+    tp_free(data, bytes + 1);
+    *preset_set = false;
+    for (int i = 0; i < flag_count; i++)
+        *preset_set |= seen[i] && flags[i].offset == offsetof(options, preset);
+    return s;
 }
 
 void config_write(const options *o, json *j, bool metadata)

@@ -1,7 +1,6 @@
-/* json.h: writes JSON into a growing text, and reads flat objects back.
+/* json.h: writes JSON into a growing text. config.c reads some of it back with tensor/io/json.h.
  *
- * The reader is for config.json: one object whose values are strings, numbers or lists of numbers. It is
- * no general parser. Read next: config.c.
+ * Read next: config.c.
  */
 #ifndef VAE_JSON_H
 #define VAE_JSON_H
@@ -9,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "tensor/status.h"
+#include "tensor/text.h"
 
 /* Zero-initialise; freed with json_free. Running out of memory is remembered until json_save. */
 typedef struct json {
@@ -26,18 +26,13 @@ void json_raw(json *j, const char *format, ...);
 void json_key(json *j, const char *key, const char *separator);
 void json_text(json *j, const char *s);
 void json_integer(json *j, int64_t v);
-/* The shortest decimal that reads back as v; null unless finite. */
+/* The shortest decimal that reads back as v, which is finite. */
+char *json_number_text(char text[TP_NUMBER_TEXT], double v);
+/* The same; null unless finite. */
 void json_number(json *j, double v);
 void json_null(json *j);
 void json_free(json *j);
 /* The text as a file, atomically. */
 tp_status json_save(const json *j, const char *path);
-
-/* Calls field for every member. type is 's', 'n' or 'a'; text is the string, the number as written, or the
- * numbers of the list with commas between. TP_EIO, TP_EFORMAT, or what field returned; messages name the
- * file. */
-tp_status json_read(const char *path,
-                    tp_status (*field)(void *user, const char *key, char type, const char *text),
-                    void *user);
 
 #endif

@@ -193,13 +193,9 @@ void flag_text(const options *o, const flag *f, char text[PATH_SIZE])
     case INTEGER:
         snprintf(text, PATH_SIZE, "%lld", (long long)*(const int64_t *)from);
         break;
-    case NUMBER: {
-        json j = {0};
-        json_number(&j, *(const double *)from);
-        snprintf(text, PATH_SIZE, "%s", j.failed ? "0" : j.text);
-        json_free(&j);
+    case NUMBER:
+        json_number_text(text, *(const double *)from);
         break;
-    }
     case SEED:
         snprintf(text, PATH_SIZE, "%llu", (unsigned long long)*(const uint64_t *)from);
         break;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tensor/io/json.h"
 #include "tensor/io/safetensors_header.h"
 #include "tensor/mem.h"
 
@@ -74,17 +75,10 @@ static void put_text(sink *s, const char *text)
 
 static void put_string(sink *s, const char *text)
 {
-    char escape[8];
+    char escaped[TP_JSON_ESCAPE];
     put(s, "\"", 1);
-    for (; *text != 0; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c >= 32 && c != '"' && c != '\\') {
-            put(s, text, 1);
-        } else {
-            snprintf(escape, sizeof escape, c < 32 ? "\\u%04x" : "\\%c", c);
-            put_text(s, escape);
-        }
-    }
+    for (; *text != 0; text++)
+        put(s, escaped, (size_t)tp_json_escape(escaped, *text));
     put(s, "\"", 1);
 }
 

@@ -2,7 +2,7 @@
  *
  * Format: an 8-byte little-endian length, a JSON header of that length, the data
  * (https://github.com/huggingface/safetensors). Strict in both directions; F32, F64, I64 and U8 only.
- * The JSON parser reads this header and is not a general one. Read next: file.h.
+ * Read next: file.h.
  */
 #ifndef TP_TENSOR_IO_SAFETENSORS_H
 #define TP_TENSOR_IO_SAFETENSORS_H

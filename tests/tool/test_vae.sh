@@ -314,17 +314,26 @@ config() {
     printf '%s' "$1" >config.json
     fails_with "vae: config.json: $2" train --config config.json --out new
 }
-config '' "line 1: the file ends where '{' should be"
-config '{' "line 1: the file ends where a string should be"
-config '{} x' "line 1: expected the end of the file"
-config '{"epochs": "3"}' '"epochs": expected a number'
-config '{"epochs": 3, "epochs": 4}' '"epochs": is there twice'
+config '' "expected '{', got the end, at line 1, byte 0"
+config '{' "expected a string, got the end, at line 1, byte 1"
+config '{} x' "expected the end, got 'x', at line 1, byte 3"
+config '{"epochs": "3"}' "\"epochs\": expected a number, got '\"', at line 1, byte 11"
+config '{"epochs": 3, "epochs": 4}' '"epochs": is there twice, at line 1, byte 23'
 config '{"epoch": 3}' '"epoch": there is no such setting; did you mean "epochs"?'
-config '{"lr": nan}' "line 1: expected a string, a number or a list of numbers"
+config '{"lr": nan}' "\"lr\": expected a number, got 'nan', at line 1, byte 7"
 config '{"lr": 1e999}' '"lr": 1e999 is too large a number'
+config '{"lr": 0x1}' "\"lr\": expected a number, got '0x1'"
+config '{"epochs": 3.5}' "\"epochs\": '3.5' is not a whole number"
 config '{"preset": "quik"}' "\"preset\": there is no 'quik'; did you mean 'quick'?"
-config '{"hidden": [1,]}' "line 1: expected a number"
-config '{"data": "a\u0000b"}' "line 1: expected a string without control characters"
+config '{"preset": 1}' "\"preset\": expected a string, got '1'"
+config '{"hidden": [1,]}' "\"hidden\": expected a number, got ']', at line 1, byte 14"
+config '{"hidden": 3}' "\"hidden\": expected '[', got '3'"
+config '{"hidden": []}' "\"hidden\": '' is not a list of sizes as 400 or 400,200"
+config '{"data": "a\u0000b"}' "\"data\": a NUL in a string, at line 1, byte 17"
+config '{
+  "tapir": "x\ny",
+  "epochs": 3 "lr": 1
+}' "expected ',' or '}', got '\"', at line 3, byte 35"
 
 # A disk that is full: the first epoch leaves nothing behind.
 (
