@@ -12,7 +12,7 @@ cmake --preset release -DTAPIR_TESTS=OFF
 cmake --build --preset release -j "$(nproc)"
 
 case " $* " in
-*" --out "* | *" --out="* | *" --help "* | *" -h "*)
+*" --out "* | *" --out="* | *" --resume "* | *" --resume="* | *" --help "* | *" -h "*)
     exec build/release/bin/vae train "$@" # a folder of your own, or just the list of options
     ;;
 esac
