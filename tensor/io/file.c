@@ -28,13 +28,25 @@ static tp_status system_failure(const char *path, const char *what)
     return tp_fail(TP_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
 }
 
+static int open_to_read(const char *path, int flags)
+{
+    int fd;
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+bool tp_file_missing(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 tp_status tp_file_open(tp_file *f, const char *path)
 {
     struct stat info;
-    int fd;
-    do /* O_NONBLOCK: opening a pipe that nobody writes to must not hang */
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    while (fd < 0 && errno == EINTR);
+    int fd = open_to_read(path, O_NONBLOCK); /* a pipe that nobody writes to must not hang */
     if (fd < 0)
         return system_failure(path, "open");
     tp_status s = TP_OK;
@@ -202,7 +214,9 @@ tp_status tp_file_begin(tp_file_writer *w, const char *path)
         w->status = TP_ENOMEM;
     else if (*path == 0)
         w->status = tp_fail(TP_EIO, "cannot write a file without a name");
-    else if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+    else if (stat(path, &info) != 0)
+        w->status = errno == ENOENT ? open_temp(w) : system_failure(path, "stat");
+    else if (!S_ISREG(info.st_mode))
         w->status = tp_fail(TP_EIO, "%s: is %s, only a regular file can be replaced", path,
                             S_ISDIR(info.st_mode) ? "a directory" : "a pipe or device");
     else
@@ -212,18 +226,27 @@ tp_status tp_file_begin(tp_file_writer *w, const char *path)
     return w->status;
 }
 
-static tp_status write_fully(tp_file_writer *w, const unsigned char *data, size_t bytes)
+static tp_status store(tp_file_writer *w, int64_t offset, const unsigned char *data, size_t bytes)
 {
     while (bytes > 0) {
-        ssize_t n = write(w->fd, data, bytes);
+        ssize_t n = pwrite(w->fd, data, bytes, (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
+        if (n == 0)
+            errno = EIO; /* no error and no progress: trying again might never end */
+        if (n <= 0)
             return give_up(w, "write");
         data += n;
+        offset += n;
         bytes -= (size_t)n;
-        w->written += n;
     }
+    return TP_OK;
+}
+
+static tp_status append(tp_file_writer *w, const unsigned char *data, size_t bytes)
+{
+    TP_TRY(store(w, w->written, data, bytes));
+    w->written += (int64_t)bytes;
     return TP_OK;
 }
 
@@ -231,7 +254,7 @@ static tp_status flush(tp_file_writer *w)
 {
     size_t fill = w->fill;
     w->fill = 0;
-    return write_fully(w, w->buffer, fill);
+    return append(w, w->buffer, fill);
 }
 
 tp_status tp_file_write(tp_file_writer *w, const void *data, size_t bytes)
@@ -242,7 +265,7 @@ tp_status tp_file_write(tp_file_writer *w, const void *data, size_t bytes)
     if (bytes > sizeof w->buffer - w->fill)
         TP_TRY(flush(w));
     if (bytes > sizeof w->buffer)
-        return write_fully(w, data, bytes);
+        return append(w, data, bytes);
     memcpy(w->buffer + w->fill, data, bytes);
     w->fill += bytes;
     return TP_OK;
@@ -253,16 +276,17 @@ tp_status tp_file_patch(tp_file_writer *w, int64_t offset, const void *data, siz
     if (w->status != TP_OK)
         return w->status;
     TP_TRY(flush(w));
-    for (size_t done = 0; done < bytes;) {
-        ssize_t n =
-            pwrite(w->fd, (const char *)data + done, bytes - done, (off_t)offset + (off_t)done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return give_up(w, "write");
-        done += (size_t)n;
-    }
-    return TP_OK;
+    return store(w, offset, data, bytes);
+}
+
+/* An interruption says nothing about the data, so the question is put again; any other failure is the answer. */
+static int sync_descriptor(int fd)
+{
+    int failed;
+    do
+        failed = fsync(fd);
+    while (failed != 0 && errno == EINTR);
+    return failed;
 }
 
 /* Makes the rename durable. File systems that cannot sync a directory say EINVAL: not our failure. */
@@ -272,9 +296,9 @@ static tp_status sync_directory(tp_file_writer *w)
     size_t whole = strlen(w->temp) + 1;
     if (slash != NULL)
         slash[slash == w->temp ? 1 : 0] = 0;
-    int fd = open(slash ? w->temp : ".", O_RDONLY | O_CLOEXEC);
+    int fd = open_to_read(slash ? w->temp : ".", 0);
     tp_status s = TP_OK;
-    if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL))
+    if (fd < 0 || (sync_descriptor(fd) != 0 && errno != EINVAL))
         s = system_failure(w->path, "sync the directory");
     if (fd >= 0)
         close(fd);
@@ -302,11 +326,12 @@ tp_status tp_file_commit(tp_file_writer *w)
     if (w->status != TP_OK)
         return w->status;
     TP_TRY(flush(w));
-    if (fsync(w->fd) != 0)
+    if (sync_descriptor(w->fd) != 0)
         return give_up(w, "sync");
     int fd = w->fd;
     w->fd = -1;
-    if (close(fd) != 0)
+    if (close(fd) != 0 &&
+        errno != EINTR) /* interrupted, it is closed all the same; the data are safe */
         return give_up(w, "close");
     if (rename(w->temp, w->path) != 0)
         return give_up(w, "replace");

@@ -23,6 +23,8 @@ typedef struct tp_file {
     char *path;
 } tp_file;
 
+/* Nothing has that name. Whatever else may be in the way of a file shows when it is opened. */
+bool tp_file_missing(const char *path);
 /* Opens a regular file (no pipe, device or directory) for reading. TP_EIO, TP_ENOMEM. */
 tp_status tp_file_open(tp_file *f, const char *path);
 /* Fills data with the bytes at offset. TP_EIO; TP_EFORMAT if the file ends before. */
