@@ -12,18 +12,16 @@
 
 enum { PATH_BYTES = 1024 };
 
-/* "<directory>/<split>-<kind>", or the same with .gz, whichever exists. */
+/* "<directory>/<split>-<kind>", or the same with .gz, whichever exists. One that is there and cannot
+ * be opened exists: labels must not get lost because a descriptor was short, nor other images be taken. */
 static bool find_file(char path[PATH_BYTES], const char *directory, const char *split,
                       const char *kind)
 {
     static const char *const endings[] = {"", ".gz"};
     for (int i = 0; i < 2; i++) {
         int n = snprintf(path, PATH_BYTES, "%s/%s-%s%s", directory, split, kind, endings[i]);
-        FILE *f = n < PATH_BYTES ? fopen(path, "rb") : NULL;
-        if (f != NULL) {
-            fclose(f);
+        if (n < PATH_BYTES && !tp_file_missing(path))
             return true;
-        }
     }
     return false;
 }
