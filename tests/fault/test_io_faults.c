@@ -117,7 +117,7 @@ static void count_put(work *w)
 
 static bool moves_bytes(fault_call c)
 {
-    return c == FAULT_read || c == FAULT_pread || c == FAULT_write;
+    return c == FAULT_read || c == FAULT_pread || c == FAULT_write || c == FAULT_pwrite;
 }
 
 static void sweep_put(const scene *s, bool replaces)

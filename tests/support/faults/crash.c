@@ -29,7 +29,7 @@ typedef struct inode {
     content safe;
     change *change;
     int n;
-    size_t end; /* where the next write goes */
+    int64_t end; /* where the next write goes */
     bool directory;
 } inode;
 
@@ -356,7 +356,7 @@ static void on_open(world *w, int fd, int flags, const char *path)
     if ((flags & O_TRUNC) != 0)
         unsafe(&w->file[file], -1, NULL, 0);
     content all = found(&w->file[file], 1);
-    w->file[file].end = (flags & O_APPEND) != 0 ? all.n : 0;
+    w->file[file].end = (flags & O_APPEND) != 0 ? (int64_t)all.n : 0;
     free(all.data);
 }
 
@@ -392,9 +392,12 @@ static void on_event(world *w, const fault_event *e, const char *path, const cha
         on_open(w, fd, e->flags, path);
         break;
     case FAULT_write:
+    case FAULT_pwrite:
         if (file >= 0) {
-            unsafe(&w->file[file], (int64_t)w->file[file].end, data, (size_t)e->data_bytes);
-            w->file[file].end += (size_t)e->data_bytes;
+            inode *f = &w->file[file];
+            bool appends = e->call == FAULT_write;
+            unsafe(f, appends ? f->end : e->offset, data, (size_t)e->data_bytes);
+            f->end += appends ? e->data_bytes : 0;
         }
         break;
     case FAULT_fsync:

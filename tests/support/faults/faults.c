@@ -78,7 +78,8 @@ static fault_kind meet(fault_call call)
     if (!hit || (plan.forever && plan.only != 0 && (plan.only & 1u << call) == 0))
         return FAULT_NONE;
     struck++;
-    if (plan.kind == FAULT_KILL_BEFORE || (plan.kind == FAULT_KILL_HALF && call != FAULT_write))
+    if (plan.kind == FAULT_KILL_BEFORE ||
+        (plan.kind == FAULT_KILL_HALF && call != FAULT_write && call != FAULT_pwrite))
         die();
     if (plan.kind == FAULT_ERRNO)
         errno = plan.error;
@@ -110,13 +111,14 @@ static void put(const void *data, size_t bytes)
 }
 
 static void note(fault_call call, int fd, int flags, const char *path, const char *to,
-                 const void *data, size_t bytes)
+                 const void *data, size_t bytes, off_t offset)
 {
     if (record_fd < 0)
         return;
     int error = errno;
     size_t n = path ? strlen(path) : 0, m = to ? strlen(to) : 0;
-    fault_event e = {(int32_t)call, fd, flags, (int32_t)n, (int32_t)m, (int32_t)bytes};
+    fault_event e = {(int32_t)call,  fd, flags, (int32_t)n, (int32_t)m, (int32_t)bytes,
+                     (int64_t)offset};
     put(&e, sizeof e);
     put(path, n);
     put(to, m);
@@ -140,7 +142,7 @@ int open(const char *path, int flags, ...)
         return -1;
     int fd = real_open(path, flags, mode);
     if (fd >= 0)
-        note(FAULT_open, fd, flags, path, NULL, NULL, 0);
+        note(FAULT_open, fd, flags, path, NULL, NULL, 0, 0);
     after(k);
     return fd;
 }
@@ -174,7 +176,20 @@ ssize_t write(int fd, const void *data, size_t bytes)
         return k == FAULT_ERRNO ? -1 : 0;
     ssize_t n = real_write(fd, data, allowed(k, bytes));
     if (n > 0)
-        note(FAULT_write, fd, 0, NULL, NULL, data, (size_t)n);
+        note(FAULT_write, fd, 0, NULL, NULL, data, (size_t)n, 0);
+    after(k);
+    return n;
+}
+
+ssize_t pwrite(int fd, const void *data, size_t bytes, off_t offset)
+{
+    REAL(ssize_t, pwrite, int, const void *, size_t, off_t);
+    fault_kind k = meet(FAULT_pwrite);
+    if (k == FAULT_ERRNO || k == FAULT_NOTHING)
+        return k == FAULT_ERRNO ? -1 : 0;
+    ssize_t n = real(fd, data, allowed(k, bytes), offset);
+    if (n > 0)
+        note(FAULT_pwrite, fd, 0, NULL, NULL, data, (size_t)n, offset);
     after(k);
     return n;
 }
@@ -187,7 +202,7 @@ int fsync(int fd)
         return -1;
     int failed = armed ? fcntl(fd, F_GETFD) < 0 : real(fd);
     if (failed == 0)
-        note(FAULT_fsync, fd, 0, NULL, NULL, NULL, 0);
+        note(FAULT_fsync, fd, 0, NULL, NULL, NULL, 0, 0);
     after(k);
     return failed ? -1 : 0;
 }
@@ -197,7 +212,7 @@ int close(int fd)
     fault_kind k = meet(FAULT_close);
     int failed = real_close(fd);
     if (failed == 0)
-        note(FAULT_close, fd, 0, NULL, NULL, NULL, 0);
+        note(FAULT_close, fd, 0, NULL, NULL, NULL, 0, 0);
     if (k == FAULT_ERRNO)
         errno = plan.error;
     after(k);
@@ -212,7 +227,7 @@ int rename(const char *from, const char *to)
         return -1;
     int failed = real(from, to);
     if (failed == 0)
-        note(FAULT_rename, -1, 0, from, to, NULL, 0);
+        note(FAULT_rename, -1, 0, from, to, NULL, 0, 0);
     after(k);
     return failed;
 }
@@ -228,7 +243,7 @@ int rename(const char *from, const char *to)
         int failed = real arguments;                                                               \
         if (failed == 0 &&                                                                         \
             ((FAULT_BIT(unlink) | FAULT_BIT(mkdir) | FAULT_BIT(rmdir)) & FAULT_BIT(name)) != 0)    \
-            note(FAULT_##name, -1, 0, path, NULL, NULL, 0);                                        \
+            note(FAULT_##name, -1, 0, path, NULL, NULL, 0, 0);                                     \
         after(k);                                                                                  \
         return failed;                                                                             \
     }
@@ -317,7 +332,7 @@ bool faults_record(const char *file)
 
 void faults_mark(int32_t mark)
 {
-    note(FAULT_MARK, mark, 0, NULL, NULL, NULL, 0);
+    note(FAULT_MARK, mark, 0, NULL, NULL, NULL, 0, 0);
 }
 
 /* --- for whole programs ------------------------------------------------------------------------------ */

@@ -15,7 +15,8 @@
 #define FAULT_CALLS(X)                                                                             \
     X(open)                                                                                        \
     X(read)                                                                                        \
-    X(pread) X(write) X(fsync) X(close) X(rename) X(unlink) X(stat) X(fstat) X(access) X(mkdir)    \
+    X(pread)                                                                                       \
+    X(write) X(pwrite) X(fsync) X(close) X(rename) X(unlink) X(stat) X(fstat) X(access) X(mkdir)   \
         X(rmdir) X(opendir) X(readdir)
 
 #define FAULT_ENUM(name) FAULT_##name,
@@ -25,9 +26,9 @@ typedef enum fault_call { FAULT_CALLS(FAULT_ENUM) FAULT_MARK, FAULT_CALL_COUNT }
 /* Sets of calls: EINTR is a documented failure of the first; a full disk shows in the second. */
 #define FAULT_BIT(call) (1u << FAULT_##call)
 #define FAULT_INTERRUPTIBLE                                                                        \
-    (FAULT_BIT(open) | FAULT_BIT(read) | FAULT_BIT(pread) | FAULT_BIT(write) | FAULT_BIT(fsync) |  \
-     FAULT_BIT(close))
-#define FAULT_GROWING (FAULT_BIT(write) | FAULT_BIT(fsync) | FAULT_BIT(mkdir))
+    (FAULT_BIT(open) | FAULT_BIT(read) | FAULT_BIT(pread) | FAULT_BIT(write) | FAULT_BIT(pwrite) | \
+     FAULT_BIT(fsync) | FAULT_BIT(close))
+#define FAULT_GROWING (FAULT_BIT(write) | FAULT_BIT(pwrite) | FAULT_BIT(fsync) | FAULT_BIT(mkdir))
 
 typedef enum fault_kind {
     FAULT_NONE,        /* calls are counted only */
@@ -36,7 +37,7 @@ typedef enum fault_kind {
     FAULT_HALF,        /* read or write: half */
     FAULT_NOTHING,     /* write: 0 bytes and no error, which POSIX does not rule out */
     FAULT_KILL_BEFORE, /* kill -9 of this process instead of the call */
-    FAULT_KILL_HALF,   /* … after half of a write; instead of other calls */
+    FAULT_KILL_HALF,   /* … after half of a write or pwrite; instead of other calls */
     FAULT_KILL_AFTER,  /* … when the call is done */
     FAULT_KINDS
 } fault_kind;
@@ -70,6 +71,7 @@ void faults_mark(int32_t mark);
 typedef struct fault_event {
     int32_t call, fd, flags; /* open: flags as given; mark: fd is the mark */
     int32_t path_bytes, to_bytes, data_bytes;
+    int64_t offset; /* pwrite */
 } fault_event;
 
 /* "ENOSPC" -> ENOSPC; 0 if unknown. */
