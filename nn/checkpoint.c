@@ -207,15 +207,19 @@ static tp_status newest_below(const char *directory, uint64_t below, uint64_t *s
         return tp_fail(TP_EIO, "%s: cannot open: %s", directory, strerror(errno));
     *found = false;
     uint64_t v;
-    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+    struct dirent *e;
+    while ((errno = 0, e = readdir(d)) != NULL)
         if (strncmp(e->d_name, prefix, sizeof prefix - 1) == 0 &&
             read_count(e->d_name + sizeof prefix - 1, suffix, &v) && v < below &&
             (!*found || v > *step)) {
             *step = v;
             *found = true;
         }
+    tp_status s = TP_OK;
+    if (errno != 0) /* not the end: there may be more */
+        s = tp_fail(TP_EIO, "%s: cannot list: %s", directory, strerror(errno));
     closedir(d);
-    return TP_OK;
+    return s;
 }
 
 /* --- saving ------------------------------------------------------------------------------------- */

@@ -330,8 +330,7 @@ tp_status tp_file_commit(tp_file_writer *w)
         return give_up(w, "sync");
     int fd = w->fd;
     w->fd = -1;
-    if (close(fd) != 0 &&
-        errno != EINTR) /* interrupted, it is closed all the same; the data are safe */
+    if (close(fd) != 0 && errno != EINTR) /* interrupted: closed all the same, the data safe */
         return give_up(w, "close");
     if (rename(w->temp, w->path) != 0)
         return give_up(w, "replace");
@@ -366,11 +365,15 @@ tp_status tp_file_clean(const char *directory)
     DIR *d = opendir(directory);
     if (d == NULL)
         return system_failure(directory, "open");
-    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+    struct dirent *e;
+    tp_status s = TP_OK;
+    while ((errno = 0, e = readdir(d)) != NULL) /* errno tells a failure from the end */
         if (is_temporary(e->d_name))
             unlinkat(dirfd(d), e->d_name, 0);
+    if (errno != 0)
+        s = system_failure(directory, "list");
     closedir(d);
-    return TP_OK;
+    return s;
 }
 
 uint32_t tp_crc32(uint32_t crc, const void *data, size_t bytes)
