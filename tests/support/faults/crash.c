@@ -387,6 +387,7 @@ static void on_event(world *w, const fault_event *e, const char *path, const cha
     const char *name = below(w, path), *target = below(w, to);
     int fd = e->fd >= 0 && e->fd < FDS ? e->fd : FDS - 1; /* the last one is nobody's */
     int file = w->fd[fd].file;
+    char joined[2 * PATH];
     switch ((fault_call)e->call) {
     case FAULT_open:
         on_open(w, fd, e->flags, path);
@@ -418,6 +419,11 @@ static void on_event(world *w, const fault_event *e, const char *path, const cha
     case FAULT_rmdir:
         if (name != NULL)
             change_entry(w, DROP, name, NULL, -1);
+        break;
+    case FAULT_unlinkat:
+        snprintf(joined, sizeof joined, "%s%s%s", w->fd[fd].path, *w->fd[fd].path ? "/" : "", path);
+        if (strcmp(w->fd[fd].path, "/") != 0)
+            change_entry(w, DROP, joined, NULL, -1);
         break;
     case FAULT_mkdir:
         if (name != NULL)

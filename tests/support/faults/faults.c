@@ -254,6 +254,19 @@ ON_PATH(access, (const char *path, int how), (path, how), const char *, int)
 ON_PATH(stat, (const char *restrict path, struct stat *restrict info), (path, info), const char *,
         struct stat *)
 
+int unlinkat(int fd, const char *path, int flags)
+{
+    REAL(int, unlinkat, int, const char *, int);
+    fault_kind k = meet(FAULT_unlinkat);
+    if (k == FAULT_ERRNO)
+        return -1;
+    int failed = real(fd, path, flags);
+    if (failed == 0)
+        note(FAULT_unlinkat, fd, 0, path, NULL, NULL, 0, 0);
+    after(k);
+    return failed;
+}
+
 int fstat(int fd, struct stat *info)
 {
     REAL(int, fstat, int, struct stat *);
@@ -272,6 +285,8 @@ DIR *opendir(const char *path)
     if (k == FAULT_ERRNO)
         return NULL;
     DIR *d = real(path);
+    if (d != NULL)
+        note(FAULT_open, dirfd(d), O_RDONLY, path, NULL, NULL, 0, 0); /* for unlinkat */
     after(k);
     return d;
 }

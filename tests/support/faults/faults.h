@@ -16,8 +16,10 @@
     X(open)                                                                                        \
     X(read)                                                                                        \
     X(pread)                                                                                       \
-    X(write) X(pwrite) X(fsync) X(close) X(rename) X(unlink) X(stat) X(fstat) X(access) X(mkdir)   \
-        X(rmdir) X(opendir) X(readdir)
+    X(write)                                                                                       \
+    X(pwrite)                                                                                      \
+    X(fsync) X(close) X(rename) X(unlink) X(unlinkat) X(stat) X(fstat) X(access) X(mkdir) X(rmdir) \
+        X(opendir) X(readdir)
 
 #define FAULT_ENUM(name) FAULT_##name,
 typedef enum fault_call { FAULT_CALLS(FAULT_ENUM) FAULT_MARK, FAULT_CALL_COUNT } fault_call;

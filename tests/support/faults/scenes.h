@@ -21,6 +21,8 @@ typedef struct scene {
 
 extern const scene scenes[];
 extern const int scene_count;
+/* Its path is a folder, which must be there; each version is a checkpoint of so many steps in it. */
+extern const scene checkpoint_scene;
 
 /* Writes text as a whole file, in the plainest way; aborts if it cannot. */
 void scene_file(const char *path, const void *data, size_t bytes);
