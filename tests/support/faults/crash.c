@@ -1,10 +1,9 @@
 /* crash.c: see crash.h. Follows a record call by call; after each, goes through what may be lost. */
-#define _XOPEN_SOURCE 700 /* nftw */
+#define _POSIX_C_SOURCE 200809L
 #include "tests/support/faults/crash.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/support/faults/faults.h"
+#include "tests/support/faults/scenes.h"
 
 enum { NAMES = 64, FILES = 512, FDS = 1024, PENDING = 14, PATH = 256, LOSSES = 5 };
 
@@ -157,13 +157,6 @@ static void store(content *b, int64_t offset, const void *data, size_t n)
         memcpy(b->data + offset, data, n);
 }
 
-static content copy_of(const content *b)
-{
-    content c = {0};
-    store(&c, 0, b->data, b->n);
-    return c;
-}
-
 static void unsafe(inode *f, int64_t offset, const void *data, size_t n)
 {
     f->change = grow(f->change, (size_t)(f->n + 1) * sizeof *f->change);
@@ -171,12 +164,13 @@ static void unsafe(inode *f, int64_t offset, const void *data, size_t n)
     store(&f->change[f->n++].data, 0, data, n);
 }
 
-/* What may be found of a file: nothing unsafe, all of it, half the bytes, the length with zeros, the length
- * with zeros in its first half (blocks reach the disk in any order). */
+/* What may be found of a file: nothing unsafe (loss 0), all, half the bytes, zeros, zeros in the first half:
+ * blocks reach the disk in any order. */
 static content found(const inode *f, int loss)
 {
-    content b = copy_of(&f->safe);
+    content b = {0};
     size_t total = 0, done = 0;
+    store(&b, 0, f->safe.data, f->safe.n);
     for (int i = 0; i < f->n; i++)
         total += f->change[i].data.n;
     for (int i = 0; i < f->n && loss > 0; i++) {
@@ -207,31 +201,23 @@ static void make_safe(inode *f)
 
 /* --- one state ------------------------------------------------------------------------------------- */
 
-static int remove_one(const char *name, const struct stat *st, int kind, struct FTW *walk)
+static uint64_t mix(uint64_t h, const void *data, size_t n) /* FNV-1a */
 {
-    (void)st, (void)kind, (void)walk;
-    return remove(name);
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ ((const unsigned char *)data)[i]) * 1099511628211u;
+    return h;
 }
 
 static bool known_state(world *w, const names *t, const int *loss)
 {
-    uint64_t h =
-        1469598103934665603u ^ (uint64_t)(uint32_t)w->mark; /* FNV-1a, names in any order */
-    uint64_t sum = 0;
-    for (int i = 0; i < t->n; i++) {
-        if (t->at[i].file < 0)
+    uint64_t start = mix(1469598103934665603u, &w->mark, sizeof w->mark), sum = start;
+    for (int i = 0, file; i < t->n; i++) {
+        if ((file = t->at[i].file) < 0)
             continue;
-        uint64_t g = h;
-        for (const char *p = t->at[i].name; *p != 0; p++)
-            g = (g ^ (unsigned char)*p) * 1099511628211u;
-        content b = found(&w->file[t->at[i].file], loss[t->at[i].file]);
-        g = (g ^ b.n) * 1099511628211u;
-        for (size_t k = 0; k < b.n; k++)
-            g = (g ^ b.data[k]) * 1099511628211u;
-        free(b.data);
-        sum += g * 0x9e3779b97f4a7c15u;
+        content b = found(&w->file[file], loss[file]);
+        sum += mix(mix(start, t->at[i].name, strlen(t->at[i].name) + 1), b.data, b.n);
+        free(b.data); /* a sum, because the order of names does not matter */
     }
-    sum ^= h;
     for (size_t i = 0; i < w->seen_n; i++)
         if (w->seen[i] == sum)
             return true;
@@ -274,7 +260,7 @@ static void try_state(world *w, const names *t, const int *loss)
     w->result.states++;
     if (!w->o->check(w->o->user, w->o->scratch, w->mark))
         w->result.objected++;
-    nftw(w->o->scratch, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(w->o->scratch);
 }
 
 /* All combinations of what is found of the files that have names and unsafe bytes. */
@@ -284,11 +270,9 @@ static void vary_bytes(world *w, const names *t)
     for (int i = 0; i < t->n; i++)
         if (t->at[i].file >= 0 && w->file[t->at[i].file].n > 0)
             open[n++] = t->at[i].file;
-    if (n > 3) {
+    if (n > 3)
         trouble(w, "too many files with unsafe bytes");
-        return;
-    }
-    for (;;) {
+    while (w->result.trouble == NULL) {
         try_state(w, t, loss);
         int i = 0;
         while (i < n && ++loss[open[i]] == LOSSES)
@@ -450,10 +434,8 @@ static void follow(world *w)
 {
     FILE *f = fopen(w->o->record, "rb");
     fault_event e;
-    if (f == NULL) {
+    if (f == NULL)
         trouble(w, "no record");
-        return;
-    }
     crash_here(w);
     while (w->result.trouble == NULL && fread(&e, sizeof e, 1, f) == 1) {
         char *path = take_text(f, e.path_bytes), *to = take_text(f, e.to_bytes);
@@ -464,7 +446,8 @@ static void follow(world *w)
         free(data);
         crash_here(w);
     }
-    fclose(f);
+    if (f != NULL)
+        fclose(f);
 }
 
 /* The files that were there are safe. */
@@ -473,10 +456,9 @@ static void start(world *w)
     char path[2 * PATH];
     DIR *d = w->o->before ? opendir(w->o->before) : NULL;
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
-        struct stat info;
-        snprintf(path, sizeof path, "%s/%s", w->o->before, e->d_name);
-        if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+        if (e->d_name[0] == '.')
             continue;
+        snprintf(path, sizeof path, "%s/%s", w->o->before, e->d_name);
         FILE *f = fopen(path, "rb");
         int file = new_file(w, false);
         unsigned char buffer[4096];
@@ -493,8 +475,9 @@ static void start(world *w)
 
 crash_result crash_explore(const crash_opts *o)
 {
-    world *w = grow(NULL, sizeof *w);
-    memset(w, 0, sizeof *w);
+    world *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        abort();
     w->o = o;
     w->mark = -1;
     for (int i = 0; i < FDS; i++) {
