@@ -1,22 +1,30 @@
 /* parallel.c: the one file that knows OpenMP.
  *
  * Not a task scheduler: every thread takes one contiguous range of chunks, fixed before the region
- * starts. libgomp exits the process when it cannot start a thread, so the pool is started once, in
- * tp_set_threads, and a program on one thread never enters it. Read next: map.c.
+ * starts. libgomp exits the process when it cannot start a thread, so threads are tried out before it is
+ * asked for them, and every region of a caller is of one size: libgomp lets go of threads that a smaller
+ * region leaves idle and starts new ones for the next. A program on one thread never enters it.
+ * Read next: map.c.
  */
 #define _DEFAULT_SOURCE /* sysconf's number of processors */
 #include "tensor/parallel.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 #ifdef _OPENMP
+#    include <limits.h>
 #    include <omp.h>
+#    include <pthread.h>
+#    include <time.h>
 #endif
 
 enum { MAX_THREADS = 256 };
 
-static int thread_count = 1;
+static atomic_int wanted = 1;          /* as tp_set_threads fixed it, for all that call tapir */
 static _Thread_local bool inside_body; /* nested calls run on the thread that makes them */
+/* A pool belongs to the thread that calls: what that thread asked for last, and how many it got. */
+static _Thread_local int asked = 1, started = 1;
 
 bool tp_have_openmp(void)
 {
@@ -37,9 +45,96 @@ int tp_cores(void)
     return cores < 1 ? 1 : cores > MAX_THREADS ? MAX_THREADS : cores;
 }
 
+/* --- starting threads --------------------------------------------------------------------------- */
+
+#ifdef _OPENMP
+
+/* The stack that OpenMP's threads get: OMP_STACKSIZE as "512k", in kilobytes without a unit; 0: not said. A
+ * size that cannot be had is another way to make libgomp exit. */
+static size_t stack_size(void)
+{
+    static const char units[] = "bBkKmMgG"; /* 2^0, 2^10 … */
+    const char *text = getenv("OMP_STACKSIZE");
+    char *end;
+    if (text == NULL && (text = getenv("GOMP_STACKSIZE")) == NULL)
+        return 0;
+    unsigned long size = strtoul(text, &end, 10);
+    while (*end == ' ')
+        end++;
+    int shift = 10;
+    for (int i = 0; units[i] != '\0'; i++)
+        if (*end == units[i])
+            shift = i / 2 * 10;
+    return size > ULONG_MAX >> shift ? ULONG_MAX : size << shift;
+}
+
+static void *pass(void *gate)
+{
+    pthread_mutex_lock(gate);
+    pthread_mutex_unlock(gate);
+    return NULL;
+}
+
+/* How many of so many threads, the caller included, exist at a time if they are started now. */
+static int startable(int threads)
+{
+    pthread_t id[MAX_THREADS];
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    pthread_attr_t attr;
+    int n = 1;
+    if (pthread_attr_init(&attr) != 0)
+        return 1;
+    size_t stack = stack_size();
+    if (stack > 0)
+        pthread_attr_setstacksize(&attr, stack); /* too small a one is refused, as OpenMP does */
+    pthread_mutex_lock(&gate);
+    while (n < threads && pthread_create(&id[n], &attr, pass, &gate) == 0)
+        n++;
+    pthread_mutex_unlock(&gate);
+    for (int i = 1; i < n; i++)
+        pthread_join(id[i], NULL);
+    pthread_attr_destroy(&attr);
+    /* A thread counts against the limits for a moment after it was joined. */
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return n;
+}
+
+/* Brings the caller's pool to a number of threads, or as near as the system lets it. */
+static int start(int threads)
+{
+    int team = 1; /* an empty region might be optimised away */
+    if (threads > started)
+        threads = startable(threads);
+    if (threads > 1) {
+#    pragma omp parallel num_threads(threads) shared(team)
+        {
+#    pragma omp single
+            team = omp_get_num_threads();
+        }
+    }
+    return team < threads ? team : threads;
+}
+
+#else
+
+static int start(int threads)
+{
+    (void)threads;
+    return 1;
+}
+
+#endif
+
 int tp_threads(void)
 {
-    return thread_count;
+    int threads = atomic_load_explicit(&wanted, memory_order_relaxed);
+    if (inside_body)
+        return 1;
+    if (threads != asked) {
+        started = start(threads);
+        asked = threads;
+    }
+    return started;
 }
 
 /* OMP_NUM_THREADS as a number ("4", or the first of "4,2"), or the number of cores. */
@@ -59,22 +154,13 @@ tp_status tp_set_threads(int threads)
                        MAX_THREADS);
     if (threads == 0)
         threads = default_threads();
-    if (!tp_have_openmp())
-        threads = 1;
-    thread_count = threads;
-#ifdef _OPENMP
-    if (threads > 1) {
-        int started = 0; /* an empty region might be optimised away */
-#    pragma omp parallel num_threads(threads) shared(started)
-        {
-#    pragma omp single
-            started = omp_get_num_threads();
-        }
-        thread_count = started < threads ? started : threads;
-    }
-#endif
+    atomic_store_explicit(&wanted, threads, memory_order_relaxed);
+    asked = 0; /* try again what could not be had before */
+    tp_threads();
     return TP_OK;
 }
+
+/* --- running chunks ----------------------------------------------------------------------------- */
 
 static void run_range(int64_t first, int64_t last, void (*body)(int64_t, void *), void *arg)
 {
@@ -88,9 +174,9 @@ static void run_range(int64_t first, int64_t last, void (*body)(int64_t, void *)
 void tp_parallel(int64_t chunks, void (*body)(int64_t chunk, void *arg), void *arg)
 {
 #ifdef _OPENMP
-    int64_t threads = chunks < thread_count ? chunks : thread_count;
-    if (threads > 1 && !inside_body) {
-#    pragma omp parallel num_threads((int)threads)
+    int threads = chunks > 1 ? tp_threads() : 1;
+    if (threads > 1) { /* all of them, though some may find no chunk */
+#    pragma omp parallel num_threads(threads)
         {
             int64_t team = omp_get_num_threads(), i = omp_get_thread_num();
             int64_t each = chunks / team, extra = chunks % team;

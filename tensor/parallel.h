@@ -18,10 +18,19 @@
 extern "C" {
 #endif
 
-/* Fixes the number of threads (0: OMP_NUM_THREADS if it is a sane number, else the number of cores) and
- * starts the pool. TP_EARG if negative or above 256. Call it before heavy work, outside other threads;
- * without a call the library runs on one thread. */
+/* Fixes the number of threads (0: OMP_NUM_THREADS if it is a sane number, else the number of cores) for all
+ * threads that call tapir, and starts the caller's pool. TP_EARG if negative or above 256. Without a call the
+ * library runs on one thread. May be called again, between operations, from several threads at once: the last
+ * call holds, and no result depends on it.
+ *
+ * OpenMP keeps a pool for each thread that calls: the first operation of another thread starts that one's. A
+ * program that trains on p threads at a time with n threads each therefore runs p·n, and does better with
+ * tp_set_threads(1). Where the system starts fewer threads than asked for (RLIMIT_NPROC, the limit of a
+ * container, no memory for stacks) the ones it starts are used. They are tried out just before OpenMP, which
+ * would end the process, is asked for them; what other processes take in that moment nobody can know. After
+ * fork a child may not enter a pool that its parent has started: fork before, or use posix_spawn. */
 tp_status tp_set_threads(int threads);
+/* How many threads the operations of the calling thread run on; starts its pool if it has none yet. */
 int tp_threads(void);
 
 /* Whether the library was built with OpenMP, and how many cores this process may use. */
