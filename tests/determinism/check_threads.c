@@ -1,5 +1,5 @@
 /* check_threads.c: the same bits every time: 100 steps of training give the same bytes (losses, weights, moments,
- * files, a picture) on any number of threads, wherever buffers lie and whatever lay in them, in every
+ * checkpoint, a picture), in one go or resumed, on any number of threads, wherever buffers lie and whatever lay in them, in every
  * environment, at every instruction-set level.
  *
  * The first run of a setup at a level is the reference, on one thread; every other must equal it byte for
@@ -75,10 +75,12 @@ static const way ways[] = {
     {"recomputed", {1, .recompute = true}, {0}, false},
     {"3, then 8 threads", {3, .later = 8}, {0}, false},
     {"8 threads, then 1", {8, .later = 1}, {0}, false},
+    {"resumed", {1, .resumed = true}, {0}, false},
+    {"resumed, 8 threads, then 3", {8, 3, .resumed = true}, {0}, false},
     {"2 threads, buffers shifted, trap", {2, .trap = true}, {64, false, FILL_NOISE}, true},
     {"4, then 3 threads, recomputed", {4, 3, .recompute = true}, {128, true, FILL_NAN}, true},
-    {"1, then 8 threads, all else different",
-     {1, 8, true, true, true, true},
+    {"resumed, 1, then 8 threads, all else different",
+     {1, 8, true, true, true, true, true},
      {SHIFT_ANY, true, FILL_NOISE},
      true},
 };

@@ -1,9 +1,10 @@
 /* training.c: training runs for tests of determinism. */
-#define _POSIX_C_SOURCE 200809L /* unlink */
+#define _POSIX_C_SOURCE 200809L /* mkdir, unlink */
 #include "tests/support/training.h"
 
 #include "autograd/compose.h"
 #include "autograd/sweep.h"
+#include "nn/checkpoint.h"
 #include "tensor/io/png.h"
 #include "tensor/matmul.h"
 #include "tensor/parallel.h"
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- records ------------------------------------------------------------------------------------ */
@@ -96,6 +98,8 @@ typedef struct running {
     tp_optimizer optimizer;
     tp_trainer trainer;
     record *out;
+    char folder[512]; /* for files, only of this run */
+    uint64_t until;   /* how many steps to do now */
     tp_status status; /* of what on_batch did */
 } running;
 
@@ -124,7 +128,7 @@ static bool on_batch(void *user, const tp_stats *so_far)
         r->status = record_more(r->out, so_far->term, (size_t)so_far->terms * sizeof(double));
     if (r->status == TP_OK && r->m->later > 0 && r->trainer.step == r->s->steps / 2)
         r->status = tp_set_threads(r->m->later);
-    return r->status == TP_OK && r->trainer.step < r->s->steps;
+    return r->status == TP_OK && r->trainer.step < r->until;
 }
 
 /* Images by a formula: blots that differ from one to the next, and all 256 values. */
@@ -163,7 +167,7 @@ static tp_status use_tape(tp_tape *t)
     return TP_OK;
 }
 
-static tp_status open_run(running *r)
+static tp_status open_run(running *r, int threads)
 {
     const setup *s = r->s;
     tp_model_config config = tp_model_defaults();
@@ -171,7 +175,7 @@ static tp_status open_run(running *r)
     config.hidden[0] = s->hidden;
     config.latent_dim = s->latent;
     config.likelihood = s->likelihood;
-    TP_TRY(tp_set_threads(r->m->threads));
+    TP_TRY(tp_set_threads(threads));
     TP_TRY(tp_model_init(&r->model, s->model, config, s->dtype, 1));
     TP_TRY(make_data(r));
     TP_TRY(tp_batches_init(&r->batches, &r->data, s->batch, s->dtype));
@@ -199,6 +203,7 @@ static void close_run(running *r)
     tp_tensor_free(&r->stored);
     tp_model_free(&r->model);
     tp_matmul_release();
+    r->trainer.tape = NULL; /* closed once more if what follows fails early */
 }
 
 static tp_status record_stats(record *r, const tp_stats *s)
@@ -244,38 +249,82 @@ static tp_status save_picture(running *r, const char *path)
     return tp_png_grid(path, &images, 1, 1, 1);
 }
 
-static tp_status record_files(running *r, const char *folder)
+static tp_status record_checkpoint(running *r)
 {
-    char path[1024];
-    snprintf(path, sizeof path, "%s/training-%p", folder, (void *)r); /* two may run at a time */
+    tp_checkpoint c;
+    TP_TRY(tp_checkpoint_save(r->folder, &r->trainer, &r->batches, NULL));
+    TP_TRY(tp_checkpoint_open(&c, r->folder));
+    tp_status s = record_file(r->out, "checkpoint", c.path);
+    tp_checkpoint_close(&c);
+    return s;
+}
+
+static tp_status record_files(running *r)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/file", r->folder);
+    TP_TRY(record_checkpoint(r));
     TP_TRY(tp_params_save(&r->model.params, path, NULL));
     TP_TRY(record_file(r->out, "file of weights", path));
     TP_TRY(save_picture(r, path));
     return record_file(r->out, "picture", path);
 }
 
-static tp_status train(running *r, const char *folder)
+/* --- a whole run -------------------------------------------------------------------------------- */
+
+static tp_status train_until(running *r, uint64_t steps)
 {
     tp_stats stats;
-    for (uint64_t epoch = 1; r->trainer.step < r->s->steps; epoch++) {
-        TP_TRY(tp_train_epoch(&r->trainer, &r->batches, epoch, &stats));
+    r->until = steps;
+    while (r->trainer.step < steps) {
+        TP_TRY(tp_train_rest(&r->trainer, &r->batches, &stats));
         TP_TRY(r->status);
     }
+    return TP_OK;
+}
+
+/* Saves all, frees all, begins anew and goes on from the file. */
+static tp_status resume(running *r)
+{
+    tp_checkpoint c;
+    TP_TRY(tp_checkpoint_save(r->folder, &r->trainer, &r->batches, NULL));
+    close_run(r);
+    TP_TRY(open_run(r, r->m->later > 0 ? r->m->later : r->m->threads));
+    TP_TRY(tp_checkpoint_open(&c, r->folder));
+    tp_status s = tp_checkpoint_load(&c, &r->trainer, &r->batches);
+    if (s == TP_OK && unlink(c.path) != 0)
+        s = tp_fail(TP_EIO, "%s cannot be removed", c.path);
+    tp_checkpoint_close(&c);
+    return s;
+}
+
+static tp_status run_all(running *r)
+{
+    tp_stats stats;
+    TP_TRY(open_run(r, r->m->threads));
+    if (r->m->resumed) {
+        TP_TRY(train_until(r, r->s->steps / 2));
+        TP_TRY(resume(r));
+    }
+    TP_TRY(train_until(r, r->s->steps));
     TP_TRY(record_end(r->out, "losses"));
     TP_TRY(tp_evaluate(&r->trainer, &r->batches, &stats));
     TP_TRY(record_stats(r->out, &stats));
     TP_TRY(record_state(r));
-    return record_files(r, folder);
+    return record_files(r);
 }
 
 tp_status training_run(const setup *s, const manner *m, const char *folder, record *out)
 {
     running r = {.s = s, .m = m, .out = out};
     *out = (record){0};
-    tp_status status = open_run(&r);
-    if (status == TP_OK)
-        status = train(&r, folder);
+    snprintf(r.folder, sizeof r.folder, "%s/run-%p", folder, (void *)&r); /* others may run now */
+    if (mkdir(r.folder, 0700) != 0)
+        return tp_fail(TP_EIO, "%s cannot be made", r.folder);
+    tp_status status = run_all(&r);
     close_run(&r);
+    if (rmdir(r.folder) != 0 && status == TP_OK)
+        status = tp_fail(TP_EIO, "%s is not empty", r.folder);
     if (status != TP_OK)
         record_free(out);
     return status;

@@ -23,8 +23,9 @@ typedef struct setup {
 } setup;
 
 typedef struct manner {
-    int threads; /* at the start; */
-    int later;   /* from the middle on, if not 0 */
+    int threads;  /* at the start; */
+    int later;    /* from the middle on, if not 0 */
+    bool resumed; /* in the middle all is freed and goes on from a checkpoint */
     bool trap, recompute;
     bool used_tape;   /* the tape has computed other things before */
     bool offset_data; /* the images are part of a larger array */
@@ -49,8 +50,8 @@ enum { RECORD_TEXT = 128 };
 const char *record_differ(const record *a, const record *b, char text[RECORD_TEXT]);
 
 /* Trains and evaluates. The record holds the loss and its terms of every step, the evaluation, parameters, moments
- * and step numbers, and two files as they were written: weights and a picture of reconstructions. folder is for
- * those; it must exist. */
+ * and step numbers, and three files as they were written: a checkpoint, weights and a picture of reconstructions. folder is
+ * for those; it must exist. */
 tp_status training_run(const setup *s, const manner *m, const char *folder, record *out);
 
 #endif
