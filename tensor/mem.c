@@ -18,7 +18,7 @@ static void default_free(void *user, void *p, size_t bytes)
 }
 
 static tp_allocator hook = {default_alloc, default_free, NULL};
-static atomic_size_t live, peak, calls, budget;
+static atomic_size_t live, peak, calls, budget, chunk;
 
 void tp_set_allocator(const tp_allocator *allocator)
 {
@@ -34,6 +34,11 @@ tp_mem_stats tp_mem(void)
 void tp_mem_set_budget(size_t bytes)
 {
     atomic_store(&budget, bytes);
+}
+
+void tp_mem_set_chunk(size_t bytes)
+{
+    atomic_store(&chunk, bytes);
 }
 
 /* Every block has a whole number of alignment units, so vector code may read to the end of the last. */
@@ -133,7 +138,10 @@ static int size_class(size_t bytes, size_t *size)
 
 static struct tp_arena_chunk *new_chunk(size_t need)
 {
-    size_t bytes = need + TP_ALIGN > CHUNK_BYTES ? need + TP_ALIGN : CHUNK_BYTES;
+    size_t wish = atomic_load(&chunk), bytes = need + TP_ALIGN;
+    if (wish == 0)
+        wish = CHUNK_BYTES;
+    bytes = bytes > wish ? bytes : wish;
     struct tp_arena_chunk *c = tp_alloc(bytes);
     if (c != NULL)
         *c = (struct tp_arena_chunk){NULL, bytes, TP_ALIGN};

@@ -35,6 +35,9 @@ typedef struct tp_mem_stats {
 
 tp_mem_stats tp_mem(void);
 void tp_mem_set_budget(size_t bytes);
+/* Arenas take memory from the hook in chunks of this size, or of one block if that is larger; 0 means 1 MiB, the
+ * default. Small ones suit a small budget, and cost time. For chunks taken from here on. */
+void tp_mem_set_chunk(size_t bytes);
 
 /* bytes of memory, not cleared (tp_alloc) or zeroed (tp_alloc_zero). NULL after recording TP_ENOMEM.
  * A size of 0 gives a valid pointer. */

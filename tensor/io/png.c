@@ -61,7 +61,8 @@ static void on_free(png_structp png, png_voidp p)
 static void on_write(png_structp png, png_bytep data, size_t bytes)
 {
     codec *c = png_get_io_ptr(png);
-    c->status = tp_file_write(&c->writer, data, bytes);
+    if (c->status == TP_OK)
+        c->status = tp_file_write(&c->writer, data, bytes);
     if (c->status != TP_OK)
         png_error(png, "write");
 }
@@ -74,7 +75,8 @@ static void on_flush(png_structp png)
 static void on_read(png_structp png, png_bytep data, size_t bytes)
 {
     codec *c = png_get_io_ptr(png);
-    c->status = tp_file_read_at(&c->file, c->offset, data, bytes);
+    if (c->status == TP_OK) /* libpng goes on without a chunk that it has no memory for: we do not */
+        c->status = tp_file_read_at(&c->file, c->offset, data, bytes);
     c->offset += (int64_t)bytes;
     if (c->status != TP_OK)
         png_error(png, "read");
@@ -286,6 +288,8 @@ static void decode(codec *c, tp_tensor *t)
     tp_shape shape = {3, {height, width, png_get_channels(c->png, c->info)}};
     if (png_get_rowbytes(c->png, c->info) != (size_t)(width * shape.dim[2]))
         png_error(c->png, "an unexpected pixel format");
+    if (c->status != TP_OK)
+        png_error(c->png, "memory");
     c->status = tp_tensor_new(t, TP_U8, shape);
     if (c->status != TP_OK) {
         tp_fail_prefix("%s: ", c->path);

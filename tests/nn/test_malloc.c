@@ -1,66 +1,17 @@
 /* test_malloc.c: a training step in steady state never reaches malloc, ours or anybody's in the process.
  *
- * The functions below take the C library's place in this program and count. That needs glibc and no
- * sanitizer (which does the same); elsewhere the test says so and test_train.c counts by tapir's own hook.
+ * Where malloc cannot be seen (tests/support/interpose/malloc.h) the test says so, and test_train.c counts by
+ * tapir's own hook.
  */
-#define _POSIX_C_SOURCE 200809L /* posix_memalign */
 #include "tests/support/check.h"
+#include "tests/support/interpose/malloc.h"
 
 #include "models/model.h"
 #include "tensor/mem.h"
 #include "tensor/parallel.h"
 
-#include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#if defined(__has_feature)
-#    if __has_feature(address_sanitizer)
-#        define SANITIZED 1
-#    endif
-#endif
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(SANITIZED)
-#    define COUNTING 1
-
-static atomic_long calls;
-
-extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
-extern void *__libc_memalign(size_t, size_t);
-
-void *malloc(size_t bytes)
-{
-    atomic_fetch_add(&calls, 1);
-    return __libc_malloc(bytes);
-}
-
-void *calloc(size_t n, size_t bytes)
-{
-    atomic_fetch_add(&calls, 1);
-    return __libc_calloc(n, bytes);
-}
-
-void *realloc(void *p, size_t bytes)
-{
-    atomic_fetch_add(&calls, 1);
-    return __libc_realloc(p, bytes);
-}
-
-void *aligned_alloc(size_t alignment, size_t bytes)
-{
-    atomic_fetch_add(&calls, 1);
-    return __libc_memalign(alignment, bytes);
-}
-
-int posix_memalign(void **p, size_t alignment, size_t bytes)
-{
-    atomic_fetch_add(&calls, 1);
-    *p = __libc_memalign(alignment, bytes);
-    return *p == NULL ? ENOMEM : 0;
-}
-#endif
-
-#ifdef COUNTING
 
 enum { EXAMPLES = 100, BATCH = 32 }; /* the last batch of an epoch is smaller */
 
@@ -95,10 +46,10 @@ static void check_threads(int threads, tp_likelihood likelihood)
         .tape = tape, .loss = tp_model_loss, .model = &model, .optimizer = &adam, .seed = 1};
     for (uint64_t epoch = 1; epoch <= 3; epoch++)
         assert_ok(tp_train_epoch(&trainer, &batches, epoch, &stats));
-    long before = atomic_load(&calls);
+    long before = malloc_calls();
     for (uint64_t epoch = 4; epoch <= 20; epoch++)
         assert_ok(tp_train_epoch(&trainer, &batches, epoch, &stats));
-    long during = atomic_load(&calls) - before;
+    long during = malloc_calls() - before;
     print_message("%d thread%s: %ld allocations in %d steps\n", threads, threads > 1 ? "s" : "",
                   during, 17 * 4);
     assert_int_equal(during, 0);
@@ -121,12 +72,12 @@ static void test_training_allocates_nothing(void **state)
 static void test_counter(void **state)
 {
     (void)state;
-    long before = atomic_load(&calls);
+    long before = malloc_calls();
     void *volatile p = malloc(10);
     free(p);
-    assert_int_equal(atomic_load(&calls) - before, 1);
+    assert_int_equal(malloc_calls() - before, 1);
     p = tp_alloc(10);
-    assert_int_equal(atomic_load(&calls) - before, 2);
+    assert_int_equal(malloc_calls() - before, 2);
     tp_free(p, 10);
 }
 
@@ -136,15 +87,9 @@ int main(void)
         cmocka_unit_test(test_counter),
         cmocka_unit_test(test_training_allocates_nothing),
     };
+    if (!malloc_seen()) {
+        puts("skipped: malloc cannot be counted in this build");
+        return 0;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
-
-#else
-
-int main(void)
-{
-    puts("skipped: malloc cannot be counted in this build");
-    return 0;
-}
-
-#endif

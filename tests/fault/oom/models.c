@@ -1,0 +1,425 @@
+/* models.c: scenarios of nn/ and models/: making, training, evaluating, keeping. Training is all or nothing by the
+ * step: after a failure parameters and optimizer are, bit for bit, those of the last step that was good.
+ * Read next: tables.c. */
+#include "tests/fault/oom/oom.h"
+
+#include "models/vae.h"
+
+enum { EXAMPLES = 7, SIDE = 4, WIDTH = SIDE * SIDE, BATCH = 3, STEPS = 3 };
+
+static tp_model_config small(tp_likelihood likelihood)
+{
+    tp_model_config c = tp_model_defaults();
+    c.data_dim = WIDTH;
+    c.hidden[0] = 5;
+    c.latent_dim = 2;
+    c.likelihood = likelihood;
+    return c;
+}
+
+static tp_status make_data(scene *s)
+{
+    TP_TRY(tp_tensor_new(&s->data.x, TP_U8, TP_SHAPE(EXAMPLES, SIDE, SIDE)));
+    unsigned char *x = tp_data_mut(&s->data.x);
+    for (int i = 0; i < EXAMPLES * WIDTH; i++)
+        x[i] = (unsigned char)(i * 37 % 256);
+    return TP_OK;
+}
+
+/* --- making ------------------------------------------------------------------------------------------ */
+
+static tp_status note_params(scene *s, const tp_params *ps)
+{
+    for (int i = 0; i < ps->n; i++)
+        TP_TRY(oom_note(s, &ps->item[i]->value));
+    return TP_OK;
+}
+
+static tp_status make_vae(scene *s)
+{
+    TP_TRY(tp_model_init(&s->made_model, &tp_model_vae, small(TP_BERNOULLI), TP_F32, 1));
+    return note_params(s, &s->made_model.params);
+}
+
+static tp_status make_ae(scene *s)
+{
+    TP_TRY(tp_model_init(&s->made_model, tp_model_find("ae"), small(TP_GAUSSIAN), TP_F64, 1));
+    return note_params(s, &s->made_model.params);
+}
+
+/* A model of one's own, as examples/08_new_model.c: layers and a bare parameter. */
+typedef struct own {
+    tp_nn_mlp encoder, decoder;
+    tp_nn_linear mu, logvar;
+    tp_parameter noise;
+} own;
+
+static tp_status own_init(void *self, tp_params *ps, const tp_model_config *c)
+{
+    own *m = self;
+    int64_t nh = c->hidden[0], nz = c->latent_dim;
+    const int64_t down[] = {WIDTH, nh, nh}, up[] = {nz, nh, WIDTH};
+    TP_TRY(tp_nn_mlp_init(&m->encoder, ps, "encoder", down, 2, TP_TANH, TP_TANH));
+    TP_TRY(tp_nn_linear_init(&m->mu, ps, "mu", nh, nz));
+    TP_TRY(tp_nn_linear_init(&m->logvar, ps, "logvar", nh, nz));
+    TP_TRY(tp_nn_mlp_init(&m->decoder, ps, "decoder", up, 2, TP_SOFTPLUS, TP_IDENTITY));
+    TP_TRY(tp_params_add(ps, &m->noise, "noise", TP_SHAPE(1)));
+    return tp_fill(&m->noise.value, -3);
+}
+
+static tp_normal own_encode(const void *self, tp_ctx *c, tp_var x)
+{
+    const own *m = self;
+    tp_var h = tp_nn_mlp_apply(&m->encoder, c, x); /* [batch, nh] */
+    return tp_normal_logvar(tp_nn_linear_apply(&m->mu, c, h), tp_nn_linear_apply(&m->logvar, c, h));
+}
+
+static tp_var own_decode(const void *self, tp_ctx *c, tp_var z)
+{
+    return tp_nn_mlp_apply(&((const own *)self)->decoder, c, z);
+}
+
+static tp_objective own_loss(const void *self, tp_ctx *c, tp_var x)
+{
+    own *m = (own *)self;
+    tp_normal q = own_encode(m, c, x);
+    tp_var mean = own_decode(m, c, tp_normal_rsample(q, c));
+    tp_var logvar = tp_expand(tp_param(c->tape, &m->noise), tp_shape_of(mean));
+    return tp_negative_elbo(tp_normal_logprob(tp_normal_logvar(mean, logvar), x),
+                            tp_normal_kl_std(q), tp_elbo_defaults());
+}
+
+static const tp_model_type own_type = {.name = "own",
+                                       .size = sizeof(own),
+                                       .has_prior = true,
+                                       .init = own_init,
+                                       .loss = own_loss,
+                                       .encode = own_encode,
+                                       .decode = own_decode};
+
+static tp_status make_own(scene *s)
+{
+    TP_TRY(tp_model_init(&s->made_model, &own_type, small(TP_GAUSSIAN), TP_F32, 1));
+    return note_params(s, &s->made_model.params);
+}
+
+static tp_status make_layers(scene *s)
+{
+    const int64_t sizes[] = {4, 3, 2};
+    s->made_params = tp_params_make(TP_F64, 9);
+    TP_TRY(tp_nn_linear_init(&s->linear, &s->made_params, "first", 2, 3));
+    TP_TRY(tp_nn_mlp_init(&s->mlp, &s->made_params, "rest", sizes, 2, TP_RELU, TP_SIGMOID));
+    TP_TRY(tp_init_uniform(&s->made_params, &s->linear.bias, 0.5));
+    return note_params(s, &s->made_params);
+}
+
+/* A layout of the vae of one's own making. */
+static tp_status make_parts(scene *s)
+{
+    tp_vae vae;
+    tp_model_config c = small(TP_BERNOULLI);
+    s->made_params = tp_params_make(TP_F32, 3);
+    tp_status status = tp_vae_init(&vae, &s->made_params, &c, true);
+    if (status == TP_OK)
+        status = note_params(s, &s->made_params);
+    tp_params_free(&s->made_params); /* while vae, where the parameters are, is there */
+    return status;
+}
+
+static tp_status with_model_of(scene *s, const tp_model_type *type, tp_likelihood likelihood,
+                               tp_dtype dtype)
+{
+    TP_TRY(make_data(s));
+    TP_TRY(tp_model_init(&s->model, type, small(likelihood), dtype, 1));
+    TP_TRY(tp_tape_new(&s->tape));
+    return tp_batches_init(&s->batches, &s->data, BATCH, dtype);
+}
+
+static tp_status with_model(scene *s)
+{
+    TP_TRY(with_model_of(s, &tp_model_vae, TP_BERNOULLI, TP_F32));
+    for (int i = 0; i < s->model.params.n; i++)
+        TP_TRY(oom_watch(s, &s->model.params.item[i]->value));
+    return TP_OK;
+}
+
+static tp_status make_optimizers(scene *s)
+{
+    tp_sgd_opts momentum = tp_sgd_defaults();
+    momentum.momentum = 0.9;
+    TP_TRY(tp_sgd_init(&s->made_optimizer, &s->model.params, momentum));
+    tp_optimizer_free(&s->made_optimizer);
+    return tp_adam_init(&s->made_optimizer, &s->model.params, tp_adam_defaults());
+}
+
+static tp_status make_batches(scene *s)
+{
+    tp_batch batch;
+    bool got;
+    TP_TRY(tp_batches_init(&s->made_batches, &s->data, BATCH, TP_F32));
+    tp_batches_shuffle(&s->made_batches, 1, 2);
+    TP_TRY(tp_batches_next(&s->made_batches, &batch, &got));
+    return oom_note(s, &batch.x);
+}
+
+/* --- training ---------------------------------------------------------------------------------------- */
+
+/* The bits of everything a step changes, after 0, 1, 2 … good steps; made by the first act, which is the clean
+ * one, and looked up after failures. */
+static uint64_t after[STEPS + 1];
+
+static uint64_t state_of(scene *s)
+{
+    uint64_t keep = s->bits, state;
+    s->bits = 1;
+    const tp_optimizer *o = &s->optimizer;
+    for (int i = 0; i < o->n; i++) {
+        oom_note(s, &s->model.params.item[i]->value);
+        oom_note_memory(s, &o->moments[i].step, sizeof o->moments[i].step);
+        if (o->moments[i].first.storage != NULL)
+            oom_note(s, &o->moments[i].first);
+        if (o->moments[i].second.storage != NULL)
+            oom_note(s, &o->moments[i].second);
+    }
+    oom_note_memory(s, &o->step, sizeof o->step);
+    state = s->bits;
+    s->bits = keep;
+    return state;
+}
+
+static bool remember_step(void *user, const tp_stats *so_far)
+{
+    scene *s = user;
+    if (so_far->batches <= STEPS)
+        after[so_far->batches] = state_of(s);
+    return true;
+}
+
+static bool keep_going(void *user, const tp_stats *so_far)
+{
+    (void)user, (void)so_far;
+    return true;
+}
+
+static const char *as_of_last_step(scene *s)
+{
+    if (s->trainer.step > STEPS || state_of(s) != after[s->trainer.step])
+        return "parameters or optimizer are not those of the last good step";
+    return NULL;
+}
+
+typedef tp_status (*make_optimizer)(scene *s);
+
+static tp_status adam(scene *s)
+{
+    return tp_adam_init(&s->optimizer, &s->model.params, tp_adam_defaults());
+}
+
+static tp_status momentum(scene *s)
+{
+    tp_sgd_opts o = tp_sgd_defaults();
+    o.momentum = 0.9;
+    return tp_sgd_init(&s->optimizer, &s->model.params, o);
+}
+
+static tp_status sgd(scene *s)
+{
+    return tp_sgd_init(&s->optimizer, &s->model.params, tp_sgd_defaults());
+}
+
+/* The state at the start is the same at each attempt, and so is what follows: one clean run of it says what each
+ * step leaves behind. */
+static tp_status ready(scene *s, make_optimizer optimizer, bool trap)
+{
+    tp_stats stats;
+    TP_TRY(optimizer(s));
+    s->trainer = (tp_trainer){.tape = s->tape,
+                              .loss = tp_model_loss,
+                              .model = &s->model,
+                              .optimizer = &s->optimizer,
+                              .seed = 1,
+                              .trap = trap,
+                              .on_batch = remember_step,
+                              .user = s};
+    after[0] = state_of(s);
+    TP_TRY(tp_train_epoch(&s->trainer, &s->batches, 1, &stats));
+    const tp_model_type *type = s->model.type;
+    tp_model_config config = s->model.config;
+    tp_dtype dtype = s->model.params.dtype;
+    tp_optimizer_free(&s->optimizer);
+    tp_model_free(&s->model);
+    tp_tape_free(s->tape);
+    s->tape = NULL;
+    TP_TRY(tp_tape_new(&s->tape)); /* one that has no memory yet */
+    TP_TRY(tp_model_init(&s->model, type, config, dtype, 1));
+    TP_TRY(optimizer(s));
+    s->trainer.tape = s->tape;
+    s->trainer.step = 0;
+    s->trainer.on_batch = keep_going;
+    return state_of(s) == after[0] ? TP_OK
+                                   : tp_fail(TP_EVALUE, "a model is not what its seed says");
+}
+
+static tp_status vae_adam(scene *s)
+{
+    TP_TRY(with_model_of(s, &tp_model_vae, TP_BERNOULLI, TP_F32));
+    return ready(s, adam, false);
+}
+
+static tp_status vae_trapped(scene *s)
+{
+    TP_TRY(with_model_of(s, &tp_model_vae, TP_GAUSSIAN, TP_F32));
+    return ready(s, adam, true);
+}
+
+static tp_status ae_momentum(scene *s)
+{
+    TP_TRY(with_model_of(s, &tp_model_ae, TP_GAUSSIAN, TP_F64));
+    return ready(s, momentum, false);
+}
+
+static tp_status own_sgd(scene *s)
+{
+    TP_TRY(with_model_of(s, &own_type, TP_GAUSSIAN, TP_F32));
+    return ready(s, sgd, false);
+}
+
+/* One epoch. After a failure the epoch goes on at the step that failed: its batches are those of the order. */
+static tp_status train(scene *s)
+{
+    tp_stats stats;
+    uint64_t done = s->trainer.step % STEPS;
+    if (done == 0)
+        TP_TRY(tp_train_epoch(&s->trainer, &s->batches, 1, &stats));
+    else {
+        /* the steps that are left, one batch at a time, as tp_train_epoch takes them */
+        tp_batches_shuffle(&s->batches, 1, 1);
+        for (uint64_t i = 0; i < STEPS; i++) {
+            tp_batch batch;
+            bool got;
+            TP_TRY(tp_batches_next(&s->batches, &batch, &got));
+            if (i < done)
+                continue;
+            tp_tape_reset(s->tape);
+            tp_ctx c = tp_ctx_train(s->tape, 1, i);
+            tp_objective o = tp_model_loss(&s->model, &c, tp_constant(s->tape, &batch.x));
+            tp_params_zero_grad(&s->model.params);
+            TP_TRY(tp_backward_opts(o.total, (tp_sweep_opts){.release = true}));
+            TP_TRY(tp_optimizer_step(&s->optimizer));
+            s->trainer.step++;
+        }
+    }
+    if (as_of_last_step(s) != NULL)
+        return tp_fail(TP_EVALUE, "%s", as_of_last_step(s));
+    return note_params(s, &s->model.params);
+}
+
+static tp_status evaluate(scene *s)
+{
+    tp_stats stats;
+    tp_trainer t = {.tape = s->tape, .loss = tp_model_loss, .model = &s->model, .seed = 1};
+    TP_TRY(tp_evaluate(&t, &s->batches, &stats));
+    return oom_note_memory(s, &stats.loss, sizeof stats.loss);
+}
+
+/* --- using a model ------------------------------------------------------------------------------------- */
+
+static tp_status sample(scene *s)
+{
+    tp_tape_reset(s->tape);
+    tp_ctx c = tp_ctx_eval(s->tape, 1, 0);
+    tp_batch batch;
+    bool got;
+    tp_batches_rewind(&s->batches);
+    TP_TRY(tp_batches_next(&s->batches, &batch, &got));
+    tp_normal q = tp_model_encode(&s->model, &c, tp_constant(s->tape, &batch.x));
+    tp_var y = tp_model_decode(&s->model, &c, tp_normal_rsample(q, &c));
+    return oom_note_var(s, y);
+}
+
+/* Distributions, objectives, layers and what they are made of. */
+static tp_status distributions(scene *s)
+{
+    tp_tape_reset(s->tape);
+    tp_ctx c = tp_ctx_train(s->tape, 1, 0);
+    tp_var x = tp_constant(s->tape, &s->t[0]); /* [3,5] in (0,1) */
+    tp_var h = tp_nn_mlp_apply(&s->mlp, &c, tp_nn_linear_apply(&s->linear, &c, x));
+    tp_bernoulli p = tp_bernoulli_logits(tp_dropout(&c, h, 0.5));
+    tp_normal n = tp_normal_fixed(tp_bernoulli_mean(p), -1);
+    tp_var drawn = tp_event_match(h, tp_bernoulli_sample(p, &c), "x");
+    tp_var kl = tp_event_sum(tp_normal_kl_std_elements(n), 1);
+    tp_objective o = tp_negative_elbo(tp_bernoulli_logprob(p, drawn), kl, tp_elbo_defaults());
+    tp_objective r = tp_reconstruction(tp_normal_logprob(n, drawn));
+    TP_TRY(oom_note_var(s, o.total));
+    TP_TRY(oom_note_var(s, tp_activate(TP_SOFTPLUS, r.total)));
+    tp_params_zero_grad(&s->params);
+    TP_TRY(tp_backward(tp_add(o.total, r.total)));
+    return oom_note(s, tp_parameter_grad(&s->linear.weight));
+}
+
+static tp_status layers(scene *s)
+{
+    const int64_t sizes[] = {4, 3, 5};
+    s->params = tp_params_make(TP_F32, 9);
+    TP_TRY(tp_tape_new(&s->tape));
+    TP_TRY(tp_nn_linear_init(&s->linear, &s->params, "first", 5, 4));
+    TP_TRY(tp_nn_mlp_init(&s->mlp, &s->params, "rest", sizes, 2, TP_RELU, TP_IDENTITY));
+    return oom_draw(&s->t[0], TP_F32, TP_SHAPE(3, 5), 3);
+}
+
+/* --- keeping it ---------------------------------------------------------------------------------------- */
+
+static tp_status old_weights(scene *s)
+{
+    TP_TRY(with_model(s));
+    TP_TRY(tp_params_save(&s->model.params, oom_path("model.safetensors"), NULL));
+    return tp_init_uniform(&s->model.params, s->model.params.item[0], 0.1);
+}
+
+static tp_status save(scene *s)
+{
+    static const char *const metadata[] = {"epoch", "3", NULL};
+    return tp_params_save(&s->model.params, oom_path("model.safetensors"), metadata);
+}
+
+static tp_status load(scene *s)
+{
+    TP_TRY(tp_params_load(&s->model.params, oom_path("model.safetensors")));
+    return note_params(s, &s->model.params);
+}
+
+const scenario oom_models[] = {
+    {.name = "make a vae", .act = make_vae},
+    {.name = "make an autoencoder", .act = make_ae},
+    {.name = "make a model of one's own", .act = make_own},
+    {.name = "make layers", .act = make_layers},
+    {.name = "make the parts of a vae", .act = make_parts},
+    {.name = "make optimizers", .prepare = with_model, .act = make_optimizers},
+    {.name = "make batches", .prepare = with_model, .act = make_batches},
+    {.name = "train a vae with Adam",
+     .prepare = vae_adam,
+     .act = train,
+     .intact = as_of_last_step,
+     .says = "training step "},
+    {.name = "train with the trap",
+     .prepare = vae_trapped,
+     .act = train,
+     .intact = as_of_last_step,
+     .says = "training step "},
+    {.name = "train an autoencoder with momentum",
+     .prepare = ae_momentum,
+     .act = train,
+     .intact = as_of_last_step,
+     .says = "training step "},
+    {.name = "train a model of one's own with SGD",
+     .prepare = own_sgd,
+     .act = train,
+     .intact = as_of_last_step,
+     .says = "training step "},
+    {.name = "evaluate", .prepare = with_model, .act = evaluate},
+    {.name = "sample", .prepare = with_model, .act = sample},
+    {.name = "distributions and layers", .prepare = layers, .act = distributions},
+    {.name = "save", .prepare = old_weights, .act = save, .files = true},
+    {.name = "load", .prepare = old_weights, .act = load, .files = true},
+};
+const int oom_models_count = (int)(sizeof oom_models / sizeof *oom_models);
