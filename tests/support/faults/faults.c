@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -81,6 +82,8 @@ static fault_kind meet(fault_call call)
     if (plan.kind == FAULT_KILL_BEFORE ||
         (plan.kind == FAULT_KILL_HALF && call != FAULT_write && call != FAULT_pwrite))
         die();
+    while (plan.kind == FAULT_STALL)
+        pause();
     if (plan.kind == FAULT_ERRNO)
         errno = plan.error;
     return plan.kind;
@@ -267,6 +270,17 @@ int unlinkat(int fd, const char *path, int flags)
     return failed;
 }
 
+int flock(int fd, int how)
+{
+    REAL(int, flock, int, int);
+    fault_kind k = meet(FAULT_flock);
+    if (k == FAULT_ERRNO)
+        return -1;
+    int failed = real(fd, how);
+    after(k);
+    return failed;
+}
+
 int fstat(int fd, struct stat *info)
 {
     REAL(int, fstat, int, struct stat *);
@@ -365,7 +379,7 @@ int faults_errno(const char *name)
     return 0;
 }
 
-/* TAPIR_FAULT=<what>:<n>[+]: what is an errno, one, half, kill-before, kill-half or kill-after; with + it
+/* TAPIR_FAULT=<what>:<n>[+]: what is an errno, one, half, kill-before, kill-half, kill-after or stall; with + it
  * stays. ENOSPC+ and EDQUOT+ hit only what needs room. A word that is not understood stops the program:
  * a fault that never comes would look like a test that passes. */
 static bool read_plan(const char *text)
@@ -373,7 +387,8 @@ static bool read_plan(const char *text)
     static const char *const kinds[FAULT_KINDS] = {
         [FAULT_NONE] = "none",           [FAULT_ONE] = "one",
         [FAULT_HALF] = "half",           [FAULT_KILL_BEFORE] = "kill-before",
-        [FAULT_KILL_HALF] = "kill-half", [FAULT_KILL_AFTER] = "kill-after"};
+        [FAULT_KILL_HALF] = "kill-half", [FAULT_KILL_AFTER] = "kill-after",
+        [FAULT_STALL] = "stall"};
     char what[32] = "", plus[2] = "";
     fault_plan p = {0};
     if (sscanf(text, "%31[^:]:%ld%1s", what, &p.at, plus) < 2)
@@ -392,8 +407,21 @@ static bool read_plan(const char *text)
     return true;
 }
 
+/* A line for each call, when the program ends by itself. */
+static void list_calls(void)
+{
+    armed = false;
+    FILE *f = fopen(getenv("TAPIR_FAULT_CALLS"), "w");
+    for (long n = 0; f != NULL && n < calls; n++)
+        fprintf(f, "%s\n", faults_call_name(faults_call(n)));
+    if (f == NULL || fclose(f) != 0)
+        abort();
+}
+
 __attribute__((constructor)) static void start(void)
 {
+    if (getenv("TAPIR_FAULT_CALLS") != NULL)
+        atexit(list_calls);
     const char *file = getenv("TAPIR_FAULT_RECORD"), *text = getenv("TAPIR_FAULT");
     if ((file != NULL && !faults_record(file)) || (text != NULL && !read_plan(text)))
         abort();

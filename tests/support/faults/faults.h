@@ -2,8 +2,8 @@
  *
  * Linked into a program, faults.c takes the place of open, write, fsync, rename and the others below and
  * passes them on. It does nothing more until it is armed: by faults_arm here, or for a whole program by the
- * environment (TAPIR_FAULT=ENOSPC:17, TAPIR_FAULT_RECORD=file). It can also write down every call, from
- * which crash.h works out what a loss of power could have left. Read next: crash.h, tests/fault.
+ * environment (TAPIR_FAULT=ENOSPC:17). It can also write down the calls that change something (TAPIR_FAULT_RECORD=
+ * file), from which crash.h works out what a loss of power could have left, and the names of all (TAPIR_FAULT_CALLS). Read next: crash.h, tests/fault.
  */
 #ifndef TP_TESTS_FAULTS_H
 #define TP_TESTS_FAULTS_H
@@ -12,14 +12,11 @@
 #include <stdint.h>
 
 /* What is counted. tests/fault/test_fault_calls.sh compares this with what the library and vae call. */
+/* clang-format off */
 #define FAULT_CALLS(X)                                                                             \
-    X(open)                                                                                        \
-    X(read)                                                                                        \
-    X(pread)                                                                                       \
-    X(write)                                                                                       \
-    X(pwrite)                                                                                      \
-    X(fsync) X(close) X(rename) X(unlink) X(unlinkat) X(stat) X(fstat) X(access) X(mkdir) X(rmdir) \
-        X(opendir) X(readdir)
+    X(open) X(read) X(pread) X(write) X(pwrite) X(fsync) X(close) X(rename) X(unlink) X(unlinkat)  \
+    X(stat) X(fstat) X(access) X(mkdir) X(rmdir) X(opendir) X(readdir) X(flock)
+/* clang-format on */
 
 #define FAULT_ENUM(name) FAULT_##name,
 typedef enum fault_call { FAULT_CALLS(FAULT_ENUM) FAULT_MARK, FAULT_CALL_COUNT } fault_call;
@@ -41,6 +38,7 @@ typedef enum fault_kind {
     FAULT_KILL_BEFORE, /* kill -9 of this process instead of the call */
     FAULT_KILL_HALF,   /* … after half of a write or pwrite; instead of other calls */
     FAULT_KILL_AFTER,  /* … when the call is done */
+    FAULT_STALL,       /* never comes back, as from a network that is gone; signals are handled */
     FAULT_KINDS
 } fault_kind;
 
