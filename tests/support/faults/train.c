@@ -66,14 +66,18 @@ bool train_set_up(void)
     make_images("t10k", 20);
     setenv("OMP_WAIT_POLICY", "passive", 1); /* also spares the tool its second start */
     setenv("TAPIR_FAULT_CALLS", test_tmp("calls"), 1);
-    double start = now_seconds();
     int code = train_run((train_opts){.folder = folder});
-    seconds = now_seconds() - start;
     unsetenv("TAPIR_FAULT_CALLS");
     snprintf(reference, sizeof reference, "%s", train_text(folder));
     read_calls(test_tmp("calls"));
     if (code != 0 || train_newest(folder) != TRAIN_STEPS)
         fail_msg("the reference run ends with %d: %s", code, train_error());
+    folder_remove(folder);
+    double start = now_seconds();
+    code = train_run((train_opts){.folder = folder, .plain = true});
+    seconds = now_seconds() - start;
+    if (code != 0 || strcmp(train_text(folder), reference) != 0)
+        fail_msg("the program with and without faults.c: %d: %s", code, train_error());
     folder_remove(folder);
     return true;
 }
