@@ -3,6 +3,7 @@
 #include "run.h"
 #include "say.h"
 
+#include "tensor/io/file.h"
 #include "tensor/parallel.h"
 
 #include <dirent.h>
@@ -236,10 +237,16 @@ tp_status folder_make(folder *f, const char *path)
         char end = f->path[i];
         f->path[i] = '\0';
         int failed = mkdir(f->path, 0777), why = errno;
+        /* Or a loss of power might take the folder, and with it all that was saved so carefully. */
+        tp_status named = failed == 0 ? tp_file_sync_name(f->path) : TP_OK;
         f->path[i] = end;
         if (failed == 0 && f->kept == n)
             f->kept = i - 1;
-        else if (failed != 0 && why != EEXIST) {
+        if (named != TP_OK) {
+            folder_undo(f);
+            return named;
+        }
+        if (failed != 0 && why != EEXIST) {
             folder_undo(f);
             return tp_fail(TP_EIO, "--out %s: cannot be made: %s", path, strerror(why));
         }

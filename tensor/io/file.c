@@ -289,21 +289,30 @@ static int sync_descriptor(int fd)
     return failed;
 }
 
-/* Makes the rename durable. File systems that cannot sync a directory say EINVAL: not our failure. */
-static tp_status sync_directory(tp_file_writer *w)
+/* Makes the name of path durable: fsync of its directory, for which path is cut. File systems that cannot sync a
+ * directory say EINVAL: not our failure. */
+static tp_status sync_directory(char *path, const char *named)
 {
-    char *slash = strrchr(w->temp, '/'); /* the temporary's name is no longer needed: cut it */
-    size_t whole = strlen(w->temp) + 1;
+    char *slash = strrchr(path, '/');
     if (slash != NULL)
-        slash[slash == w->temp ? 1 : 0] = 0;
-    int fd = open_to_read(slash ? w->temp : ".", 0);
+        slash[slash == path ? 1 : 0] = 0;
+    int fd = open_to_read(slash ? path : ".", 0);
     tp_status s = TP_OK;
     if (fd < 0 || (sync_descriptor(fd) != 0 && errno != EINVAL))
-        s = system_failure(w->path, "sync the directory");
+        s = system_failure(named, "sync the directory");
     if (fd >= 0)
         close(fd);
-    tp_free(w->temp, whole); /* shorter now than tp_free_string would need */
-    w->temp = NULL;
+    return s;
+}
+
+tp_status tp_file_sync_name(const char *path)
+{
+    size_t bytes = strlen(path) + 1;
+    char *copy = tp_strdup(path);
+    if (copy == NULL)
+        return TP_ENOMEM;
+    tp_status s = sync_directory(copy, path);
+    tp_free(copy, bytes); /* shorter now than tp_free_string would need */
     return s;
 }
 
@@ -334,7 +343,10 @@ tp_status tp_file_commit(tp_file_writer *w)
         return give_up(w, "close");
     if (rename(w->temp, w->path) != 0)
         return give_up(w, "replace");
-    w->status = sync_directory(w);
+    size_t whole = strlen(w->temp) + 1;
+    w->status = sync_directory(w->temp, w->path);
+    tp_free(w->temp, whole);
+    w->temp = NULL;
     discard(w, false);
     return w->status;
 }

@@ -69,6 +69,9 @@ tp_status tp_file_commit(tp_file_writer *w);
 /* Gives up and removes the temporary; records no message. Harmless after a failure or commit. */
 void tp_file_abort(tp_file_writer *w);
 
+/* fsyncs the directory that path lies in, so that a name just made there survives a crash. TP_EIO, TP_ENOMEM. */
+tp_status tp_file_sync_name(const char *path);
+
 /* Removes the temporaries in directory that killed processes left. Nobody may be writing there. TP_EIO. */
 tp_status tp_file_clean(const char *directory);
 
