@@ -362,21 +362,19 @@ static tp_status train_all(training *t, bool *stopped)
     bool new_run = *o->resume == '\0';
     t->bar = bar_start(o->epochs, tp_dataset_size(&t->r.train), test, (int64_t)t->trainer.epoch,
                        t->trainer.done.samples);
-    while ((int64_t)t->trainer.epoch <= o->epochs && !*stopped) {
-        tp_status s = run_epoch(t, stopped);
-        if (s == TP_OK)
-            continue;
-        bar_clear(&t->bar);
-        if (t->kept)
-            tp_fail_prefix("%s train --resume %s goes on from the last checkpoint: ", o->program,
-                           t->out.path);
-        else if (new_run)
-            undo(t);
-        return s;
-    }
+    tp_status s = TP_OK;
+    while (s == TP_OK && (int64_t)t->trainer.epoch <= o->epochs && !*stopped)
+        s = run_epoch(t, stopped);
     bar_clear(&t->bar);
     *stopped = (int64_t)t->trainer.epoch <= o->epochs;
-    return *stopped ? TP_OK : save_pictures(t);
+    if (s == TP_OK && !*stopped)
+        s = save_pictures(t);
+    if (s != TP_OK && t->kept)
+        tp_fail_prefix("%s train --resume %s goes on from the last checkpoint: ", o->program,
+                       t->out.path);
+    else if (s != TP_OK && new_run)
+        undo(t);
+    return s;
 }
 
 static void print_summary(const training *t)
