@@ -40,12 +40,11 @@ typedef struct entry_change {
     int file;
 } entry_change;
 
-typedef struct entry {
-    char name[PATH];
-    int file; /* -1: none */
-} entry;
 typedef struct names {
-    entry at[NAMES];
+    struct {
+        char name[PATH];
+        int file; /* -1: none */
+    } at[NAMES];
     int n;
 } names;
 
@@ -76,8 +75,7 @@ static void *grow(void *p, size_t bytes)
 
 static void trouble(world *w, const char *why)
 {
-    if (w->result.trouble == NULL)
-        w->result.trouble = why;
+    w->result.trouble = w->result.trouble ? w->result.trouble : why;
 }
 
 /* --- names ----------------------------------------------------------------------------------------- */
@@ -124,9 +122,9 @@ static const char *below(const world *w, const char *path)
 
 static bool is_in(const char *name, const char *directory)
 {
-    const char *slash = strrchr(name, '/');
-    size_t n = slash ? (size_t)(slash - name) : 0;
-    return strlen(directory) == n && strncmp(name, directory, n) == 0;
+    size_t n = strlen(directory);
+    const char *last = strrchr(name, '/');
+    return strncmp(name, directory, n) == 0 && last == (n == 0 ? NULL : name + n);
 }
 
 static void change_entry(world *w, verb v, const char *name, const char *to, int file)
@@ -353,11 +351,13 @@ static void on_fsync(world *w, int fd)
             make_safe(&w->file[file]);
         return;
     }
-    if (w->o->no_dir_fsync)
-        return;
     for (int i = 0; i < w->pendings; i++) {
         entry_change *c = &w->pending[i];
-        if (is_in(c->verb == MOVE ? c->to : c->name, directory))
+        bool here = is_in(c->verb == MOVE ? c->to : c->name, directory);
+        const char *key = w->o->mark_name ? strstr(c->to, w->o->mark_name) : NULL;
+        if (here && key != NULL)
+            w->mark = (int32_t)atoi(key + strlen(w->o->mark_name));
+        if (here && !w->o->no_dir_fsync)
             apply(w, &w->safe, c);
         else
             w->pending[kept++] = *c;
@@ -437,7 +437,8 @@ static void follow(world *w)
     if (f == NULL)
         trouble(w, "no record");
     crash_here(w);
-    while (w->result.trouble == NULL && fread(&e, sizeof e, 1, f) == 1) {
+    while (w->result.trouble == NULL && !(w->o->once && w->result.objected > 0) &&
+           fread(&e, sizeof e, 1, f) == 1) {
         char *path = take_text(f, e.path_bytes), *to = take_text(f, e.to_bytes);
         char *data = take_text(f, e.data_bytes);
         on_event(w, &e, path, to, (const unsigned char *)data);

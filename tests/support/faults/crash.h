@@ -20,8 +20,12 @@ typedef struct crash_opts {
     const char *root;   /* the directory that the calls were about, as its name stands in them */
     const char
         *before; /* its regular files as they were when the record began; NULL: it was empty */
-    const char *scratch;              /* a directory, made and removed for each state */
+    const char *scratch; /* a directory, made and removed for each state */
+    const char *
+        mark_name; /* if given: a file moved to a name with this in it sets the mark to the number behind
+                              it, once its directory is safe */
     bool no_file_fsync, no_dir_fsync; /* negative controls: pretend that it does not work */
+    bool once;                        /* stop at the first objection */
     crash_check check;
     void *user;
 } crash_opts;
