@@ -40,7 +40,8 @@ static void add_hint(tp_text *to, const tp_op_call *c, const tp_var *x)
     }
 }
 
-/* Turns "E_SHAPE shapes … do not broadcast" into a message with path, operands and hint. */
+/* Turns "E_SHAPE shapes … do not broadcast" into a message with path, operands and hint; with n = 0 without
+ * operands, of which c is not needed then. */
 static tp_var fail_op(tp_tape *t, const tp_op *op, const tp_op_call *c, const tp_var *x, int n,
                       tp_status status)
 {
@@ -177,8 +178,13 @@ static tp_status remember(tp_tape *t, tp_node *node, const tp_op *op, int n, con
 {
     uint32_t *ids = n > 0 ? tp_arena_alloc(&t->arena, (size_t)n * sizeof *ids) : NULL;
     void *copy = op->attr_size > 0 ? tp_arena_alloc(&t->arena, op->attr_size) : NULL;
-    if ((n > 0 && ids == NULL) || (op->attr_size > 0 && copy == NULL))
+    if ((n > 0 && ids == NULL) || (op->attr_size > 0 && copy == NULL)) {
+        if (ids != NULL)
+            tp_arena_recycle(&t->arena, ids, (size_t)n * sizeof *ids);
+        if (copy != NULL)
+            tp_arena_recycle(&t->arena, copy, op->attr_size);
         return TP_ENOMEM;
+    }
     for (int i = 0; i < n; i++) {
         ids[i] = x[i].id;
         const tp_node *in = tp_node_at(t, x[i].id);
@@ -204,7 +210,7 @@ static tp_var record(tp_tape *t, const tp_op *op, int n, const tp_var *x, const 
         return tp_tape_poison(t, s);
     tp_node *node = tp_node_next(t);
     if (node == NULL)
-        return tp_tape_poison(t, TP_ENOMEM);
+        return fail_op(t, op, NULL, x, 0, TP_ENOMEM);
     tp_op_call call = {n, value, &node->value, attr, &t->arena};
     s = compute(op, &call);
     if (s == TP_OK && t->value_hook != NULL)
@@ -214,7 +220,7 @@ static tp_var record(tp_tape *t, const tp_op *op, int n, const tp_var *x, const 
     s = remember(t, node, op, n, x, attr);
     if (s != TP_OK) {
         tp_tensor_drop(&node->value);
-        return tp_tape_poison(t, s);
+        return fail_op(t, op, &call, x, n, s);
     }
     uint32_t id = t->count++;
     if (!t->trap || (s = tp_trap_node(t, id)) == TP_OK)
@@ -235,7 +241,7 @@ tp_var tp_apply_on(tp_tape *t, const tp_op *op, int n, const tp_var *x, const vo
     if (t->status != TP_OK)
         return tp_var_at(t, 0);
     if (n > FEW && (value = tp_arena_alloc(&t->arena, (size_t)n * sizeof *value)) == NULL)
-        return tp_tape_poison(t, TP_ENOMEM);
+        return fail_op(t, op, NULL, x, 0, TP_ENOMEM);
     tp_var y = record(t, op, n, x, value, attr);
     if (value != few)
         tp_arena_recycle(&t->arena, value, (size_t)n * sizeof *value);

@@ -120,7 +120,9 @@ static tp_status weigh(trial *r)
     tp_tape *t;
     TP_TRY(tp_tape_new(&t));
     tp_shape shape = tp_shape_of(run_trial(t, r));
+    tp_status s = tp_tape_status(t);
     tp_tape_free(t);
+    TP_TRY(s);
     TP_TRY(tp_parameter_init(&r->weight, "cotangent", TP_F64, shape));
     TP_TRY(tp_random_uniform(&r->weight.value, (tp_rng_key){1, 0, 0}));
     double *w = tp_data_mut(&r->weight.value);

@@ -54,8 +54,10 @@ static bool is_random(const tp_op *op)
 static bool *ancestors(const tp_tape *tape, uint32_t root, bool wanted)
 {
     bool *mark = tp_alloc_zero(root + 1);
-    if (mark == NULL)
+    if (mark == NULL) {
+        tp_fail_prefix("tp_explain: ");
         return NULL;
+    }
     mark[root] = true;
     for (uint32_t id = root; id > 0; id--) {
         const tp_node *node = tp_node_at(tape, id);

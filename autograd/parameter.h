@@ -19,7 +19,7 @@ typedef struct tp_parameter {
     tp_tensor grad;  /* same shape; valid while has_grad: until then backward works in its memory */
     bool has_grad;   /* a gradient has arrived since tp_zero_grad */
     bool frozen;     /* takes part in forward only */
-    uint32_t slot;   /* number of the parameter in this process: tapes find its leaf by it */
+    uint32_t slot;   /* number of the parameter among those that live: tapes find its leaf by it */
 } tp_parameter;
 
 /* A zero parameter. TP_EDTYPE unless f32 or f64, TP_ESHAPE, TP_ENOMEM; *p untouched on failure. */

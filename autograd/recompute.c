@@ -31,8 +31,10 @@ static tp_status reserve(tp_tape *t)
     uint32_t capacity = 2 * t->segment_capacity + 8;
     tp_segment *grown =
         tp_realloc(t->recompute, t->segment_capacity * sizeof *grown, capacity * sizeof *grown);
-    if (grown == NULL)
+    if (grown == NULL) {
+        tp_fail_prefix("tp_recompute_end: ");
         return TP_ENOMEM;
+    }
     t->recompute = grown;
     t->segment_capacity = capacity;
     return TP_OK;

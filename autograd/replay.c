@@ -108,8 +108,10 @@ static tp_status prepare(tp_replay *r)
     size_t n = (size_t)r->node->n;
     r->x = tp_arena_alloc(&p->arena, 2 * n * sizeof *r->x);
     r->value = tp_arena_alloc(&p->arena, n * sizeof *r->value);
-    if (r->x == NULL || r->value == NULL)
+    if (r->x == NULL || r->value == NULL) {
+        tp_fail_prefix("checking %s: ", r->node->op->name);
         return TP_ENOMEM;
+    }
     r->gx = r->x + n;
     for (size_t i = 0; i < n; i++) {
         const tp_node *in = tp_node_at(s->tape, r->node->x[i]);

@@ -10,6 +10,11 @@
 
 static tp_status fail(tp_sweep *s, tp_status status)
 {
+    char what[TP_VAR_TEXT];
+    if (status == TP_ENOMEM &&
+        s->tape->status == TP_OK) /* not of an operation, which says so itself */
+        tp_fail_prefix("backward of %s: ",
+                       tp_var_text(tp_var_at(s->tape, s->at > s->root ? s->root : s->at), what));
     tp_tape_poison(s->tape, status);
     return s->status = s->tape->status;
 }
@@ -104,8 +109,13 @@ static tp_status treat(tp_sweep *s, tp_node *node)
     int n = node->n;
     tp_var *contribution = tp_arena_alloc(&t->arena, 2 * (size_t)n * sizeof *contribution);
     bool *want = tp_arena_alloc(&t->arena, (size_t)n);
-    if (contribution == NULL || want == NULL)
+    if (contribution == NULL || want == NULL) {
+        if (contribution != NULL)
+            tp_arena_recycle(&t->arena, contribution, 2 * (size_t)n * sizeof *contribution);
+        if (want != NULL)
+            tp_arena_recycle(&t->arena, want, (size_t)n);
         return TP_ENOMEM;
+    }
     tp_var *gx = contribution + n;
     memset(contribution, 0, 2 * (size_t)n * sizeof *contribution);
     for (int i = 0; i < n; i++)

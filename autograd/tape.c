@@ -182,8 +182,10 @@ static tp_var enter(tp_tape *t, const tp_tensor *x, const char *what)
         return tp_tape_poison(t, tp_fail(TP_EARG, "%s: the tensor is empty", what));
     uint32_t id;
     tp_node *node = tp_node_push(t, &id);
-    if (node == NULL)
+    if (node == NULL) {
+        tp_fail_prefix("%s: ", what);
         return tp_tape_poison(t, TP_ENOMEM);
+    }
     node->value = *x;
     node->value.owns = false;
     node->version = x->storage->version;
@@ -220,8 +222,10 @@ tp_var tp_param(tp_tape *t, tp_parameter *p)
         uint32_t capacity = p->slot + 64;
         void *table = tp_realloc(t->leaf_of, t->leaf_capacity * sizeof *t->leaf_of,
                                  capacity * sizeof *t->leaf_of);
-        if (table == NULL)
+        if (table == NULL) {
+            tp_fail_prefix("tp_param: ");
             return tp_tape_poison(t, TP_ENOMEM);
+        }
         t->leaf_of = table;
         memset(t->leaf_of + t->leaf_capacity, 0,
                (capacity - t->leaf_capacity) * sizeof *t->leaf_of);
@@ -233,8 +237,8 @@ tp_var tp_param(tp_tape *t, tp_parameter *p)
         t->leaf_of[p->slot].id != 0) {
         tp_node *old = tp_node_at(t, t->leaf_of[p->slot].id);
         /* a parameter that was written since is a new value, hence a new leaf */
-        if (old->param == p && old->version == p->value.storage->version &&
-            old->is_leaf == !p->frozen)
+        if (old->param == p && old->value.storage == p->value.storage &&
+            old->version == p->value.storage->version && old->is_leaf == !p->frozen)
             return tp_var_at(t, t->leaf_of[p->slot].id);
     }
     tp_var v = enter(t, &p->value, "tp_param");
@@ -374,6 +378,7 @@ void tp_scope_begin(tp_tape *t, const char *name)
         tp_scope *grown =
             tp_realloc(t->scopes, t->scope_capacity * sizeof *grown, capacity * sizeof *grown);
         if (grown == NULL) {
+            tp_fail_prefix("tp_scope_begin: ");
             tp_tape_poison(t, TP_ENOMEM);
             return;
         }
@@ -384,6 +389,7 @@ void tp_scope_begin(tp_tape *t, const char *name)
     size_t bytes = strlen(name) + 1;
     char *copy = tp_arena_alloc(&t->arena, bytes); /* the caller's string may be short-lived */
     if (copy == NULL) {
+        tp_fail_prefix("tp_scope_begin: ");
         tp_tape_poison(t, TP_ENOMEM);
         return;
     }

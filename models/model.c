@@ -56,6 +56,7 @@ tp_status tp_model_init(tp_model *m, const tp_model_type *type, tp_model_config 
     made.self = tp_alloc_zero(type->size);
     tp_status s = made.self == NULL ? TP_ENOMEM : type->init(made.self, &made.params, &config);
     if (s != TP_OK) {
+        tp_fail_prefix("model '%s': ", type->name);
         tp_model_free(&made);
         return s;
     }

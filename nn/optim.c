@@ -60,6 +60,7 @@ static tp_status finish_init(tp_optimizer *made, tp_optimizer *o, bool first, bo
             s = tp_tensor_new(&made->moments[i].second, v->dtype, v->shape);
     }
     if (s != TP_OK) {
+        tp_fail_prefix("the optimizer's state: ");
         tp_optimizer_free(made);
         return s;
     }

@@ -36,8 +36,10 @@ tp_status tp_params_add(tp_params *ps, tp_parameter *p, const char *name, tp_sha
         int capacity = ps->capacity * 2 + 16;
         tp_parameter **grown = tp_realloc(ps->item, (size_t)ps->capacity * sizeof *grown,
                                           (size_t)capacity * sizeof *grown);
-        if (grown == NULL)
+        if (grown == NULL) {
+            tp_fail_prefix("parameter '%s': ", name);
             return TP_ENOMEM;
+        }
         ps->item = grown;
         ps->capacity = capacity;
     }
@@ -72,10 +74,12 @@ tp_status tp_init_uniform(const tp_params *ps, tp_parameter *p, double bound)
     return tp_map(TP_K_affine, &p->value, x, scale_and_shift);
 }
 
-/* The parameters as a list of named tensors; freed with tp_free(items, n·size). */
-static tp_named_tensor *items_of(const tp_params *ps)
+/* The parameters as a list of named tensors, for a file; freed with tp_free(items, n·size). */
+static tp_named_tensor *items_of(const tp_params *ps, const char *path)
 {
     tp_named_tensor *items = tp_alloc((size_t)ps->n * sizeof *items);
+    if (items == NULL)
+        tp_fail_prefix("%s: ", path);
     for (int i = 0; items != NULL && i < ps->n; i++)
         items[i] = (tp_named_tensor){ps->item[i]->name, &ps->item[i]->value};
     return items;
@@ -83,7 +87,7 @@ static tp_named_tensor *items_of(const tp_params *ps)
 
 tp_status tp_params_save(const tp_params *ps, const char *path, const char *const *metadata)
 {
-    tp_named_tensor *items = items_of(ps);
+    tp_named_tensor *items = items_of(ps, path);
     if (items == NULL)
         return TP_ENOMEM;
     tp_status s = tp_safetensors_save(path, items, ps->n, metadata);
@@ -94,7 +98,7 @@ tp_status tp_params_save(const tp_params *ps, const char *path, const char *cons
 tp_status tp_params_load(const tp_params *ps, const char *path)
 {
     tp_safetensors file;
-    tp_named_tensor *items = items_of(ps);
+    tp_named_tensor *items = items_of(ps, path);
     if (items == NULL)
         return TP_ENOMEM;
     tp_status s = tp_safetensors_open(&file, path);

@@ -347,8 +347,10 @@ static tp_status prepare_buffers(product *job)
     if (bytes > kept.bytes) {
         tp_matmul_release();
         kept.data = tp_alloc(bytes);
-        if (kept.data == NULL)
+        if (kept.data == NULL) {
+            tp_fail_prefix("matmul: buffers: ");
             return TP_ENOMEM;
+        }
         kept.bytes = bytes;
     }
     job->buffers = kept.data;

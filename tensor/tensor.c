@@ -41,10 +41,9 @@ tp_status tp_tensor_new(tp_tensor *t, tp_dtype dtype, tp_shape shape)
     TP_TRY(tp_shape_check(shape, size));
     size_t bytes = (size_t)(tp_shape_numel(shape) * size);
     tp_storage *s = tp_alloc_zero(sizeof *s);
-    if (s == NULL)
-        return TP_ENOMEM;
-    s->data = tp_alloc_zero(bytes);
-    if (s->data == NULL) {
+    if (s == NULL || (s->data = tp_alloc_zero(bytes)) == NULL) {
+        char text[TP_SHAPE_TEXT];
+        tp_fail_prefix("%s%s: ", tp_dtype_name(dtype), tp_shape_text(shape, text));
         tp_free(s, sizeof *s);
         return TP_ENOMEM;
     }

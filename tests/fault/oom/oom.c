@@ -315,6 +315,7 @@ static const char *judge(scene *s, uint64_t watched, uint64_t files, const outco
         return text;
     }
     if (strstr(message, "cannot allocate ") == NULL ||
+        (!s->is->bare && strncmp(message + 8, "cannot", 6) == 0) ||
         (s->is->says != NULL && strstr(message, s->is->says) == NULL)) {
         snprintf(text, sizeof text, "the message does not say what: %.200s", message);
         return text;
@@ -406,6 +407,8 @@ static bool sweep(const scenario *is, long limit, tally *sum, char complaint[OOM
         for (size_t n = 0; hit; n += stride) {
             lacking = 0;
             wrong = attempt(is, k, n, &want, &hit, &lacking);
+            if (getenv("TAPIR_OOM_TRACE") != NULL)
+                fprintf(stderr, "%s: %s %zu: %s\n", is->name, kind_names[k], n, hit ? tp_last_error() : "no failure");
             if (wrong != NULL) {
                 snprintf(complaint, OOM_TEXT, "%s %zu: %.200s", kind_names[k], n, wrong);
                 return false;

@@ -47,6 +47,7 @@ typedef struct scenario {
     tp_status (*prepare)(scene *s); /* NULL: nothing */
     tp_status (*act)(scene *s);
     const char *(*intact)(scene *s); /* what a failure has spoiled, or NULL */
+    bool bare; /* a message need not say what the memory was for: the caller knows */
     const char *says;                /* part of every message of a failure; NULL: anything */
     const char *foreign; /* whose own allocations are expected: "libc.so", "libgomp"; or NULL */
     const tp_op *op;     /* of a scenario made from a table */

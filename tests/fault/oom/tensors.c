@@ -156,7 +156,7 @@ const scenario oom_tensors[] = {
      .act = multiply_on_threads,
      .foreign = "libgomp libomp libc ld-linux-x86-64 libpthread"},
     {.name = "print a tensor", .prepare = two_matrices, .act = print},
-    {.name = "blocks", .act = take_blocks},
+    {.name = "blocks", .act = take_blocks, .bare = true},
     {.name = "parameter", .act = make_parameter, .says = "parameter 'a name'"},
 };
 const int oom_tensors_count = (int)(sizeof oom_tensors / sizeof *oom_tensors);
