@@ -108,10 +108,8 @@ static tp_status prepare(tp_replay *r)
     size_t n = (size_t)r->node->n;
     r->x = tp_arena_alloc(&p->arena, 2 * n * sizeof *r->x);
     r->value = tp_arena_alloc(&p->arena, n * sizeof *r->value);
-    if (r->x == NULL || r->value == NULL) {
-        tp_fail_prefix("checking %s: ", r->node->op->name);
+    if (r->x == NULL || r->value == NULL)
         return TP_ENOMEM;
-    }
     r->gx = r->x + n;
     for (size_t i = 0; i < n; i++) {
         const tp_node *in = tp_node_at(s->tape, r->node->x[i]);
@@ -168,6 +166,7 @@ static double weighted(const tp_tensor *w, const tp_tensor *a, const tp_tensor *
 typedef struct finding {
     double rule, difference, error; /* along the direction; error relative to Σ|g ⊙ d| */
     bool valid, ok, kink;
+    tp_status status; /* TP_ENOMEM: nothing was found for want of memory */
 } finding;
 
 /* Compares the gradient g of input i with a central difference of step h along d. */
@@ -177,8 +176,9 @@ static finding compare(const tp_replay *r, int i, const tp_tensor *d, const tp_t
     const double tolerance = 1e-6, epsilon = 0x1p-52;
     finding f = {.error = NAN};
     tp_tensor lo, mid, hi;
-    if (moved(r, i, d, -h, &lo) != TP_OK || moved(r, i, d, 0, &mid) != TP_OK ||
-        moved(r, i, d, h, &hi) != TP_OK)
+    if ((f.status = moved(r, i, d, -h, &lo)) != TP_OK ||
+        (f.status = moved(r, i, d, 0, &mid)) != TP_OK ||
+        (f.status = moved(r, i, d, h, &hi)) != TP_OK)
         return f;
     double scale, size;
     double left = weighted(&r->gy, &mid, &lo, NULL) / h;
@@ -235,8 +235,10 @@ static tp_status check(tp_replay *r, int i, const tp_tensor *shown, tp_text *ver
     finding f = {0};
     TP_TRY(copy_f64(r->tape, tp_value(r->gx[i]), &g));
     TP_TRY(direction(r, i, &g, &d));
-    for (int k = 0; k < 3 && !f.ok; k++)
+    for (int k = 0; k < 3 && !f.ok && f.status != TP_ENOMEM; k++)
         f = compare(r, i, &d, &g, ldexp(1, -17 - 6 * k));
+    if (f.status == TP_ENOMEM)
+        return TP_ENOMEM;
     double shift = shown == NULL ? 0 : shown_error(r, shown, &g);
     if (!f.valid)
         tp_text_add(verdict, "not checked: at the edge of the domain");
@@ -264,6 +266,8 @@ tp_status tp_replay_check(tp_replay *r, int i, const tp_tensor *shown, tp_text *
         tp_text_add(verdict, "not checked: an estimator without a surrogate");
     else if ((status = check(r, i, shown, verdict)) != TP_OK)
         tp_text_add(verdict, "not checked: %s", tp_status_meaning(status));
+    if (status == TP_ENOMEM)
+        tp_fail_prefix("checking %s: ", r->node->op->name);
     take_failure(r->tape);
     return status;
 }

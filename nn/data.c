@@ -92,8 +92,10 @@ tp_status tp_batches_init(tp_batches *b, const tp_dataset *data, int64_t batch_s
     if (batch_size > made.size)
         made.batch_size = made.size;
     made.order = tp_alloc((size_t)made.size * sizeof *made.order);
-    if (made.order == NULL)
+    if (made.order == NULL) {
+        tp_fail_prefix("the order of %lld examples: ", (long long)made.size);
         return TP_ENOMEM;
+    }
     tp_status s =
         tp_tensor_new(&made.buffer, dtype, TP_SHAPE(made.batch_size, tp_dataset_width(data)));
     if (s != TP_OK) {

@@ -58,7 +58,10 @@ tp_status tp_file_open(tp_file *f, const char *path)
     char *name = s == TP_OK ? tp_strdup(path) : NULL;
     if (name == NULL) {
         close(fd);
-        return s == TP_OK ? TP_ENOMEM : s;
+        if (s != TP_OK)
+            return s;
+        tp_fail_prefix("%s: ", path);
+        return TP_ENOMEM;
     }
     *f = (tp_file){fd, (int64_t)info.st_size, name};
     return TP_OK;
@@ -99,9 +102,10 @@ tp_status tp_file_read_all(const char *path, size_t limit, char **data, size_t *
     if ((uint64_t)f.size > limit)
         s = tp_fail(TP_EFORMAT, "%s: has %lld bytes, expected at most %zu", path, (long long)f.size,
                     limit);
-    else if ((p = tp_alloc(size + 1)) == NULL)
+    else if ((p = tp_alloc(size + 1)) == NULL) {
+        tp_fail_prefix("%s: ", path);
         s = TP_ENOMEM;
-    else
+    } else
         s = tp_file_read_at(&f, 0, p, size);
     tp_file_close(&f);
     if (s != TP_OK) {
@@ -221,6 +225,8 @@ tp_status tp_file_begin(tp_file_writer *w, const char *path)
                             S_ISDIR(info.st_mode) ? "a directory" : "a pipe or device");
     else
         w->status = open_temp(w);
+    if (w->status == TP_ENOMEM)
+        tp_fail_prefix("%s: ", path);
     if (w->status != TP_OK)
         discard(w, true);
     return w->status;

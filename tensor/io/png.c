@@ -45,9 +45,9 @@ static png_voidp on_alloc(png_structp png, png_alloc_size_t bytes)
 {
     codec *c = png_get_mem_ptr(png);
     void *p = tp_block_alloc(bytes);
-    if (p == NULL && c->status == TP_OK) {
+    if (p == NULL) {
         tp_fail_prefix("%s: ", c->path);
-        c->status = TP_ENOMEM;
+        c->status = c->status == TP_OK ? TP_ENOMEM : c->status;
     }
     return p;
 }

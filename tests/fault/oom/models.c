@@ -255,6 +255,8 @@ static tp_status ready(scene *s, make_optimizer optimizer, bool trap)
     TP_TRY(optimizer(s));
     s->trainer.tape = s->tape;
     s->trainer.step = 0;
+    s->trainer.epoch = 0;
+    s->trainer.done = (tp_stats){0};
     s->trainer.on_batch = keep_going;
     return state_of(s) == after[0] ? TP_OK
                                    : tp_fail(TP_EVALUE, "a model is not what its seed says");
@@ -284,33 +286,15 @@ static tp_status own_sgd(scene *s)
     return ready(s, sgd, false);
 }
 
-/* One epoch. After a failure the epoch goes on at the step that failed: its batches are those of the order. */
+/* One epoch, or what a failure has left of it. */
 static tp_status train(scene *s)
 {
     tp_stats stats;
-    uint64_t done = s->trainer.step % STEPS;
-    if (done == 0)
-        TP_TRY(tp_train_epoch(&s->trainer, &s->batches, 1, &stats));
-    else {
-        /* the steps that are left, one batch at a time, as tp_train_epoch takes them */
-        tp_batches_shuffle(&s->batches, 1, 1);
-        for (uint64_t i = 0; i < STEPS; i++) {
-            tp_batch batch;
-            bool got;
-            TP_TRY(tp_batches_next(&s->batches, &batch, &got));
-            if (i < done)
-                continue;
-            tp_tape_reset(s->tape);
-            tp_ctx c = tp_ctx_train(s->tape, 1, i);
-            tp_objective o = tp_model_loss(&s->model, &c, tp_constant(s->tape, &batch.x));
-            tp_params_zero_grad(&s->model.params);
-            TP_TRY(tp_backward_opts(o.total, (tp_sweep_opts){.release = true}));
-            TP_TRY(tp_optimizer_step(&s->optimizer));
-            s->trainer.step++;
-        }
-    }
+    s->trainer.epoch = 1;
+    TP_TRY(tp_train_rest(&s->trainer, &s->batches, &stats));
     if (as_of_last_step(s) != NULL)
         return tp_fail(TP_EVALUE, "%s", as_of_last_step(s));
+    oom_note_memory(s, &stats.loss, sizeof stats.loss);
     return note_params(s, &s->model.params);
 }
 
@@ -388,6 +372,37 @@ static tp_status load(scene *s)
     return note_params(s, &s->model.params);
 }
 
+/* A run with a checkpoint of its first epoch, which goes on for another. */
+static tp_status checkpointed(scene *s)
+{
+    tp_stats stats;
+    TP_TRY(vae_adam(s));
+    TP_TRY(tp_train_epoch(&s->trainer, &s->batches, 1, &stats));
+    TP_TRY(tp_checkpoint_save(oom_path(""), &s->trainer, &s->batches, NULL));
+    TP_TRY(tp_train_epoch(&s->trainer, &s->batches, 2, &stats));
+    for (int i = 0; i < s->model.params.n; i++)
+        TP_TRY(oom_watch(s, &s->model.params.item[i]->value));
+    return TP_OK;
+}
+
+static tp_status save_checkpoint(scene *s)
+{
+    static const char *const texts[] = {"note", "two epochs", NULL};
+    return tp_checkpoint_save(oom_path(""), &s->trainer, &s->batches, texts);
+}
+
+static tp_status load_checkpoint(scene *s)
+{
+    tp_checkpoint c;
+    TP_TRY(tp_checkpoint_open(&c, oom_path("")));
+    tp_status status = c.path == NULL ? tp_fail(TP_EVALUE, "the checkpoint is not there")
+                                      : tp_checkpoint_load(&c, &s->trainer, &s->batches);
+    tp_checkpoint_close(&c);
+    TP_TRY(status);
+    oom_note_memory(s, &s->trainer.step, sizeof s->trainer.step);
+    return note_params(s, &s->model.params);
+}
+
 const scenario oom_models[] = {
     {.name = "make a vae", .act = make_vae},
     {.name = "make an autoencoder", .act = make_ae},
@@ -419,7 +434,19 @@ const scenario oom_models[] = {
     {.name = "evaluate", .prepare = with_model, .act = evaluate},
     {.name = "sample", .prepare = with_model, .act = sample},
     {.name = "distributions and layers", .prepare = layers, .act = distributions},
-    {.name = "save", .prepare = old_weights, .act = save, .files = true},
-    {.name = "load", .prepare = old_weights, .act = load, .files = true},
+    {.name = "save", .prepare = old_weights, .act = save, .files = true, .bare = true},
+    {.name = "load", .prepare = old_weights, .act = load, .files = true, .bare = true},
+    {.name = "save a checkpoint",
+     .prepare = checkpointed,
+     .act = save_checkpoint,
+     .files = true,
+     .foreign = "libc",
+     .bare = true},
+    {.name = "load a checkpoint",
+     .prepare = checkpointed,
+     .act = load_checkpoint,
+     .files = true,
+     .foreign = "libc",
+     .bare = true},
 };
 const int oom_models_count = (int)(sizeof oom_models / sizeof *oom_models);
