@@ -1,9 +1,15 @@
-/* status.c: names of the codes and the per-thread message buffer. */
+/* status.c: names of the codes and the per-thread message buffer.
+ *
+ * Names of files, tensors and chunks come from outside and end up in messages. Here is where everything passes,
+ * so here they are made harmless to a terminal. Read next: text.h.
+ */
 #include "tensor/status.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "tensor/text.h"
 
 enum { MESSAGE_BYTES = 4096 };
 
@@ -33,6 +39,21 @@ const char *tp_last_error(void)
     return message;
 }
 
+/* Puts text at the end of the message, as it may be shown: what a terminal would obey comes out as \xNN. A line
+ * break stays only before an indented line, as this library writes them; any other is part of a name. */
+static void append(const char *text)
+{
+    size_t used = strlen(message);
+    const char *end = text + strlen(text);
+    while (text < end && used + TP_VISIBLE + sizeof "…" < sizeof message) {
+        if (text[0] == '\n' && text[1] == ' ' && text[2] == ' ')
+            message[used++] = *text++;
+        else
+            used += (size_t)tp_visible(message + used, &text, end);
+    }
+    snprintf(message + used, sizeof message - used, "%s", text < end ? "…" : "");
+}
+
 tp_status tp_fail(tp_status code, const char *format, ...)
 {
     char text[MESSAGE_BYTES]; /* arguments may point into the message that is being replaced */
@@ -41,7 +62,7 @@ tp_status tp_fail(tp_status code, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     body = (size_t)snprintf(message, sizeof message, "%s ", tp_status_name(code));
-    snprintf(message + body, sizeof message - body, "%.*s", (int)(sizeof message - body - 1), text);
+    append(text);
     return code;
 }
 
@@ -53,5 +74,7 @@ void tp_fail_prefix(const char *format, ...)
     vsnprintf(prefix, sizeof prefix, format, args);
     va_end(args);
     memcpy(text, message + body, strlen(message + body) + 1);
-    snprintf(message + body, sizeof message - body, "%s%.*s", prefix, MESSAGE_BYTES - 600, text);
+    message[body] = 0;
+    append(prefix);
+    append(text);
 }

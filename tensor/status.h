@@ -27,7 +27,9 @@ const char *tp_status_meaning(tp_status s);
 /* The full message of the last call that failed in this thread; "" before the first failure. */
 const char *tp_last_error(void);
 
-/* Records "<name of code> <formatted text>" as this thread's last error and returns code. */
+/* Records "<name of code> <formatted text>" as this thread's last error and returns code. Control characters,
+ * marks of direction and bytes that are not UTF-8 come out as \xNN, whoever they come from; of line breaks only
+ * those before two spaces stay. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
