@@ -143,7 +143,10 @@ const char *tp_file_looks_like(const void *head, size_t n)
                  {"<!DOCTYPE", 9, "a web page"},
                  {"<!doctype", 9, "a web page"},
                  {"<html", 5, "a web page"},
-                 {"\0\0\x08", 3, "an idx file"}};
+                 {"\x80\2", 2, "a Python pickle"},
+                 {"\x80\3", 2, "a Python pickle"},
+                 {"\x80\4", 2, "a Python pickle"},
+                 {"\x80\5", 2, "a Python pickle"}};
     const unsigned char *p = head;
     if (n == 0)
         return "an empty file";
@@ -152,10 +155,23 @@ const char *tp_file_looks_like(const void *head, size_t n)
             return known[i].what;
     if (n > 8 && p[8] == '{' && p[7] == 0)
         return "a safetensors file";
+    if (n >= 4 && p[0] == 0 && p[1] == 0 && p[2] >= 8 && p[2] <= 14 && p[2] != 10)
+        return "an idx file";
     for (size_t i = 0; i < n && i < 16; i++)
-        if ((p[i] < 32 || p[i] == 127) && p[i] != '\t' && p[i] != '\n' && p[i] != '\r')
+        if ((p[i] < 32 || p[i] == 127 || p[i] >= 0xfe) && p[i] != '\t' && p[i] != '\n' &&
+            p[i] != '\r')
             return "binary data";
     return "a text file";
+}
+
+tp_status tp_file_unexpected(const char *path, const void *head, size_t n, size_t least,
+                             const char *expected, const char *where)
+{
+    if (n > 0 && n < least)
+        return tp_fail(TP_EFORMAT, "%s: has only %zu byte%s%s, expected %s", path, n,
+                       n == 1 ? "" : "s", where, expected);
+    return tp_fail(TP_EFORMAT, "%s: looks like %s%s, expected %s", path,
+                   tp_file_looks_like(head, n), where, expected);
 }
 
 /* --- writing ------------------------------------------------------------------------------------ */

@@ -38,6 +38,10 @@ tp_status tp_file_read_all(const char *path, size_t limit, char **data, size_t *
 /* What the first bytes of a file suggest it is, for messages: "a PNG image", "a text file", …;
  * "an empty file" for n = 0, "binary data" when nothing is recognised. 16 bytes are enough. */
 const char *tp_file_looks_like(const void *head, size_t n);
+/* TP_EFORMAT for a file that is not what was expected ("an idx file"), by its first n bytes, the fewest such a
+ * file can have being least; where says where they were, "" or " inside gzip". */
+tp_status tp_file_unexpected(const char *path, const void *head, size_t n, size_t least,
+                             const char *expected, const char *where);
 
 /* --- writing ------------------------------------------------------------------------------------ */
 

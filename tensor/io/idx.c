@@ -59,9 +59,17 @@ static tp_status zlib_failure(const source *s, int code)
         tp_fail_prefix("%s: ", s->file.path);
         return TP_ENOMEM;
     }
+    static const struct {
+        const char *zlib, *plain;
+    } words[] = {{"incorrect data check", "the checksum is not that of the data"},
+                 {"incorrect length check", "the length is not that of the data"},
+                 {"incorrect header check", "a gzip member was expected here"}};
+    const char *what = s->z.msg ? s->z.msg : "unexpected end of a block";
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(what, words[i].zlib) == 0)
+            what = words[i].plain;
     return tp_fail(TP_EFORMAT, "%s: damaged gzip data near byte %lld: %s", s->file.path,
-                   (long long)(s->offset - (int64_t)s->z.avail_in),
-                   s->z.msg ? s->z.msg : "unexpected end of a block");
+                   (long long)(s->offset - (int64_t)s->z.avail_in), what);
 }
 
 /* Between members: another member may follow, any other byte is garbage. */
@@ -150,6 +158,7 @@ static tp_status source_read(source *s, void *data, int64_t bytes, int64_t *got)
 
 /* --- the format --------------------------------------------------------------------------------- */
 
+/* Of the types that idx knows and that are not read. */
 static const char *type_name(int type)
 {
     switch (type) {
@@ -164,19 +173,20 @@ static const char *type_name(int type)
     case 0x0e:
         return "64-bit floats";
     default:
-        return "of no type that idx knows";
+        return NULL;
     }
+}
+
+static bool is_magic(const unsigned char *head)
+{
+    return head[0] == 0 && head[1] == 0 && (head[2] == U8 || type_name(head[2]) != NULL);
 }
 
 static tp_status check_magic(const source *s, const unsigned char *head, int64_t got)
 {
     const char *path = s->file.path, *inside = s->gzip ? " inside gzip" : "";
-    if (got > 0 && got < 4)
-        return tp_fail(TP_EFORMAT, "%s: has only %lld bytes%s, expected an idx file", path,
-                       (long long)got, inside);
-    if (got == 0 || head[0] != 0 || head[1] != 0)
-        return tp_fail(TP_EFORMAT, "%s: looks like %s%s, expected an idx file", path,
-                       tp_file_looks_like(head, (size_t)got), inside);
+    if (got < 4 || !is_magic(head))
+        return tp_file_unexpected(path, head, (size_t)got, 4, "an idx file", inside);
     if (head[2] != U8)
         return tp_fail(TP_EFORMAT,
                        "%s: elements are %s (type 0x%02x), expected unsigned bytes (0x08)", path,
@@ -192,7 +202,7 @@ static tp_status read_header(source *s, tp_shape *shape)
     unsigned char head[16], sizes[4 * MAX_IDX_DIMS];
     int64_t got, rest;
     TP_TRY(source_read(s, head, 4, &got)); /* no more: the smallest idx file has 8 bytes */
-    if (got == 4 && (head[0] != 0 || head[1] != 0)) { /* a longer look for the message */
+    if (got == 4 && !is_magic(head)) {     /* a longer look for the message */
         TP_TRY(source_read(s, head + 4, 12, &rest));
         got += rest;
     }

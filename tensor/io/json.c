@@ -251,7 +251,7 @@ tp_status tp_json_size(tp_json *j, int64_t *value)
     for (int i = 0; i < n; i++) {
         int digit = j->at[i] - '0';
         if (v > (INT64_MAX - digit) / 10)
-            return tp_json_fail(j, "a number that is too large");
+            return expected(j, "an integer below 2^63");
         v = v * 10 + digit;
     }
     j->at += n;

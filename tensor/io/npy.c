@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tensor/io/file.h"
+#include "tensor/text.h"
 
 static const char magic[6] = {'\x93', 'N', 'U', 'M', 'P', 'Y'};
 
@@ -92,8 +93,20 @@ typedef struct header {
 
 static tp_status damaged(const header *h, const char *expected)
 {
-    return tp_fail(TP_EFORMAT, "%s: damaged header, expected %s at byte %lld", h->file.path,
-                   expected, (long long)(h->begin + (h->at - h->text)));
+    static const char word[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
+    enum { LONGEST = 24 };
+    char got[LONGEST + TP_VISIBLE] = "the end";
+    const char *next = h->at, *end = h->text + h->bytes;
+    int n = (int)strspn(next, word);
+    if (n > 0)
+        snprintf(got, sizeof got, "'%.*s%s'", n < LONGEST ? n : LONGEST, next,
+                 n > LONGEST ? "..." : "");
+    if (n == 0 && next < end) {
+        got[0] = '\'';
+        memcpy(got + 1 + tp_visible(got + 1, &next, end), "'", 2);
+    }
+    return tp_fail(TP_EFORMAT, "%s: damaged header: expected %s, got %s, at byte %lld",
+                   h->file.path, expected, got, (long long)(h->begin + (h->at - h->text)));
 }
 
 static bool take(header *h, const char *token)
@@ -151,8 +164,10 @@ static tp_status take_size(header *h, int64_t *size)
     const char *digits = h->at;
     *size = 0;
     for (; *h->at >= '0' && *h->at <= '9'; h->at++) {
-        if (*size > INT64_MAX / 10 - 1)
-            return tp_fail(TP_EFORMAT, "%s: a size of more than 18 digits", h->file.path);
+        if (*size > INT64_MAX / 10 - 1) {
+            h->at = digits;
+            return damaged(h, "a size of at most 18 digits");
+        }
         *size = 10 * *size + (*h->at - '0');
     }
     if (h->at == digits)
@@ -169,8 +184,8 @@ static tp_status take_shape(header *h)
         int64_t size;
         TP_TRY(take_size(h, &size));
         if (h->shape.ndim == TP_MAX_DIMS)
-            return tp_fail(TP_EFORMAT, "%s: has more than %d dimensions", h->file.path,
-                           TP_MAX_DIMS);
+            return tp_fail(TP_EFORMAT, "%s: has %d or more dimensions, expected at most %d",
+                           h->file.path, TP_MAX_DIMS + 1, TP_MAX_DIMS);
         h->shape.dim[h->shape.ndim++] = size;
         if (!take(h, ",") && (h->shape.ndim == 1 || *h->at != ')'))
             return damaged(h, "a comma");
@@ -217,7 +232,10 @@ static tp_status parse(header *h)
         return damaged(h, "nothing but spaces");
     for (int i = 0; i < 3; i++)
         if (!seen[i])
-            return tp_fail(TP_EFORMAT, "%s: no '%s' in the header", h->file.path, entry[i].key);
+            return tp_fail(
+                TP_EFORMAT,
+                "%s: no '%s' in the header, expected descr, fortran_order and shape once each",
+                h->file.path, entry[i].key);
     return TP_OK;
 }
 
@@ -229,13 +247,12 @@ static tp_status read_header(header *h)
     int64_t size = h->file.size;
     size_t n = size < 16 ? (size_t)size : 16;
     TP_TRY(tp_file_read_at(&h->file, 0, head, n));
-    if (n < sizeof magic || memcmp(head, magic, sizeof magic) != 0)
-        return tp_fail(TP_EFORMAT, "%s: looks like %s of %lld bytes, expected an npy file", path,
-                       tp_file_looks_like(head, n), (long long)size);
-    if (n >= 8 && (head[6] < 1 || head[6] > 3 || head[7] != 0))
+    if (n < PREFIX_BYTES || memcmp(head, magic, sizeof magic) != 0)
+        return tp_file_unexpected(path, head, n, PREFIX_BYTES, "an npy file", "");
+    if (head[6] < 1 || head[6] > 3 || head[7] != 0)
         return tp_fail(TP_EFORMAT, "%s: is of version %d.%d, expected 1.0, 2.0 or 3.0", path,
                        head[6], head[7]);
-    h->begin = n >= 8 && head[6] > 1 ? 12 : 10;
+    h->begin = head[6] > 1 ? 12 : PREFIX_BYTES;
     for (int64_t i = h->begin - 1; i >= 8 && h->begin <= size; i--)
         h->bytes = h->bytes << 8 | head[i];
     if (h->begin > size || h->bytes > size - h->begin)

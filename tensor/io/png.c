@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "tensor/io/file.h"
+#include "tensor/io/png_chunks.h"
 
 enum { CHUNK_BYTES_MAX = 1 << 20, MID_GREY = 128 };
 
@@ -32,7 +33,7 @@ static void on_error(png_structp png, png_const_charp message)
 {
     codec *c = png_get_error_ptr(png);
     if (c->status == TP_OK) /* otherwise a callback below has recorded the cause */
-        c->status = tp_fail(TP_EFORMAT, "%s: %s", c->path, message);
+        c->status = tp_fail(TP_EFORMAT, "%s: damaged pixels: %s", c->path, message);
     png_longjmp(png, 1);
 }
 
@@ -279,11 +280,11 @@ static void decode(codec *c, tp_tensor *t)
     png_set_read_fn(c->png, c, on_read);
     png_set_user_limits(c->png, TP_PNG_MAX_SIDE, TP_PNG_MAX_SIDE);
     png_set_chunk_malloc_max(c->png, CHUNK_BYTES_MAX);
+    png_set_benign_errors(c->png, 0); /* what libpng calls benign is damage all the same */
+    png_set_keep_unknown_chunks(c->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1); /* only pixels matter */
     png_read_info(c->png, c->info);
     int64_t height = png_get_image_height(c->png, c->info);
     int64_t width = png_get_image_width(c->png, c->info);
-    if (!size_ok(height, width))
-        png_error(c->png, "more than 64 Mi pixels");
     int passes = set_transforms(c);
     tp_shape shape = {3, {height, width, png_get_channels(c->png, c->info)}};
     if (png_get_rowbytes(c->png, c->info) != (size_t)(width * shape.dim[2]))
@@ -306,13 +307,8 @@ tp_status tp_png_read(const char *path, tp_tensor *out)
 {
     codec c = {.path = path};
     tp_tensor t = {0};
-    unsigned char head[16];
     TP_TRY(tp_file_open(&c.file, path));
-    size_t n = c.file.size < 16 ? (size_t)c.file.size : 16;
-    c.status = tp_file_read_at(&c.file, 0, head, n);
-    if (c.status == TP_OK && (n < 8 || png_sig_cmp(head, 0, 8) != 0))
-        c.status = tp_fail(TP_EFORMAT, "%s: looks like %s%s, expected a PNG image", path,
-                           n < 8 ? "the start of " : "", tp_file_looks_like(head, n));
+    c.status = tp_png_check(&c.file);
     if (c.status == TP_OK) {
         decode(&c, &t);
         if (c.png == NULL && c.status == TP_OK)

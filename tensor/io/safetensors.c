@@ -17,7 +17,7 @@
 #    error "safetensors files are little-endian and copied as they are"
 #endif
 
-enum { MAX_HEADER_BYTES = 100 * 1000 * 1000 };
+enum { MAX_HEADER_BYTES = 100 * 1000 * 1000, MIN_FILE_BYTES = 9 };
 
 /* --- orders to sort by --------------------------------------------------------------------------- */
 
@@ -33,7 +33,9 @@ static int by_place(const void *items, int64_t a, int64_t b)
     const tp_safetensors_entry *y = (const tp_safetensors_entry *)items + b;
     if (x->begin != y->begin)
         return x->begin < y->begin ? -1 : 1;
-    return (x->bytes > y->bytes) - (x->bytes < y->bytes); /* empty tensors before their neighbour */
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? -1 : 1; /* empty tensors before their neighbour */
+    return (a > b) - (a < b);                /* so that messages name the later one */
 }
 
 static int by_metadata_key(const void *items, int64_t a, int64_t b)
@@ -243,15 +245,18 @@ static tp_status check_spans(tp_safetensors *s)
                         (long long)reached, e->begin < reached ? "an overlap" : "a hole");
         else if (e->bytes > have - reached)
             status =
-                tp_fail(TP_EFORMAT, "%s: tensor '%s' ends at data byte %lld, but the file has %lld",
+                tp_fail(TP_EFORMAT,
+                        "%s: tensor '%s' ends at data byte %lld, but the file has %lld (truncated)",
                         s->file.path, tp_st_printable(e->name, text),
                         (long long)(e->begin + e->bytes), (long long)have);
         reached += e->bytes;
     }
     tp_free(order, (size_t)s->n * sizeof *order);
     if (status == TP_OK && reached != have)
-        return tp_fail(TP_EFORMAT, "%s: %lld bytes after the last tensor", s->file.path,
-                       (long long)(have - reached));
+        return tp_fail(
+            TP_EFORMAT,
+            "%s: the tensors end at data byte %lld, but the file has %lld (trailing garbage)",
+            s->file.path, (long long)reached, (long long)have);
     return status;
 }
 
@@ -263,12 +268,12 @@ static tp_status read_header(tp_safetensors *s)
     TP_TRY(tp_file_read_at(&s->file, 0, head, n));
     for (int i = 7; i >= 0 && n >= 8; i--)
         length = length << 8 | head[i];
-    if (n < 8 || length > (uint64_t)s->file.size - 8) {
-        if (n > 8 && head[8] == '{') /* the right kind of file, then: say what is wrong with it */
+    if (n < MIN_FILE_BYTES || length == 0 || length > (uint64_t)s->file.size - 8) {
+        if (length > 0 && n > 8 &&
+            head[8] == '{') /* the right kind of file, then: say what is wrong with it */
             return tp_fail(TP_EFORMAT, "%s: truncated, a header of %llu bytes in a file of %lld",
                            s->file.path, (unsigned long long)length, (long long)s->file.size);
-        return tp_fail(TP_EFORMAT, "%s: looks like %s of %lld bytes, expected a safetensors file",
-                       s->file.path, tp_file_looks_like(head, n), (long long)s->file.size);
+        return tp_file_unexpected(s->file.path, head, n, MIN_FILE_BYTES, "a safetensors file", "");
     }
     if (length > MAX_HEADER_BYTES)
         return tp_fail(TP_EFORMAT, "%s: a header of %llu bytes, expected at most %d", s->file.path,

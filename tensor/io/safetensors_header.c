@@ -159,16 +159,18 @@ static tp_status parse_entry(tp_json *j, tp_safetensors_entry *e)
     int64_t offsets[2] = {0};
     int n = 2;
     TP_TRY(tp_json_expect(j, '{'));
-    for (int i = 0; i < 3; i++) {
+    bool more = !tp_json_accept(j, '}');
+    while (more) {
         const char *key;
-        if (i > 0)
-            TP_TRY(tp_json_expect(j, ','));
+        char text[TP_ST_TEXT];
         TP_TRY(tp_json_string(j, &key));
         int f = 0;
         while (f < 3 && strcmp(key, fields[f]) != 0)
             f++;
         if (f == 3 || seen[f])
-            return tp_json_fail(j, f == 3 ? "an unknown field" : "a field given twice");
+            return tp_json_fail(j, "'%s' %s, expected dtype, shape and data_offsets once each",
+                                tp_st_printable(key, text),
+                                f == 3 ? "is no field" : "is given twice");
         seen[f] = true;
         TP_TRY(tp_json_expect(j, ':'));
         if (f == 0)
@@ -177,10 +179,14 @@ static tp_status parse_entry(tp_json *j, tp_safetensors_entry *e)
             TP_TRY(parse_sizes(j, e->shape.dim, TP_MAX_DIMS, &e->shape.ndim));
         else
             TP_TRY(parse_sizes(j, offsets, 2, &n));
+        TP_TRY(tp_json_next(j, '}', &more));
     }
-    TP_TRY(tp_json_expect(j, '}'));
+    for (int f = 0; f < 3; f++)
+        if (!seen[f])
+            return tp_json_fail(j, "no '%s'", fields[f]);
     if (n != 2 || offsets[0] > offsets[1])
-        return tp_json_fail(j, "data_offsets are not [begin,end]");
+        return tp_json_fail(j, n != 2 ? "data_offsets are not [begin,end]"
+                                      : "data_offsets end before they begin");
     e->begin = offsets[0];
     e->bytes = offsets[1] - offsets[0];
     return check_entry(j, e);
@@ -197,7 +203,10 @@ static tp_status parse_member(tp_json *j, tp_safetensors *s, bool *metadata_seen
         if (*metadata_seen)
             return tp_json_fail(j, "__metadata__ given twice");
         *metadata_seen = true;
-        return parse_metadata(j, s);
+        j->where = "__metadata__";
+        TP_TRY(parse_metadata(j, s));
+        j->where = "header";
+        return TP_OK;
     }
     void *array = s->entry;
     TP_TRY(grow(&array, s->n, &s->entry_room, sizeof *s->entry));

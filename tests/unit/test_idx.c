@@ -176,7 +176,7 @@ static void test_refuses_other_formats(void **state)
         const char *message;
     } cases[] = {
         {"", 0, "an empty file"},
-        {"\0", 1, "only 1 bytes"},
+        {"\0", 1, "only 1 byte"},
         {"\0\0\x08", 3, "only 3 bytes"},
         {"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16, "a PNG image"},
         {"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1", 16, "a JPEG image"},
@@ -206,20 +206,26 @@ static void test_refuses_other_formats(void **state)
     check_refused(&zlib_stream, "expected an idx file");
 }
 
+static bool type_is_known(int type)
+{
+    return type >= 9 && type <= 14 && type != 10;
+}
+
 static void test_refuses_types(void **state)
 {
     (void)state;
     static const struct {
         int type;
         const char *message;
-    } cases[] = {{0x09, "signed bytes"},    {0x0b, "16-bit integers"},
-                 {0x0c, "32-bit integers"}, {0x0d, "32-bit floats"},
-                 {0x0e, "64-bit floats"},   {0x00, "no type"},
-                 {0x0a, "no type"},         {0xff, "0xff"}};
+    } cases[] = {{0x09, "signed bytes"},           {0x0b, "16-bit integers"},
+                 {0x0c, "32-bit integers"},        {0x0d, "32-bit floats"},
+                 {0x0e, "64-bit floats"},          {0x00, "looks like binary data"},
+                 {0x0a, "looks like binary data"}, {0xff, "looks like binary data"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bytes b = idx_file(cases[i].type, 1, dims, 3);
         check_refused(&b, cases[i].message);
-        assert_message("expected unsigned bytes");
+        assert_message(type_is_known(cases[i].type) ? "expected unsigned bytes"
+                                                    : "expected an idx file");
     }
 }
 
@@ -318,10 +324,10 @@ static void test_damage(void **state)
     }
     bytes b = packed;
     b.at[b.n - 6] ^= 1;
-    check_refused(&b, "incorrect data check");
+    check_refused(&b, "the checksum is not that of the data");
     b = packed;
     b.at[b.n - 1] ^= 1;
-    check_refused(&b, "incorrect length check");
+    check_refused(&b, "the length is not that of the data");
     b = packed;
     b.at[2] = 7;
     check_refused(&b, "unknown compression method");

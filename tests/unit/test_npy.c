@@ -156,7 +156,7 @@ static void test_numpy_refused(void **state)
     check_refused(NUMPY("date"), TP_EDTYPE, "elements are '<M8[s]'");
     check_refused(NUMPY("record"), TP_EDTYPE, "elements are records");
     check_refused(NUMPY("object"), TP_EDTYPE, "pickled Python objects, which are never loaded");
-    check_refused(NUMPY("nine_dimensions"), TP_EFORMAT, "more than 8 dimensions");
+    check_refused(NUMPY("nine_dimensions"), TP_EFORMAT, "9 or more dimensions, expected at most 8");
 }
 
 /* --- layouts ------------------------------------------------------------------------------------ */
@@ -197,7 +197,10 @@ static void test_every_cut(void **state)
         check_refused(path, TP_EFORMAT, "trailing garbage");
         for (size_t n = whole.n; n-- > 0;) {
             assert_int_equal(truncate(path, (off_t)n), 0);
-            check_refused(path, TP_EFORMAT, n < 6 ? "looks like" : "truncated");
+            check_refused(path, TP_EFORMAT,
+                          n == 0   ? "looks like"
+                          : n < 10 ? "has only"
+                                   : "truncated");
         }
         tp_free(whole.data, whole.n + 1);
     }
@@ -277,18 +280,18 @@ static void test_headers_refused(void **state)
     static const struct {
         const char *header, *message;
     } bad[] = {
-        {"", "expected a dictionary at byte 10"},
-        {"[]", "expected a dictionary at byte 10"},
+        {"", "expected a dictionary, got "},
+        {"[]", "expected a dictionary, got "},
         {"{}", "no 'descr' in the header"},
         {"{'descr': '<f4', 'shape': (2, 3)}", "no 'fortran_order' in the header"},
         {"{'descr': '<f4', 'fortran_order': False}", "no 'shape' in the header"},
         {"{'descr': '<f4', 'descr': '<f4'}", "'descr' twice in the header"},
         {"{'description': '<f4'}", "'description' in the header, expected descr"},
-        {"{descr: '<f4'}", "expected a string in quotes at byte 11"},
-        {"{'descr", "expected the end of a string at byte 17"},
-        {"{'de\\x73cr': '<f4'}", "expected the end of a string at byte 14"},
-        {"{'d\xc3\xa9': 1}", "expected the end of a string at byte 13"},
-        {"{'descr' '<f4'}", "expected a colon at byte 19"},
+        {"{descr: '<f4'}", "expected a string in quotes, got "},
+        {"{'descr", "expected the end of a string, got "},
+        {"{'de\\x73cr': '<f4'}", "expected the end of a string, got "},
+        {"{'d\xc3\xa9': 1}", "expected the end of a string, got "},
+        {"{'descr' '<f4'}", "expected a colon, got "},
         {"{'descr': <f4}", "expected a string in quotes"},
         {"{'descr': '<f4' 'shape': (2,)}", "expected a comma"},
         {"{'fortran_order': 0}", "expected True or False"},
@@ -301,8 +304,9 @@ static void test_headers_refused(void **state)
         {"{'shape': (6)}", "expected a comma"},
         {"{'shape': (2 3)}", "expected a comma"},
         {"{'shape': (2, 3", "expected a comma"},
-        {"{'shape': (2, 9999999999999999999)}", "a size of more than 18 digits"},
-        {"{'shape': (1,1,1,1,1,1,1,1,1)}", "more than 8 dimensions"},
+        {"{'shape': (2, 9999999999999999999)}",
+         "expected a size of at most 18 digits, got '9999999999999999999'"},
+        {"{'shape': (1,1,1,1,1,1,1,1,1)}", "9 or more dimensions, expected at most 8"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)} #", "nothing but spaces"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}}", "nothing but spaces"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2)}", "trailing garbage"},
@@ -329,7 +333,8 @@ static void test_prefixes(void **state)
     static const char absurd[] = "\x93NUMPY\2\0\xff\xff\xff\xff{";
     char spaces[11000] = "\x93NUMPY\1";
     check_refused(made("", 0), TP_EFORMAT, "looks like an empty file");
-    check_refused(made("hello, world", 12), TP_EFORMAT, "looks like a text file of 12 bytes");
+    check_refused(made("hello, world", 12), TP_EFORMAT,
+                  "looks like a text file, expected an npy file");
     check_refused(made("PK\3\4............", 16), TP_EFORMAT, "a zip archive"); /* an npz */
     check_refused(made(v4, sizeof v4), TP_EFORMAT, "version 4.0, expected 1.0, 2.0 or 3.0");
     check_refused(made(minor, sizeof minor), TP_EFORMAT, "version 1.1");
