@@ -56,6 +56,14 @@ int tp_utf8_length(const char *text, const char *end)
     return n;
 }
 
+bool tp_utf8_valid(const char *s)
+{
+    const char *end = s + strlen(s);
+    for (int n = 1; s < end && n > 0; s += n)
+        n = tp_utf8_length(s, end);
+    return s == end;
+}
+
 /* C0, DEL and C1; U+200B-200F, 2028-202E and 2060-206F; the byte order mark. */
 static bool hidden(const unsigned char *p, int n)
 {

@@ -48,9 +48,10 @@ void json_text(json *j, const char *s)
 {
     comma(j, " ");
     json_raw(j, "\"");
-    for (; *s != '\0'; s++) {
+    for (const char *end = s + strlen(s); s < end;) {
         char escaped[TP_JSON_ESCAPE];
-        json_raw(j, "%.*s", tp_json_escape(escaped, *s), escaped);
+        int n = tp_json_escape(escaped, &s, end);
+        json_raw(j, "%.*s", n, escaped);
     }
     json_raw(j, "\"");
 }

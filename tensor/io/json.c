@@ -188,16 +188,22 @@ tp_status tp_json_string(tp_json *j, const char **string)
     return TP_OK;
 }
 
-int tp_json_escape(char text[TP_JSON_ESCAPE], char byte)
+int tp_json_escape(char text[TP_JSON_ESCAPE], const char **p, const char *end)
 {
-    unsigned char c = (unsigned char)byte;
-    if (c < 32 || c == 127)
-        return snprintf(text, TP_JSON_ESCAPE, "\\u%04x", c);
-    int n = 0;
-    if (c == '"' || c == '\\')
-        text[n++] = '\\';
-    text[n++] = byte;
-    return n;
+    const unsigned char *c = (const unsigned char *)*p;
+    int n = tp_utf8_length(*p, end), used = 0;
+    *p += n > 0 ? n : 1;
+    if (n == 0)
+        return snprintf(text, TP_JSON_ESCAPE, "\\ufffd");
+    if (c[0] < 32 || c[0] == 127)
+        return snprintf(text, TP_JSON_ESCAPE, "\\u%04x", c[0]);
+    if (c[0] == 0xc2 && c[1] < 0xa0)
+        return snprintf(text, TP_JSON_ESCAPE, "\\u%04x", c[1]);
+    if (c[0] == '"' || c[0] == '\\')
+        text[used++] = '\\';
+    for (int i = 0; i < n; i++)
+        text[used++] = (char)c[i];
+    return used;
 }
 
 /* --- numbers ------------------------------------------------------------------------------------ */

@@ -49,8 +49,9 @@ tp_status tp_json_number(tp_json *j, const char **text, int *length);
 /* An integer from 0 to 2^63-1 without fraction or exponent. TP_EFORMAT. */
 tp_status tp_json_size(tp_json *j, int64_t *value);
 
-/* A byte as it stands in a string of JSON: itself or an escape, without a NUL behind. Returns the length. */
+/* The character at *p as it stands in a string of JSON, without a NUL behind: itself, or an escape for quotes and
+ * control characters (C1, too); U+FFFD for a byte that is not UTF-8. Moves *p behind it, returns the length. */
 enum { TP_JSON_ESCAPE = 8 };
-int tp_json_escape(char text[TP_JSON_ESCAPE], char byte);
+int tp_json_escape(char text[TP_JSON_ESCAPE], const char **p, const char *end);
 
 #endif

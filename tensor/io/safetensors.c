@@ -12,6 +12,7 @@
 #include "tensor/io/json.h"
 #include "tensor/io/safetensors_header.h"
 #include "tensor/mem.h"
+#include "tensor/text.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #    error "safetensors files are little-endian and copied as they are"
@@ -79,8 +80,8 @@ static void put_string(sink *s, const char *text)
 {
     char escaped[TP_JSON_ESCAPE];
     put(s, "\"", 1);
-    for (; *text != 0; text++)
-        put(s, escaped, (size_t)tp_json_escape(escaped, *text));
+    for (const char *end = text + strlen(text); text < end;)
+        put(s, escaped, (size_t)tp_json_escape(escaped, &text, end));
     put(s, "\"", 1);
 }
 
@@ -130,7 +131,7 @@ static tp_status check_metadata(const char *path, const char *const *metadata)
                            tp_st_printable(metadata[n], text));
         if (strcmp(metadata[n], TP_SAFETENSORS_CRC) == 0)
             return tp_fail(TP_EARG, "%s: metadata '%s' is written by itself", path, metadata[n]);
-        if (!tp_st_utf8_valid(metadata[n]) || !tp_st_utf8_valid(metadata[n + 1]))
+        if (!tp_utf8_valid(metadata[n]) || !tp_utf8_valid(metadata[n + 1]))
             return tp_fail(TP_EARG, "%s: metadata '%s' is not UTF-8", path,
                            tp_st_printable(metadata[n], text));
     }
@@ -154,10 +155,10 @@ static tp_status check_items(const char *path, const tp_named_tensor *items, int
     for (int i = 0; i < n; i++) {
         if (items[i].name == NULL || items[i].tensor == NULL || items[i].tensor->storage == NULL)
             return tp_fail(TP_EARG, "%s: item %d has no name or is an empty handle", path, i);
-        if (!tp_st_utf8_valid(items[i].name) || strcmp(items[i].name, "__metadata__") == 0)
+        if (!tp_utf8_valid(items[i].name) || strcmp(items[i].name, "__metadata__") == 0)
             return tp_fail(TP_EARG, "%s: '%s' cannot be the name of a tensor (%s)", path,
                            tp_st_printable(items[i].name, text),
-                           tp_st_utf8_valid(items[i].name) ? "reserved" : "not UTF-8");
+                           tp_utf8_valid(items[i].name) ? "reserved" : "not UTF-8");
     }
     int64_t *order = tp_st_sorted(n, by_item_name, items);
     if (order == NULL)

@@ -32,14 +32,6 @@ const char *tp_st_printable(const char *name, char text[TP_ST_TEXT])
     return text;
 }
 
-bool tp_st_utf8_valid(const char *s)
-{
-    const char *end = s + strlen(s);
-    for (int n = 1; s < end && n > 0; s += n)
-        n = tp_utf8_length(s, end);
-    return s == end;
-}
-
 /* --- sorting ------------------------------------------------------------------------------------ */
 
 static void sift_down(int64_t *index, int64_t at, int64_t n, tp_st_order order, const void *items)

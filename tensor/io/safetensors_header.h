@@ -19,8 +19,6 @@ tp_status tp_st_parse(tp_safetensors *s);
 enum { TP_ST_TEXT = 128 };
 const char *tp_st_printable(const char *name, char text[TP_ST_TEXT]);
 
-bool tp_st_utf8_valid(const char *s);
-
 /* The numbers 0 … n-1 sorted by order(items, a, b), as strcmp orders; NULL after recording TP_ENOMEM. The
  * caller frees n int64_t. Not qsort, which may allocate outside of tapir's memory. */
 typedef int (*tp_st_order)(const void *items, int64_t a, int64_t b);

@@ -79,7 +79,7 @@ static void test_every_character(void **state)
 {
     (void)state;
     for (uint32_t c = 1; c < 0x110000; c += c < 0x1000 ? 1 : 61) {
-        char text[16], raw[8], *copy;
+        char text[32], raw[16], *copy;
         const char *got;
         if (c >= 0xd800 && c < 0xe000)
             continue;
@@ -90,14 +90,14 @@ static void test_every_character(void **state)
                      0xdc00 + (c & 0x3ff));
         tp_json j = over(text, strlen(text), &copy);
         assert_int_equal(tp_json_string(&j, &got), TP_OK);
-        snprintf(raw, sizeof raw, "%s", got);
+        snprintf(raw, sizeof raw, "%.8s", got);
         assert_int_equal(tp_utf8_length(raw, raw + strlen(raw)), strlen(raw));
         free(copy);
 
         char written[32] = "\"";
         int used = 1;
-        for (const char *p = raw; *p != 0; p++)
-            used += tp_json_escape(written + used, *p);
+        for (const char *p = raw, *end = raw + strlen(raw); p < end;)
+            used += tp_json_escape(written + used, &p, end);
         written[used++] = '"';
         j = over(written, (size_t)used, &copy);
         assert_int_equal(tp_json_string(&j, &got), TP_OK);
@@ -246,12 +246,25 @@ static void test_messages(void **state)
     assert_message("f: here: 3 things, at byte 15");
 }
 
+static void test_escapes(void **state)
+{
+    (void)state;
+    static const char text[] = "a\"\\\n\x7f\xc2\x9b\xc2\xa0\xff\xe2\x82";
+    char got[64];
+    int used = 0;
+    for (const char *p = text, *end = text + sizeof text - 1; p < end;)
+        used += tp_json_escape(got + used, &p, end);
+    got[used] = 0;
+    assert_string_equal(got, "a\\\"\\\\\\u000a\\u007f\\u009b\xc2\xa0\\ufffd\\ufffd\\ufffd");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strings),   cmocka_unit_test(test_every_character),
-        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_structure), cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_strings),  cmocka_unit_test(test_every_character),
+        cmocka_unit_test(test_numbers),  cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_escapes),  cmocka_unit_test(test_structure),
+        cmocka_unit_test(test_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
