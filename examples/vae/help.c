@@ -4,6 +4,7 @@
 #include "options.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ static int distance(const char *a, const char *b)
     int row[WORD + 1];
     size_t na = strlen(a), nb = strlen(b);
     if (na > WORD || nb > WORD)
-        return WORD;
+        return INT_MAX; /* no slip of anything */
     if (na >= 2 && strncmp(a, b, na) == 0)
         return na == nb ? 0 : 1;
     for (size_t j = 0; j <= nb; j++)
