@@ -10,14 +10,14 @@
 
 static tp_status describe_run(run *r)
 {
-    char text[PATH_SIZE], shape[TP_TENSOR_TEXT];
+    char text[PATH_SIZE], out[SHOWN_TEXT], shape[TP_TENSOR_TEXT];
     TP_TRY(run_load_model(r));
-    printf("\nrun            %s\n", r->o.run);
+    printf("\nrun            %s\n", shown(out, r->o.run));
     for (int i = 0; i < flag_count; i++) {
         if (!flags[i].config)
             continue;
         flag_text(&r->o, &flags[i], text);
-        printf("  %-12s %s\n", flags[i].name, text);
+        printf("  %-12s %s\n", flags[i].name, shown(out, text));
     }
     printf("objective      %s\n", r->model.type->objective);
     printf("parameters     %lld\n", (long long)tp_params_count(&r->model.params));

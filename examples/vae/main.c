@@ -51,12 +51,13 @@ static int unknown_command(const char *word, const char *program)
         nearest_offer(&n, commands[i].name);
     if (n.best != NULL)
         return complain(EXIT_USAGE, "there is no command '%s'; did you mean '%s'?", word, n.best);
-    return complain(EXIT_USAGE, "there is no command '%s'; see '%s --help'", word, program);
+    return complain(EXIT_USAGE, "there is no command '%.64s'; see '%s --help'", word, program);
 }
 
 static int dispatch(int argc, char **argv)
 {
-    options o = {.program = argc > 0 ? argv[0] : "vae"};
+    static char program[SHOWN_TEXT];
+    options o = {.program = argc > 0 && *argv[0] != '\0' ? shown(program, argv[0]) : "vae"};
     if (argc < 2) {
         print_help(stderr, o.program);
         return EXIT_USAGE;
@@ -104,6 +105,9 @@ static void limit_spinning(char **argv)
 {
     if (getenv("GOMP_SPINCOUNT") != NULL || getenv("OMP_WAIT_POLICY") != NULL)
         return;
+    const char *threads = getenv("OMP_NUM_THREADS");
+    if (threads != NULL && (atoi(threads) < 1 || threads[strspn(threads, "0123456789,")] != '\0'))
+        unsetenv("OMP_NUM_THREADS"); /* the runtime has said what it thinks of it: once is enough */
     if (setenv("GOMP_SPINCOUNT", "2000", 1) == 0)
         execv("/proc/self/exe", argv);
 }

@@ -160,6 +160,8 @@ static tp_status set_choice(int64_t *to, const flag *f, const char *text)
 tp_status flag_set(options *o, const flag *f, const char *text)
 {
     void *to = (char *)o + f->offset;
+    if (strlen(text) > PATH_MAX_GIVEN)
+        return tp_fail(TP_EARG, "is longer than %d bytes", PATH_MAX_GIVEN);
     switch (f->kind) {
     case INTEGER:
         return set_integer(to, f, text);
@@ -172,9 +174,8 @@ tp_status flag_set(options *o, const flag *f, const char *text)
     case CHOICE:
         return set_choice(to, f, text);
     case TEXT:
-        if (*text == '\0' || strlen(text) > PATH_MAX_GIVEN)
-            return tp_fail(TP_EARG, *text == '\0' ? "is empty" : "is longer than %d bytes",
-                           PATH_MAX_GIVEN);
+        if (*text == '\0')
+            return tp_fail(TP_EARG, "is empty");
         snprintf(to, PATH_SIZE, "%s", text);
         return TP_OK;
     case SWITCH:
@@ -241,7 +242,8 @@ static int match(options *o, command c, const char *name, int argc, char **argv,
             return EXIT_GOOD;
         }
         if (strncmp(arg, "--", 2) != 0 || arg[2] == '\0')
-            return complain(EXIT_USAGE, "%s takes flags only; '%s' is none", name, arg);
+            return complain(EXIT_USAGE, "%s takes flags only; '%.*s' is none", name, PATH_MAX_GIVEN,
+                            arg);
         size_t n = strcspn(arg + 2, "=");
         char word[64];
         snprintf(word, sizeof word, "%.*s", (int)(n < 63 ? n : 63), arg + 2);

@@ -167,7 +167,8 @@ static int draw(const options *o, tp_status (*picture)(run *r))
     run_close(&r);
     if (s != TP_OK)
         return complain_error(EXIT_BAD);
-    printf("%s %s\n", exists ? "replaced" : "wrote", o->out);
+    char out[SHOWN_TEXT];
+    printf("%s %s\n", exists ? "replaced" : "wrote", shown(out, o->out));
     return EXIT_GOOD;
 }
 

@@ -5,6 +5,7 @@
 
 #include "tensor/io/file.h"
 #include "tensor/parallel.h"
+#include "tensor/text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -37,6 +38,8 @@ tp_status run_open(run *r, const options *o)
     TP_TRY(tp_set_threads((int)o->threads));
     if (o->threads != 1 && !tp_have_openmp())
         note("built without OpenMP: runs on one thread");
+    else if (o->threads > tp_threads())
+        note("runs on %d of %d threads: more cannot be had here", tp_threads(), (int)o->threads);
     else if (o->threads == 0 && tp_cores() == 1)
         note("this machine offers one core: runs on one thread");
     return tp_tape_new(&r->tape);
@@ -89,6 +92,11 @@ static tp_status find_data(options *o, char path[PATH_SIZE])
     if (absolute == NULL || strlen(absolute) > PATH_MAX_GIVEN) {
         free(absolute);
         return tp_fail(TP_EIO, "%s: its absolute path cannot be found or is too long", o->data);
+    }
+    if (*o->run == '\0' && !tp_utf8_valid(absolute)) {
+        free(absolute);
+        return tp_fail(TP_EIO, "%s: its absolute path is not UTF-8, so config.json cannot name it",
+                       o->data);
     }
     snprintf(path, PATH_SIZE, "%s", o->data);
     snprintf(o->data, sizeof o->data, "%s", absolute);

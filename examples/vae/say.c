@@ -3,6 +3,7 @@
 #include "say.h"
 
 #include "tensor/status.h"
+#include "tensor/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,36 +12,61 @@
 #include <time.h>
 #include <unistd.h>
 
-static void print_line(const char *format, va_list args)
+enum { MESSAGE = 4096 };
+
+/* One write, so that lines of two processes do not mix. Messages of the trap have several lines and no names from
+ * outside; in all others a line feed belongs to a name. */
+static void print_line(const char *text, bool lines)
 {
+    char out[4 * MESSAGE + TP_VISIBLE] = "vae: ";
+    size_t used = strlen(out);
+    for (const char *end = text + strlen(text); text < end;) {
+        if (lines && *text == '\n')
+            out[used++] = *text++;
+        else
+            used += (size_t)tp_visible(out + used, &text, end);
+    }
+    out[used++] = '\n';
     fflush(stdout); /* keeps the order where both go to one place */
-    fputs("vae: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    fwrite(out, 1, used, stderr);
+}
+
+const char *shown(char text[SHOWN_TEXT], const char *s)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (const char *end = s + strlen(s); s < end && used + TP_VISIBLE < SHOWN_TEXT;)
+        used += (size_t)tp_visible(text + used, &s, end);
+    return text;
 }
 
 int complain(int code, const char *format, ...)
 {
+    char text[MESSAGE];
     va_list args;
     va_start(args, format);
-    print_line(format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    print_line(text, false);
     return code;
 }
 
 int complain_error(int code)
 {
-    const char *text = tp_last_error();
+    const char *text = tp_last_error(), *name = tp_status_name(TP_ENONFINITE);
     const char *space = strchr(text, ' ');
-    return complain(code, "%s", space != NULL ? space + 1 : text);
+    print_line(space != NULL ? space + 1 : text, strncmp(text, name, strlen(name)) == 0);
+    return code;
 }
 
 void note(const char *format, ...)
 {
+    char text[MESSAGE];
     va_list args;
     va_start(args, format);
-    print_line(format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    print_line(text, false);
 }
 
 double seconds_now(void)

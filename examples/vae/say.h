@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* "vae: <text>"; returns code. complain_error says the library's last error without its code. */
+/* "vae: <text>"; returns code. complain_error says the library's last error without its code. What a terminal
+ * would obey, or cannot show, is escaped as \xNN. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
@@ -18,6 +19,10 @@ int complain_error(int code);
 __attribute__((format(printf, 1, 2)))
 #endif
 void note(const char *format, ...);
+
+/* s with the same escapes, for what is printed elsewhere; cut where text is full. */
+enum { SHOWN_TEXT = 4096 };
+const char *shown(char text[SHOWN_TEXT], const char *s);
 
 /* Seconds since some fixed moment. */
 double seconds_now(void);

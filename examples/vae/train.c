@@ -379,13 +379,13 @@ static tp_status train_all(training *t, bool *stopped)
 
 static void print_summary(const training *t)
 {
-    char path[PATH_SIZE], time[TIME_TEXT];
-    const char *program = t->r.o.program, *out = t->out.path;
+    char path[PATH_SIZE], time[TIME_TEXT], visible[SHOWN_TEXT];
+    const char *program = t->r.o.program, *out = shown(visible, t->out.path);
     printf("\n%s, %lld parameters, trained in %s. In %s:\n", t->r.model.type->summary,
            (long long)tp_params_count(&t->r.model.params),
            time_text(seconds_now() - t->bar.start, time), out);
     for (int i = 0; i < FILES; i++)
-        if (access(path_in(path, out, files[i].name), F_OK) == 0)
+        if (access(path_in(path, t->out.path, files[i].name), F_OK) == 0)
             printf("  %-21s%s\n", files[i].name, files[i].what);
     printf("  checkpoint-….safetensors: what 'train --resume %s' needs to go on\n", out);
     printf("\nNext:\n  %s eval --run %s\n", program, out);
