@@ -1,0 +1,478 @@
+#!/usr/bin/env bash
+# Hostile command lines: every flag of every command with values that make no sense, and every odd surrounding a
+# program can be started in. Each call has its exact exit code and its exact standard error; what a call that
+# fails leaves behind is a failure. "short" takes the flags of train and a few of each other command, "full" all.
+# What the tool does when all is well is tested in test_vae.sh. Read next: examples/vae/options.c.
+set -uo pipefail
+
+mode=${1:-short}
+vae=$TAPIR_BIN/vae
+if [ ! -x "$vae" ]; then
+    echo "skipped: built without the examples" && exit 77
+fi
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+cd -P "$tmp" || exit 1
+unset "${!OMP_@}" "${!GOMP_@}" "${!KMP_@}" "${!LC_@}" LANG
+export OMP_WAIT_POLICY=passive TERM=dumb
+sanitized=false some=3 # of how many nonsensical values the short form takes one for most flags
+case $TAPIR_FLAGS in *-fsanitize*) sanitized=true some=9 ;; esac
+
+failures=0 calls=0
+bad() {
+    echo "FAILED: $*"
+    failures=$((failures + 1))
+}
+
+# compare NAME CODE WANT_CODE FILE TEXT: the exit code, and all of a file.
+compare() {
+    local got
+    IFS= read -r -d '' got <"$4"
+    got=${got%$'\n'}
+    [ "$2" = "$3" ] || bad "$1: exit $2, want $3: $got"
+    [ "$got" = "$5" ] || bad "$1"$'\n   got '"$got"$'\n  want '"$5"
+    [ -e new ] && { bad "$1: left behind: $(ls new)" && rm -rf new; }
+}
+
+# says CODE TEXT ARGS…: exit code and standard error of "vae ARGS"; TEXT without "vae: ", empty for silence.
+says() {
+    local code=$1 text=${2:+vae: $2} got
+    shift 2
+    calls=$((calls + 1))
+    "$vae" "$@" >stdout 2>stderr </dev/null
+    got=$?
+    compare "vae ${*@Q}" $got "$code" stderr "$text"
+}
+
+# around CODE TEXT COMMAND…: the same for a shell command that starts the tool as $vae. What OpenMP's runtime
+# says about its environment is not the tool's, but nothing of it may be there twice.
+around() {
+    local code=$1 text=${2:+vae: $2} got
+    shift 2
+    calls=$((calls + 1))
+    (eval "$@") >stdout 2>all </dev/null
+    got=$?
+    grep -a '^vae: ' all >stderr
+    compare "$*" $got "$code" stderr "$text"
+    [ -z "$(grep -av '^$' all | sort | uniq -d)" ] || bad "$*: said twice: $(cat all)"
+}
+
+# --- every flag, every value --------------------------------------------------------------------------
+
+# Flags by kind: "command flag name-of-value least most", or what a choice is among.
+integers="train epochs N 1 1000000
+train batch-size N 1 1000000
+train latent-dim N 1 1000000
+train threads N 0 256
+train checkpoint-every N 0 1000000000
+sample count N 1 16384
+sample threads N 0 256
+eval threads N 0 256
+reconstruct threads N 0 256
+manifold threads N 0 256
+info threads N 0 256"
+numbers="train lr X 0 1000
+train beta X 0 1000000"
+seeds="train seed N
+sample seed N"
+lists="train hidden N,… 1 1000000"
+choices="train preset NAME quick, pytorch-example, manifold
+train model NAME ae, vae
+train likelihood NAME bernoulli, gaussian"
+texts="train out DIR
+train data DIR
+train resume DIR
+train config FILE
+eval run DIR
+eval data DIR
+eval split NAME
+sample run DIR
+sample out FILE
+reconstruct run DIR
+reconstruct data DIR
+reconstruct out FILE
+manifold run DIR
+manifold out FILE
+info run DIR"
+
+train_needs="train needs --out DIR: new or empty folder for the results, unless --resume is given"
+run_needs="needs --run DIR: folder that 'train' wrote"
+declare -A needs=([train]=$train_needs [eval]="eval $run_needs" [sample]="sample $run_needs"
+    [reconstruct]="reconstruct $run_needs" [manifold]="manifold $run_needs")
+
+long=$(printf 'x%.0s' {1..961})
+# What is nothing at all, as given and as a message shows it.
+nonsense=(nan nan  inf inf  -inf -inf  NaN NaN  0x10 0x10  "''" "''"  '' ''  ' ' ' '  ' 1' ' 1'  '1 ' '1 '
+    1_0 1_0  - -  '--1x' ''  $'1\n' '1\x0a'  $'\e[2J' '\x1b[2J'  $'\xff' '\xff'  $'\xc2\x9b1m' '\xc2\x9b1m'
+    $'\xd9\xa3' $'\xd9\xa3'  $'\xe2\x80\xae1' '\xe2\x80\xae1'  1e+ 1e+  e5 e5  1.2.3 1.2.3  '$(id)' '$(id)'  %s%n %s%n
+    '*' '*'  1/2 1/2  true true  null null)
+
+# refused KIND COMMAND FLAG VALUE SHOWN LEAST MOST: the message for a value that is nonsense for every kind.
+refused() {
+    case $1 in
+    integer | seed) echo "'$5' is not a whole number" ;;
+    number) echo "'$5' is not a number" ;;
+    list) echo "'$5' is not a list of sizes as 400 or 400,200" ;;
+    choice) echo "there is no '$5', only: $6" ;;
+    esac
+}
+
+# odd KIND COMMAND FLAG NAME LEAST MOST: every value that is odd for a flag.
+odd() {
+    local kind=$1 command=$2 flag=$3 name=$4 i value
+    local missing="--$flag needs a value: --$flag $name"
+    shift 4
+    for ((i = 0; i < ${#nonsense[@]}; i += 2)); do
+        value=${nonsense[i]}
+        [ $((i % (2 * some))) -gt 0 ] && [ "$mode" = short ] && [ "$flag" != epochs ] && [ "$flag" != lr ] && continue
+        if [ "${value#--}" != "$value" ]; then
+            says 2 "$missing" "$command" "--$flag" "$value"
+        else
+            says 2 "--$flag: $(refused "$kind" "$command" "$flag" "$value" "${nonsense[i + 1]}" "$@")" \
+                "$command" "--$flag" "$value"
+        fi
+    done
+    says 2 "$missing" "$command" "--$flag"
+    says 2 "$missing" "$command" "--$flag" --help2
+    says 2 "--$flag: is longer than 960 bytes" "$command" "--$flag" "$long"
+    says 2 "--$flag is given twice" "$command" "--$flag" 1 "--$flag=1"
+    says 2 "--$flag: $(refused "$kind" "$command" "$flag" '' '' "$@")" "$command" "--$flag="
+    case $kind in # what is a number for some
+    integer | list)
+        says 2 "--$flag: -1 is outside $1 to $2" "$command" "--$flag" -1
+        [ "$1" = 0 ] || says 2 "--$flag: 0 is outside $1 to $2" "$command" "--$flag" 0
+        says 2 "--$flag: $(($2 + 1)) is outside $1 to $2" "$command" "--$flag" $(($2 + 1))
+        says 2 "--$flag: 99999999999999999999 is outside $1 to $2" "$command" \
+            "--$flag" 99999999999999999999
+        for value in 1e999 1e3 1.0 +1; do
+            says 2 "--$flag: $(refused "$kind" "$command" "$flag" "$value" $value)" "$command" "--$flag" $value
+        done
+        ;;
+    number)
+        says 2 "--$flag: 1e999 is too large a number" "$command" "--$flag" 1e999
+        says 2 "--$flag: -1e999 is too large a number" "$command" "--$flag" -1e999
+        says 2 "--$flag: -1 is outside $1 to $2" "$command" "--$flag" -1
+        says 2 "--$flag: 1e7 is outside $1 to $2" "$command" "--$flag" 1e7
+        says 2 "--$flag: '0,5' is not a number" "$command" "--$flag" 0,5
+        ;;
+    seed)
+        says 2 "--$flag: -1 is outside 0 to 18446744073709551615" "$command" "--$flag" -1
+        says 2 "--$flag: 18446744073709551616 is outside 0 to 18446744073709551615" "$command" \
+            "--$flag" 18446744073709551616
+        says 2 "--$flag: '1e3' is not a whole number" "$command" "--$flag" 1e3
+        says 2 "--$flag: '1,5' is not a whole number" "$command" "--$flag" 1,5
+        ;;
+    choice)
+        for value in 0 -1 1e999; do
+            says 2 "--$flag: $(refused "$kind" "$command" "$flag" $value $value "$@")" "$command" "--$flag" $value
+        done
+        ;;
+    esac
+}
+
+kind_of() { # KIND ROWS
+    local command flag name least most
+    while read -r command flag name least most; do
+        if [ "$1" = choice ]; then
+            odd choice "$command" "$flag" "$name" "$least${most:+ $most}"
+        elif [ "$command" = train ] || [ "$mode" = full ] || [ "$flag" = count ]; then
+            odd "$1" "$command" "$flag" "$name" "$least" "$most"
+        else
+            says 2 "--$flag: '1x' is not a whole number" "$command" "--$flag=1x"
+            says 2 "--$flag is given twice" "$command" "--$flag" 1 "--$flag" 1
+        fi
+    done <<<"$2"
+}
+kind_of integer "$integers"
+kind_of number "$numbers"
+kind_of seed "$seeds"
+kind_of list "$lists"
+kind_of choice "$choices"
+says 2 "--hidden: '1,,2' is not a list of sizes as 400 or 400,200" train --hidden 1,,2
+says 2 "--hidden: '1,2,' is not a list of sizes as 400 or 400,200" train --hidden 1,2,
+says 2 "--hidden: ',' is not a list of sizes as 400 or 400,200" train --hidden ,
+says 2 "--hidden: '1,nan' is not a list of sizes as 400 or 400,200" train --hidden 1,nan
+says 2 "--hidden: '1,1,1,1,1,1,1,1' has more than 7 sizes" train --hidden 1,1,1,1,1,1,1,1
+
+# Names: everything but nothing is one.
+while read -r command flag name; do
+    says 2 "--$flag: is empty" "$command" "--$flag="
+    says 2 "--$flag needs a value: --$flag $name" "$command" "--$flag"
+    says 2 "--$flag: is longer than 960 bytes" "$command" "--$flag" "$long"
+    says 2 "--$flag is given twice" "$command" "--$flag" a "--$flag=b"
+done <<<"$texts"
+for command in eval sample reconstruct manifold; do
+    says 2 "${needs[$command]}" "$command"
+done
+for command in sample reconstruct manifold; do
+    says 2 "$command needs --out FILE: picture to write (PNG)" "$command" --run none
+done
+
+# --- what is no flag, and no command --------------------------------------------------------------------
+
+for command in train eval sample reconstruct manifold info; do
+    says 2 "$command has no flag --nan; see '$vae $command --help'" "$command" --nan
+    says 2 "$command takes flags only; 'nan' is none" "$command" nan
+    says 2 "$command takes flags only; '' is none" "$command" ''
+    says 2 "$command takes flags only; '--' is none" "$command" --
+    says 2 "$command takes flags only; '-t' is none" "$command" -t
+    says 2 "$command takes flags only; '\\x1b]0;x\\x07' is none" "$command" $'\e]0;x\a'
+    says 2 "$command has no flag --\\x1b[m; see '$vae $command --help'" "$command" $'--\e[m'
+    says 2 "$command has no flag --; see '$vae $command --help'" "$command" --=1
+    says 2 "$command has no flag --Threads; did you mean --threads?" "$command" --Threads 1
+    says 0 "" "$command" --help
+done
+says 2 "there is no command 'Train'; did you mean 'train'?" Train
+says 2 "there is no command ''; see '$vae --help'" ''
+says 2 "there is no command '--'; see '$vae --help'" --
+says 2 "there is no command '\\x0a\\xff'; see '$vae --help'" $'\n\xff'
+says 2 "there is no command '${long:1:64}'; see '$vae --help'" "$long"
+says 2 "train takes flags only; '${long:1}' is none" train "$long$long"
+says 2 "--trap takes no value" train --trap=
+says 2 "--trap is given twice" train --trap --trap
+says 2 "$train_needs" train --lr 0.5 --seed 18446744073709551615 --threads 0 --beta 0 --hidden 1,2
+
+# --- names of files ------------------------------------------------------------------------------------
+
+# odd names as they are given, and as they are shown
+names=('a b' 'a b'  $'a\nb' 'a\x0ab'  $'\e[2J' '\x1b[2J'  $'\xff\xfe' '\xff\xfe'  $'\xc2\x85' '\xc2\x85'
+    "it's" "it's"  'a"b' 'a"b'  '%s%n' '%s%n'  -x -x  '~' '~'  'grüße' 'grüße'  'a\b' 'a\b')
+for ((i = 0; i < ${#names[@]}; i += 2)); do
+    given=${names[i]} shown=${names[i + 1]}
+    says 1 "$shown/config.json: cannot open: No such file or directory" info --run "$given"
+    says 1 "$shown: there is no such folder" train --out new --data "$given"
+    says 1 "$shown: cannot open: No such file or directory" train --out new --config="$given"
+    : >"$given"
+    says 1 "--out $shown: Not a directory" train --out "$given"
+    says 1 "$shown: is not a folder" train --out new --data "$given"
+    says 1 "$shown: expected '{', got the end, at line 1, byte 0" train --out new --config="$given"
+    rm -- "$given"
+done
+
+deep=$(printf '/%.0s' {1..960})
+ln -s nowhere dangling && ln -s loop loop && : >file && mkdir full empty && : >full/file
+says 1 "--out file: Not a directory" train --out file
+says 1 "--out file/new: Not a directory" train --out file/new
+says 1 "--out loop: Too many levels of symbolic links" train --out loop
+says 1 "--out /dev/null: Not a directory" train --out /dev/null
+says 1 "--out dangling: is not a folder" train --out dangling
+says 1 "--out /proc/new: cannot be made: No such file or directory" train --out /proc/new
+says 1 "--out ${long:1}: File name too long" train --out "${long:1}"
+says 1 "--out full: the folder is not empty, and nothing is ever overwritten: name a new one" train --out full
+says 1 "--out $deep: the folder is not empty, and nothing is ever overwritten: name a new one" \
+    train --out "$deep"
+says 1 "empty: no data: neither train-images-idx3-ubyte nor the same with .gz is there" \
+    train --out new --data empty
+says 1 "empty: is a directory, expected a regular file" train --out new --config empty
+says 1 "/dev/zero: is a pipe or device, expected a regular file" train --out new --config /dev/zero
+says 1 "dangling: cannot open: No such file or directory" train --out new --config dangling
+head -c 65537 /dev/zero >zeros
+says 1 "zeros: has 65537 bytes, expected at most 65536" train --out new --config zeros
+printf '{"\\u001b[2J": 1}' >escape.json
+says 1 'escape.json: "\x1b[2J": there is no such setting, at line 1, byte 13' \
+    train --out new --config escape.json
+
+# --- a small run to work with ---------------------------------------------------------------------------
+
+# idx COUNT HEIGHT WIDTH: pictures with a pattern, without a generator.
+idx() {
+    local i text='\0\0\10\3'
+    for i in "$@"; do text+=$(printf '\\0\\0\\0\\%o' "$i"); done
+    for ((i = 0; i < $1 * $2 * $3; i++)); do text+=$(printf '\\%o' $((i * 7919 % 251))); done
+    printf "$text"
+}
+mkdir data
+idx 20 3 3 >data/train-images-idx3-ubyte
+idx 10 3 3 >data/test-images-idx3-ubyte
+small=(train --data data --hidden 4 --latent-dim 2 --epochs 2 --batch-size 5 --lr 0.0625)
+says 0 "" "${small[@]}" --out run
+says 0 "" sample --run run --out run.png
+
+# --- the environment ------------------------------------------------------------------------------------
+
+# threads COUNT COMMAND…: "vae info" runs, with exactly so many threads.
+cores=$("$vae" info --threads 0 | sed -n 's/^threads .* of \([0-9]*\) cores$/\1/p')
+"$vae" info | grep -q '^OpenMP *yes' || cores=1
+threads() {
+    local want=$1
+    [ "$cores" = 1 ] && want=1
+    shift
+    around 0 "" "$@"
+    grep -q "^threads  *$want of" stdout || bad "$*: $(grep ^threads stdout), want $want"
+}
+for value in abc -1 0 1e9 99999 257 '' , ,4 '" "' 0x4 4x nan 99999999999999999999; do
+    threads "$cores" "OMP_NUM_THREADS=$value" '$vae info'
+    threads "$cores" "unset OMP_WAIT_POLICY; OMP_NUM_THREADS=$value" '$vae info'
+done
+threads 3 OMP_NUM_THREADS=3 '$vae info'
+threads 3 OMP_NUM_THREADS=3 '$vae info --threads 0'
+threads 4 OMP_NUM_THREADS=4,2 '$vae info'
+threads 2 OMP_NUM_THREADS=4,2 '$vae info --threads 2'
+threads 1 OMP_NUM_THREADS=abc '$vae info --threads 1'
+if [ "$cores" -gt 1 ]; then
+    around 0 "runs on 1 of 4 threads: more cannot be had here" OMP_THREAD_LIMIT=1 '$vae info --threads 4'
+    around 0 "runs on 3 of 256 threads: more cannot be had here" OMP_THREAD_LIMIT=3 '$vae info --threads 256'
+fi
+threads 1 OMP_THREAD_LIMIT=1 OMP_NUM_THREADS=7 '$vae info'
+threads "$cores" OMP_THREAD_LIMIT=-1 '$vae info'
+threads 256 '$vae info --threads 256'
+for setting in OMP_DYNAMIC=true OMP_DYNAMIC=x OMP_NESTED=true OMP_SCHEDULE=x OMP_PROC_BIND=x OMP_PLACES=x \
+    OMP_WAIT_POLICY=x GOMP_SPINCOUNT=x GOMP_SPINCOUNT=-1 OMP_STACKSIZE=x OMP_STACKSIZE=-1 OMP_THREAD_LIMIT=1 \
+    OMP_CANCELLATION=x OMP_MAX_ACTIVE_LEVELS=x LC_ALL=nowhere.UTF-8 LANG=$'\e[2J' TERM= TMPDIR=/nowhere \
+    MALLOC_ARENA_MAX=x; do
+    around 0 "" "export ${setting@Q};" '$vae sample --run run --out again.png'
+    cmp run.png again.png || bad "${setting@Q} changes a picture"
+    rm -f again.png
+done
+around 0 "" 'env -i $vae sample --run run --out again.png'
+cmp run.png again.png || bad "an empty environment changes a picture"
+
+# A locale with a decimal comma, made by localedef where none is installed: numbers stay as they are.
+if localedef -i de_DE -f UTF-8 "$tmp/de_DE.UTF-8" >/dev/null 2>&1 || locale -a 2>/dev/null | grep -qi '^de_DE'; then
+    [ -d "$tmp/de_DE.UTF-8" ] && export LOCPATH=$tmp
+    [ "$(LC_ALL=de_DE.UTF-8 printf %.1f 0,5 2>&1)" = 0,5 ] || bad "de_DE.UTF-8 has no comma: this tests nothing"
+    export LC_ALL=de_DE.UTF-8
+    says 0 "" "${small[@]}" --out comma
+    says 0 "" sample --run comma --out comma.png
+    says 2 "--lr: '0,5' is not a number" train --lr 0,5
+    says 2 "--lr: -0.5 is outside 0 to 1000" train --lr -0.5
+    unset LC_ALL LOCPATH
+    for file in config.json metrics.jsonl model.safetensors; do
+        cmp run/$file comma/$file || bad "$file in a locale with commas"
+    done
+else
+    echo "no locale with a decimal comma can be made here"
+fi
+
+# --- standard streams -----------------------------------------------------------------------------------
+
+closed="standard output is closed"
+around 0 "" '$vae info <&-'
+around 1 "$closed" '$vae info >&-'
+around 0 "" '$vae info 2>&-'
+around 1 "$closed" '$vae info <&- >&-'
+around 0 "" '$vae info <&- 2>&-'
+around 1 "" '$vae info >&- 2>&-'
+around 1 "" '$vae info <&- >&- 2>&-'
+around 2 "" '$vae train --lr nan 2>&-'
+around 1 "$closed" '$vae train --lr nan >&-'
+around 1 "$closed" '$vae "${small[@]}" --out new >&-'
+around 0 "" '$vae "${small[@]}" --out blind <&- 2>&-'
+cmp run/model.safetensors blind/model.safetensors || bad "closed streams change a model"
+around 1 "" '$vae "${small[@]}" --out new <&- >&- 2>&-'
+if [ -w /dev/full ]; then
+    full="cannot write to standard output"
+    around 1 "$full" '$vae --help >/dev/full'
+    around 1 "$full" '$vae --version >/dev/full'
+    around 1 "$full" '$vae train --help >/dev/full'
+    around 1 "$full" '$vae info --run run >/dev/full'
+    around 1 "$full" '$vae eval --run run >/dev/full'
+    around 1 "$full" '$vae sample --run run --out again.png >/dev/full'
+    around 2 "" '$vae 2>/dev/full'
+    around 2 "" '$vae train --lr nan 2>/dev/full'
+    around 2 "--lr: 'nan' is not a number" '$vae train --lr nan >/dev/full'
+    around 1 "" '$vae info >/dev/full 2>&1'
+    around 1 "$vae train --resume short goes on from the last checkpoint: $full" '$vae "${small[@]}" --out short >/dev/full'
+    says 0 "" sample --run short --out again.png
+fi
+# A reader that has left.
+mkfifo pipe
+left='exec 3<>pipe 4>pipe 3<&-; '
+around 1 "cannot write to standard output" "$left"'$vae info >&4'
+around 1 "cannot write to standard output" "$left"'$vae train --help >&4'
+around 1 "cannot write to standard output" "$left"'$vae sample --run run --out again.png >&4'
+around 1 "$vae train --resume alone goes on from the last checkpoint: cannot write to standard output" \
+    "$left"'$vae "${small[@]}" --out alone >&4'
+around 2 "" "$left"'$vae train --lr nan 2>&4'
+around 0 "" "$left"'$vae "${small[@]}" --out deaf 2>&4'
+cmp run/model.safetensors deaf/model.safetensors || bad "a reader that left changes a model"
+
+# --- limits, places and names of the program ------------------------------------------------------------
+
+if ! $sanitized; then # sanitizers open files and take memory of their own
+    around 1 "few/config.json: cannot create: Too many open files" 'ulimit -n 4; exec $vae "${small[@]}" --out few'
+    [ ! -e few ] || bad "too few files: left behind"
+    around 0 "" 'ulimit -n 5; exec $vae "${small[@]}" --out few'
+    cmp run/model.safetensors few/model.safetensors || bad "few files change a model"
+    around 1 "parameter 'encoder.2.weight': cannot allocate 36000000000 bytes: out of memory" \
+        'ulimit -v 4000000; exec $vae train --data data --hidden 1000000,9000 --out new'
+fi
+around 1 "--out new: cannot be made: No such file or directory" \
+    'mkdir gone; cd gone; rmdir ../gone; exec $vae train --out new'
+around 1 "new: there is no such folder" \
+    'mkdir gone; cd gone; rmdir ../gone; exec $vae train --out new --data new'
+around 0 "" 'mkdir gone; cd gone; rmdir ../gone; exec $vae eval --run "$tmp/run" --data "$tmp/data"'
+around 2 "there is no command 'x'; see 'vae --help'" "exec -a '' \$vae x"
+around 2 "there is no command 'x'; see '\\x1b[2J\\x0a --help'" "exec -a \$'\\e[2J\\n' \$vae x"
+around 2 "" "exec -a \$'\\e[2J' \$vae"
+grep -q '^usage: \\x1b\[2J command \[flags\]$' all || bad "usage with an odd name: $(cat all)"
+around 0 "" "exec -a '' \$vae sample --run run --out again.png"
+
+# Files that stand where a picture should go, and names that stdout shows.
+says 1 "--out run/config.json: is there and is a text file, which is not replaced" \
+    sample --run run --out run/config.json
+says 1 "/dev/null: is a pipe or device, expected a regular file" sample --run run --out /dev/null
+says 1 "pipe: is a pipe or device, expected a regular file" sample --run run --out pipe
+says 1 "run: is a directory, expected a regular file" sample --run run --out run
+says 1 "nowhere/x.png: cannot create: No such file or directory" sample --run run --out nowhere/x.png
+says 0 "" sample --run run --out $'\e[2J\xff.png'
+[ "$(cat stdout)" = 'wrote \x1b[2J\xff.png' ] || bad "wrote: $(cat -v stdout)"
+cp -r run $'\e[2J\n\xc2\x9b'
+says 0 "" info --run $'\e[2J\n\xc2\x9b'
+grep -qF 'run            \x1b[2J\x0a\xc2\x9b' stdout || bad "info: $(cat -v stdout)"
+says 0 "" eval --run $'\e[2J\n\xc2\x9b'
+grep -qF '{"run": "\u001b[2J\u000a\u009b", "split"' stdout || bad "eval: $(cat -v stdout)"
+cp -r data $'data\xff'
+says 1 'data\xff: its absolute path is not UTF-8, so config.json cannot name it' \
+    train --data $'data\xff' --out new
+says 0 "" eval --run run --data $'data\xff'
+
+# --- going on -------------------------------------------------------------------------------------------
+
+for flag in --out=new --config=file --preset=quick --model=ae --hidden=5 --latent-dim=3 --likelihood=gaussian \
+    --beta=2 --batch-size=7 --lr=0.5 --seed=2; do
+    says 2 "${flag%=*}: a run that goes on keeps its folder and its settings, all but --data, --epochs, \
+--checkpoint-every, --trap and --threads" train --resume run "$flag"
+done
+says 2 "--resume is given twice" train --resume run --resume run
+says 1 "none/config.json: cannot open: No such file or directory" train --resume none
+says 1 "empty/config.json: cannot open: No such file or directory" train --resume empty
+says 1 "file/config.json: cannot open: Not a directory" train --resume file
+says 1 "dangling/config.json: cannot open: No such file or directory" train --resume dangling
+says 1 '\x1b[2J/config.json: cannot open: No such file or directory' train --resume $'\e[2J'
+says 1 "--epochs 1: the run is in epoch 2 already" train --resume run --epochs 1
+says 1 "nowhere: there is no such folder" train --resume run --data nowhere
+says 2 "--epochs: 0 is outside 1 to 1000000" train --resume run --epochs 0
+says 0 "all 2 epochs are done; a larger --epochs goes on behind them" train --resume run
+says 0 "goes on behind step 8, in epoch 3 of 3" train --resume run/ --epochs 3 --checkpoint-every 1000000000
+longer=("${small[@]}") && longer[8]=3
+says 0 "" "${longer[@]}" --out three
+cmp run/model.safetensors three/model.safetensors || bad "three epochs are not two and one"
+
+# --- the check itself -----------------------------------------------------------------------------------
+
+# broken CALL…: a wrong expectation, which must fail.
+broken() {
+    local before=$failures count=$calls
+    "$@" >/dev/null
+    if [ "$failures" = "$before" ]; then
+        echo "FAILED: not noticed: ${*@Q}" && failures=$((before + 1))
+    else
+        failures=$before
+    fi
+    calls=$count
+}
+broken says 2 "--lr: 'nan' is no number" train --lr nan
+broken says 1 "--lr: 'nan' is not a number" train --lr nan
+broken says 2 "" train --lr nan
+broken says 0 "about to go" --version
+broken around 0 "" 'mkdir new; $vae --version'
+broken around 2 "" '$vae train --lr nan; $vae train --lr nan 2>&1 | sed s/vae://p >&2'
+broken around 2 "--lr: '\\x1b' is not a number" 'printf "vae: --lr: %b is not a number\n" "\47\33\47" >&2; exit 2'
+broken threads 2 '$vae info --threads 1'
+
+if [ "$failures" -gt 0 ]; then
+    echo "check-command-line: $failures failures"
+    exit 1
+fi
+echo "check-command-line: $calls calls, every exit code and message as written"
