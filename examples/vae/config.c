@@ -65,7 +65,7 @@ static const char version_key[] = "tapir";
 static const char *key_of(const flag *f, char key[64])
 {
     size_t i = 0;
-    for (; f->name[i] != '\0' && i < 63; i++)
+    for (; i < 63 && f->name[i] != '\0'; i++)
         key[i] = f->name[i] == '-' ? '_' : f->name[i];
     key[i] = '\0';
     return key;
