@@ -75,6 +75,6 @@ fi
 # Programs that only show something (examples, bench) prove nothing about the lines they run.
 preset coverage all
 find build/coverage -name '*.gcda' -delete
-ctest --preset coverage -j "$(nproc)" -LE '^(examples|bench|build|docs|tools)$' --timeout 1500 >"$tmp/ctest" 2>&1 ||
+ctest --preset coverage -j "$(nproc)" -LE '^(examples|bench|build|docs|tools)$' >"$tmp/ctest" 2>&1 ||
     { tail -n 40 "$tmp/ctest" && bad "a test fails"; }
 judge build/coverage tests/tools/coverage_reasons.txt
