@@ -230,6 +230,30 @@ static tp_status read_safetensors(scene *s)
     return status;
 }
 
+/* All of a file into tensors that are there: all or none. */
+static tp_status put_and_make_room(scene *s)
+{
+    TP_TRY(put_safetensors(s));
+    TP_TRY(tp_tensor_new(&s->t[2], TP_F32, TP_SHAPE(30, 20)));
+    TP_TRY(tp_tensor_new(&s->t[3], TP_F64, TP_SHAPE(3)));
+    TP_TRY(oom_watch(s, &s->t[2]));
+    return oom_watch(s, &s->t[3]);
+}
+
+static tp_status read_all_safetensors(scene *s)
+{
+    tp_safetensors file;
+    TP_TRY(tp_safetensors_open(&file, oom_path("x.safetensors")));
+    tp_status status = tp_safetensors_verify(&file);
+    if (status == TP_OK)
+        status = tp_safetensors_load_all(
+            &file, (tp_named_tensor[]){{"turned", &s->t[2]}, {"b", &s->t[3]}}, 2);
+    tp_safetensors_close(&file);
+    TP_TRY(status);
+    TP_TRY(oom_note(s, &s->t[2]));
+    return oom_note(s, &s->t[3]);
+}
+
 /* --- files as such ---------------------------------------------------------------------------------- */
 
 static tp_status read_whole(scene *s)
@@ -263,9 +287,25 @@ static tp_status write_parts(scene *s)
     if (status == TP_OK)
         status = tp_file_write_elements(&w, &turned);
     if (status == TP_OK)
+        status = tp_file_patch(&w, 1, "o", 1);
+    if (status == TP_OK)
         return tp_file_commit(&w);
     tp_file_abort(&w);
     return status;
+}
+
+static tp_status put_remains(scene *s)
+{
+    (void)s;
+    return put(oom_path("x.npy.tmp-1-1"), "half", 4);
+}
+
+static tp_status clean_up(scene *s)
+{
+    char folder[512];
+    (void)s;
+    snprintf(folder, sizeof folder, "%s", oom_path("."));
+    return tp_file_clean(folder);
 }
 
 const scenario oom_files[] = {
@@ -298,6 +338,16 @@ const scenario oom_files[] = {
      .act = read_safetensors,
      .files = true,
      .bare = true},
+    {.name = "read all of a safetensors file",
+     .prepare = put_and_make_room,
+     .act = read_all_safetensors,
+     .files = true,
+     .bare = true},
+    {.name = "remove what was left",
+     .prepare = put_remains,
+     .act = clean_up,
+     .files = true,
+     .foreign = "libc"},
     {.name = "read a whole file", .prepare = old_npy, .act = read_whole, .files = true},
     {.name = "read a part of a file", .prepare = old_npy, .act = read_part, .files = true},
     {.name = "write a file in parts", .prepare = old_npy, .act = write_parts, .files = true},

@@ -162,6 +162,25 @@ static tp_status make_batches(scene *s)
     return oom_note(s, &batch.x);
 }
 
+/* Batches of a data set that lies in memory with gaps. */
+static tp_status with_gaps(scene *s)
+{
+    tp_tensor wide;
+    TP_TRY(oom_draw(&s->t[0], TP_F32, TP_SHAPE(EXAMPLES, 2 * WIDTH), 4));
+    TP_TRY(tp_view_slice(&s->t[0], 1, 0, TP_SLICE_END, 2, &wide));
+    s->data.x = wide;
+    return oom_watch(s, &s->t[0]);
+}
+
+static tp_status know_batches(scene *s)
+{
+    uint32_t crc;
+    TP_TRY(tp_batches_init(&s->made_batches, &s->data, BATCH, TP_F32));
+    TP_TRY(tp_batches_fingerprint(&s->made_batches, &crc));
+    TP_TRY(tp_batches_skip(&s->made_batches, BATCH));
+    return oom_note_memory(s, &crc, sizeof crc);
+}
+
 /* --- training ---------------------------------------------------------------------------------------- */
 
 /* The bits of everything a step changes, after 0, 1, 2 … good steps; made by the first act, which is the clean
@@ -298,6 +317,33 @@ static tp_status train(scene *s)
     return note_params(s, &s->model.params);
 }
 
+/* A step without a trainer. */
+static tp_status by_hand(scene *s)
+{
+    TP_TRY(with_model(s));
+    return adam(s);
+}
+
+static const char *untouched(scene *s)
+{
+    return s->optimizer.step == 0 ? NULL : "the optimizer took a step";
+}
+
+static tp_status step_by_hand(scene *s)
+{
+    tp_batch batch;
+    bool got;
+    tp_tape_reset(s->tape);
+    tp_batches_rewind(&s->batches);
+    TP_TRY(tp_batches_next(&s->batches, &batch, &got));
+    tp_ctx c = tp_ctx_train(s->tape, 1, 0);
+    tp_objective o = tp_model_loss(&s->model, &c, tp_constant(s->tape, &batch.x));
+    tp_params_zero_grad(&s->model.params);
+    TP_TRY(tp_backward(o.total));
+    TP_TRY(tp_optimizer_step(&s->optimizer));
+    return note_params(s, &s->model.params);
+}
+
 static tp_status evaluate(scene *s)
 {
     tp_stats stats;
@@ -411,6 +457,8 @@ const scenario oom_models[] = {
     {.name = "make the parts of a vae", .act = make_parts},
     {.name = "make optimizers", .prepare = with_model, .act = make_optimizers},
     {.name = "make batches", .prepare = with_model, .act = make_batches},
+    {.name = "know batches by a fingerprint", .prepare = with_gaps, .act = know_batches},
+    {.name = "one step by hand", .prepare = by_hand, .act = step_by_hand, .intact = untouched},
     {.name = "train a vae with Adam",
      .prepare = vae_adam,
      .act = train,

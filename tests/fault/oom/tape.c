@@ -132,9 +132,14 @@ static tp_status single_steps(scene *s)
 {
     tp_sweep sweep = tp_sweep_begin(loss_of(s), (tp_sweep_opts){.composed = true});
     forget_gradients(s);
-    while (tp_sweep_next(&sweep))
-        TP_TRY(oom_note_var(s, sweep.gy));
-    TP_TRY(tp_sweep_end(&sweep));
+    tp_status status = sweep.status;
+    while (status == TP_OK && tp_sweep_next(&sweep)) {
+        status = oom_note_var(s, sweep.gy);
+        tp_sweep_grad(&sweep, tp_param(s->tape, &s->w[0]));
+    }
+    tp_status end = tp_sweep_end(&sweep);
+    TP_TRY(status);
+    TP_TRY(end);
     return note_gradients(s);
 }
 
