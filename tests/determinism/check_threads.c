@@ -1,6 +1,6 @@
 /* check_threads.c: the same bits every time: 100 steps of training give the same bytes (losses, weights, moments,
- * checkpoint, a picture), in one go or resumed, on any number of threads, wherever buffers lie and whatever lay in them, in every
- * environment, at every instruction-set level.
+ * checkpoint, a picture), in one go or resumed, on any number of threads, wherever buffers lie and whatever lay
+ * in them, in every environment, at every instruction-set level.
  *
  * The first run of a setup at a level is the reference, on one thread; every other must equal it byte for
  * byte. Levels differ among each other. The comparison is put to the test by an operation that is broken in one
@@ -27,7 +27,11 @@
 static bool full;
 static char *program;
 static int runs, levels;
+#if defined(__SANITIZE_ADDRESS__)
+enum { STEPS = 12 }; /* ten times slower; what a sanitizer looks for shows in the first steps */
+#else
 enum { STEPS = 100 };
+#endif
 
 /* --- what is computed ---------------------------------------------------------------------------- */
 
@@ -153,6 +157,7 @@ static int write_record(const char *path)
     if (f == NULL || training_run(&s, &(manner){.threads = 0}, test_tmp("."), &r) != TP_OK)
         return 1;
     bool good = fwrite(r.bytes, 1, r.n, f) == r.n;
+    record_free(&r);
     return fclose(f) == 0 && good ? 0 : 1;
 }
 
