@@ -119,8 +119,11 @@ typedef struct fuzz_shared {
 
 /* --- drawing (generate.c) ------------------------------------------------------------------------ */
 
+/* Numbers by a seed, or first by bytes as long as there are any: then whoever changes the bytes steers. */
 typedef struct fuzz_rng {
     uint64_t state;
+    const unsigned char *bytes;
+    size_t left;
 } fuzz_rng;
 
 uint64_t fuzz_next(fuzz_rng *r);
@@ -226,6 +229,8 @@ typedef struct fuzz_machine {
 void fuzz_run(fuzz_shared *shared);
 /* Makes up the program of a seed while running it. */
 void fuzz_run_seed(fuzz_shared *shared, uint64_t seed, const fuzz_ops *ops);
+/* Makes up the program of some bytes while running it, in this process. */
+void fuzz_run_bytes(fuzz_shared *shared, const unsigned char *bytes, size_t n);
 /* Notes the failure unless there is one; returns false. */
 bool fuzz_fail(fuzz_machine *m, fuzz_kind kind, int step, const tp_op *op, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
@@ -245,7 +250,9 @@ typedef struct fuzz_generator {
     bool rows;      /* no compositions: they have no reference for the whole */
 } fuzz_generator;
 
-void fuzz_generate_begin(fuzz_generator *g, fuzz_program *p, uint64_t seed, const fuzz_ops *ops);
+void fuzz_generate_begin(fuzz_generator *g, fuzz_program *p, fuzz_rng rng, const fuzz_ops *ops);
+/* The numbers of a seed. */
+fuzz_rng fuzz_rng_of(uint64_t seed);
 /* Appends one operation, and before it the sources it needs; false at the end. */
 bool fuzz_generate(fuzz_generator *g, const fuzz_machine *m);
 

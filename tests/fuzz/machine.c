@@ -396,11 +396,12 @@ void fuzz_run(fuzz_shared *shared)
     end(&m, bytes);
 }
 
-void fuzz_run_seed(fuzz_shared *shared, uint64_t seed, const fuzz_ops *ops)
+static void generate_and_run(fuzz_shared *shared, uint64_t seed, fuzz_rng rng, const fuzz_ops *ops)
 {
     static fuzz_machine m;
     fuzz_generator g;
-    fuzz_generate_begin(&g, &shared->program, seed, ops);
+    fuzz_generate_begin(&g, &shared->program, rng, ops);
+    shared->program.seed = seed;
     size_t bytes = begin(&m, shared);
     bool ok = shared->failure.kind == FUZZ_NONE;
     for (int k = 0; ok && fuzz_generate(&g, &m);)
@@ -409,4 +410,14 @@ void fuzz_run_seed(fuzz_shared *shared, uint64_t seed, const fuzz_ops *ops)
     if (ok)
         check_whole(&m);
     end(&m, bytes);
+}
+
+void fuzz_run_seed(fuzz_shared *shared, uint64_t seed, const fuzz_ops *ops)
+{
+    generate_and_run(shared, seed, fuzz_rng_of(seed), ops);
+}
+
+void fuzz_run_bytes(fuzz_shared *shared, const unsigned char *bytes, size_t n)
+{
+    generate_and_run(shared, 0, (fuzz_rng){fuzz_rng_of(0).state, bytes, n}, NULL);
 }
