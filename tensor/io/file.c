@@ -331,8 +331,10 @@ tp_status tp_file_sync_name(const char *path)
 {
     size_t bytes = strlen(path) + 1;
     char *copy = tp_strdup(path);
-    if (copy == NULL)
+    if (copy == NULL) {
+        tp_fail_prefix("%s: ", path);
         return TP_ENOMEM;
+    }
     tp_status s = sync_directory(copy, path);
     tp_free(copy, bytes); /* shorter now than tp_free_string would need */
     return s;

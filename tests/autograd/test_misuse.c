@@ -114,7 +114,8 @@ static void test_parameter_without_memory(void **state)
     for (size_t room = 0; room <= 128; room += 64) { /* for nothing, the name, the value */
         tp_mem_set_budget(now + (room == 0 ? 1 : room));
         assert_status(tp_parameter_init(&p, "encoder.0.weight", TP_F64, TP_SHAPE(2)), TP_ENOMEM);
-        assert_message("E_NOMEM parameter 'encoder.0.weight': cannot allocate ");
+        assert_message("E_NOMEM parameter 'encoder.0.weight': ");
+        assert_message("cannot allocate ");
     }
     tp_mem_set_budget(0);
     assert_int_equal(tp_mem().live_bytes, now);
