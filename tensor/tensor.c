@@ -85,7 +85,7 @@ static tp_status infer_size(const tp_tensor *x, tp_shape *shape)
     int unknown = -1;
     tp_shape known = *shape;
     if (known.ndim < 0 || known.ndim > TP_MAX_DIMS)
-        return tp_shape_check(known, 1);
+        return tp_shape_check(known, tp_dtype_size(x->dtype));
     char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
     for (int i = 0; i < shape->ndim; i++)
         if (shape->dim[i] == -1) {
@@ -95,7 +95,7 @@ static tp_status infer_size(const tp_tensor *x, tp_shape *shape)
             unknown = i;
             known.dim[i] = 1;
         }
-    TP_TRY(tp_shape_check(known, 1));
+    TP_TRY(tp_shape_check(known, tp_dtype_size(x->dtype)));
     int64_t have = tp_numel(x), want = tp_shape_numel(known);
     if (unknown >= 0 && want > 0 && have % want == 0) {
         shape->dim[unknown] = have / want;

@@ -33,6 +33,11 @@ tp_var tp_diag(tp_var x)
                          tp_fail(TP_ESHAPE, "shape %s: one to %d dimensions needed",
                                  tp_shape_text(s, text), TP_MAX_DIMS - 1));
     int64_t n = s.dim[s.ndim - 1];
+    if (n > 0 && n > INT64_MAX / n)
+        return tp_refuse("tp_diag", x,
+                         tp_fail(TP_ESHAPE,
+                                 "matrices of %lld rows have more elements than memory can address",
+                                 (long long)n));
     s.dim[s.ndim++] = n;
     return tp_reshape(tp_pad(x, -1, 0, n + 1, n * n), s); /* [..,n·n] -> [..,n,n] */
 }

@@ -44,10 +44,12 @@ static tp_status forward(const tp_op_call *c)
 static tp_var flatten_rows(tp_var v)
 {
     tp_shape s = tp_shape_of(v);
-    int64_t n = s.dim[s.ndim - 1], rows = 1;
+    int64_t rows = 1;
+    if (s.ndim == 2 || s.ndim == 0) /* a poisoned var has no dimensions */
+        return v;
     for (int i = 0; i < s.ndim - 1; i++)
         rows *= s.dim[i];
-    return s.ndim == 2 ? v : tp_reshape(v, TP_SHAPE(rows, n));
+    return tp_reshape(v, TP_SHAPE(rows, s.dim[s.ndim - 1]));
 }
 
 void tp_linear_vjp(const tp_vjp_call *c, tp_var *gx)
