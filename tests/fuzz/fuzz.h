@@ -223,6 +223,7 @@ typedef struct fuzz_machine {
     uint64_t hash[FUZZ_STEPS];
     tp_tensor weight[FUZZ_STEPS]; /* of the sinks that the loss is made of */
     bool sink[FUZZ_STEPS];
+    bool kinked; /* a step of the sweep was at a kink; of the whole it may not show as one */
 } fuzz_machine;
 
 /* Runs a program that is complete, in this process; the failure is in shared->failure. */

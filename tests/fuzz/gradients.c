@@ -203,7 +203,7 @@ static bool whole_begin(whole *w)
 }
 
 /* The gradients that are there against one difference quotient along a random direction. */
-static bool check_whole(fuzz_machine *m, real cancels, bool kinks)
+static bool check_whole(fuzz_machine *m, real cancels)
 {
     whole w = {.m = m};
     real got = 0, size = 0;
@@ -227,7 +227,7 @@ static bool check_whole(fuzz_machine *m, real cancels, bool kinks)
     fuzz_chain_free(w.base);
     for (int k = 0; k < m->program->count; k++)
         free(w.shift[k]);
-    if (kinks || !s.valid || s.kink || s.rest > 1e-7L * size || s.error > 1e-6L * size) {
+    if (m->kinked || !s.valid || s.kink || s.rest > 1e-7L * size || s.error > 1e-6L * size) {
         counts->gradient_skipped++;
         return true;
     }
@@ -243,7 +243,7 @@ bool fuzz_gradients(fuzz_machine *m)
     uint64_t hash[FUZZ_STEPS] = {0};
     bool fused = false, unused = false;
     real cancels = 0;
-    int64_t kinks = m->shared->counts.rule_kinks; /* one behind another may not show as a kink */
+    m->kinked = false;
     if (!fuzz_choose_sinks(m)) {
         m->shared->counts.no_gradient++;
         return true;
@@ -257,8 +257,7 @@ bool fuzz_gradients(fuzz_machine *m)
                                 &cancels))
             return false;
     }
-    if (!repeat(m, (tp_sweep_opts){0}, FUZZ_BITS, true, hash) ||
-        !check_whole(m, cancels, m->shared->counts.rule_kinks > kinks) ||
+    if (!repeat(m, (tp_sweep_opts){0}, FUZZ_BITS, true, hash) || !check_whole(m, cancels) ||
         !repeat(m, (tp_sweep_opts){0}, FUZZ_BITS, false, hash) ||
         !repeat(m, (tp_sweep_opts){.release = true}, FUZZ_RELEASE, false, hash))
         return false;

@@ -209,8 +209,9 @@ static real moved_size(rule *r)
 }
 
 /* Whether an element of the result has a kink that matters by least: the kinks of several may cancel in their sum,
- * which then looks smooth. The slopes differ by as much at h as at 2h; without a kink by half as much. */
-static bool element_bends(rule *r, real least)
+ * which then looks smooth. The slopes differ by as much at h as at 2h; without a kink by half as much. *kinked becomes
+ * true if there is one that no gradient reaches, or may be where 0 was not moved. */
+static bool element_bends(rule *r, real least, bool *kinked)
 {
     const real h = 0x1p-15L;
     ref_tensor y[5];
@@ -219,13 +220,18 @@ static bool element_bends(rule *r, real least)
         y[k] = moved_result(r, (real)(k - 2) * h);
         known = known && y[k].v != NULL && y[k].n == y[0].n;
     }
-    for (int64_t j = 0; known && j < y[0].n && !bends; j++) {
+    for (int64_t j = 0; known && j < y[0].n; j++) {
         real near = fabsl(y[3].v[j] - 2 * y[2].v[j] + y[1].v[j]) / h;
         real far = fabsl(y[4].v[j] - 2 * y[2].v[j] + y[0].v[j]) / (2 * h);
-        bends = near > 0.6L * far && fabsl(r->gy.v[j]) * near > least;
+        real slope = fabsl(y[3].v[j] - y[1].v[j]) / (2 * h);
+        *kinked |= near > 0.6L * far && near > 1e-7L * slope;
+        bends |= near > 0.6L * far && fabsl(r->gy.v[j]) * near > least;
     }
     for (int k = 0; k < 5; k++)
         ref_free(&y[k]);
+    for (int i = 0; i < r->n; i++)
+        for (int64_t k = 0; r->d[i] != NULL && k < r->x[i].n; k++)
+            *kinked |= r->x[i].v[k] == 0;
     return bends;
 }
 
@@ -254,7 +260,8 @@ static bool check_rule(rule *r, int step)
     size += 1e6L * ref_tiny(r->y.dtype);
     s.kink |= s.rest > 1e-7L * size || one_point(r);
     bool piecewise = r->op->smooth == TP_PIECEWISE && s.valid;
-    if (piecewise && (s.kink || element_bends(r, 1e-7L * size + s.error))) {
+    if (piecewise && (element_bends(r, 1e-7L * size + s.error, &r->m->kinked) || s.kink)) {
+        r->m->kinked = true;
         counts->rule_kinks++;
         return true;
     }
