@@ -40,6 +40,15 @@ static void add_hint(tp_text *to, const tp_op_call *c, const tp_var *x)
     }
 }
 
+/* The text of the last failure; without the operation's name, which drivers of tensor/ put in front, too. */
+static const char *reason_of(const tp_op *op, tp_status status)
+{
+    const char *reason = tp_last_error() + strlen(tp_status_name(status)) + 1;
+    size_t n = strlen(op->name);
+    return strncmp(reason, op->name, n) == 0 && strncmp(reason + n, ": ", 2) == 0 ? reason + n + 2
+                                                                                  : reason;
+}
+
 /* Turns "E_SHAPE shapes … do not broadcast" into a message with path, operands and hint; with n = 0 without
  * operands, of which c is not needed then. */
 static tp_var fail_op(tp_tape *t, const tp_op *op, const tp_op_call *c, const tp_var *x, int n,
@@ -50,7 +59,7 @@ static tp_var fail_op(tp_tape *t, const tp_op *op, const tp_op_call *c, const tp
     tp_failure_context(&text, t);
     tp_scope_path(t, t->scope, path);
     tp_text_add(&text, "%s%s%s#%u: %s", path, path[0] ? ": " : "", op->name, t->count,
-                tp_last_error() + strlen(tp_status_name(status)) + 1);
+                reason_of(op, status));
     for (int i = 0; i < n && i < 4; i++) {
         snprintf(role, sizeof role, "input %d", i);
         tp_failure_operand(&text, role, x[i]);

@@ -41,7 +41,7 @@ static tp_status check(const tp_model_config *c)
                        TP_MLP_LAYERS - 1);
     for (int i = 0; i < c->hidden_layers; i++)
         if (c->hidden[i] < 1)
-            return tp_fail(TP_EARG, "hidden layer %d has size %lld", i + 1,
+            return tp_fail(TP_EARG, "hidden layer %d has size %lld: 1 or more needed", i + 1,
                            (long long)c->hidden[i]);
     if (!(c->beta >= 0 && c->beta < INFINITY))
         return tp_fail(TP_EARG, "beta is %g: 0 or more needed", c->beta);

@@ -86,9 +86,9 @@ tp_status tp_batches_init(tp_batches *b, const tp_dataset *data, int64_t batch_s
 {
     tp_batches made = {.data = data, .size = tp_dataset_size(data), .batch_size = batch_size};
     if (batch_size < 1)
-        return tp_fail(TP_EARG, "a batch size of %lld", (long long)batch_size);
+        return tp_fail(TP_EARG, "a batch size of %lld: 1 or more needed", (long long)batch_size);
     if (made.size < 1)
-        return tp_fail(TP_ESHAPE, "the data set is empty");
+        return tp_fail(TP_ESHAPE, "the data set is empty: at least one example needed");
     if (batch_size > made.size)
         made.batch_size = made.size;
     made.order = tp_alloc((size_t)made.size * sizeof *made.order);

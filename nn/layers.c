@@ -15,8 +15,10 @@ tp_status tp_nn_linear_init(tp_nn_linear *l, tp_params *ps, const char *name, in
         return tp_fail(TP_EARG, "the layer name '%.40s…' is longer than %d bytes", name,
                        NAME - (int)sizeof ".weight");
     if (in < 1 || out < 1)
-        return tp_fail(TP_ESHAPE, "linear layer '%s' of %lld inputs and %lld outputs", name,
-                       (long long)in, (long long)out);
+        return tp_fail(
+            TP_ESHAPE,
+            "linear layer '%s' of %lld inputs and %lld outputs: at least 1 of each needed", name,
+            (long long)in, (long long)out);
     snprintf(full, sizeof full, "%s.weight", name);
     TP_TRY(tp_params_add(ps, &l->weight, full, TP_SHAPE(out, in)));
     snprintf(full, sizeof full, "%s.bias", name);

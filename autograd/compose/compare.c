@@ -13,14 +13,34 @@ static tp_var truth(const char *who, tp_var x)
     return choose(x, tp_scalar_like(who, x, 1), tp_scalar_like(who, x, 0));
 }
 
+/* What greater would refuse, but by the name and in the order that the caller knows. */
+static tp_status check_pair(tp_var a, tp_var b)
+{
+    tp_dtype left = tp_dtype_of(a), right = tp_dtype_of(b);
+    tp_shape both;
+    if (!tp_dtype_is_float(left) || !tp_dtype_is_float(right))
+        return tp_fail(TP_EDTYPE, "input %d is %s: f32 or f64 needed", tp_dtype_is_float(left),
+                       tp_dtype_name(tp_dtype_is_float(left) ? right : left));
+    if (left != right)
+        return tp_fail(TP_EDTYPE, "inputs are %s and %s: types are not mixed", tp_dtype_name(left),
+                       tp_dtype_name(right));
+    return tp_shape_broadcast(tp_shape_of(a), tp_shape_of(b), &both);
+}
+
+static tp_var swapped(const char *who, tp_var (*greater)(tp_var, tp_var), tp_var a, tp_var b)
+{
+    tp_status status = a.tape == b.tape && tp_both_valid(a, b) ? check_pair(a, b) : TP_OK;
+    return status != TP_OK ? tp_refuse_both(who, a, b, status) : greater(b, a);
+}
+
 tp_var tp_less(tp_var a, tp_var b)
 {
-    return tp_greater(b, a);
+    return swapped("tp_less", tp_greater, a, b);
 }
 
 tp_var tp_less_equal(tp_var a, tp_var b)
 {
-    return tp_greater_equal(b, a);
+    return swapped("tp_less_equal", tp_greater_equal, a, b);
 }
 
 tp_var tp_equal(tp_var a, tp_var b)

@@ -19,7 +19,7 @@ static tp_status shape(const tp_op_call *c)
     tp_shape x = c->x[0]->shape, index = c->x[1]->shape;
     int axis;
     if (c->x[1]->dtype != TP_I64)
-        return tp_fail(TP_EDTYPE, "gather takes i64 indices, not %s",
+        return tp_fail(TP_EDTYPE, "the index is %s: i64 needed",
                        tp_dtype_name(c->x[1]->dtype));
     TP_TRY(tp_axis_normal(x.ndim, ((const struct attr *)c->attr)->axis, &axis));
     bool fits = index.ndim == x.ndim;
@@ -87,7 +87,7 @@ static const tp_refusal refusals[] = {
      {{TP_DIMS(2, 3), TP_F32, 0}, {TP_DIMS(2, 1), TP_F32, 0}},
      &(const struct attr){1},
      TP_EDTYPE,
-     "gather takes i64 indices, not f32"},
+     "the index is f32: i64 needed"},
     {"more rows than x",
      2,
      {{TP_DIMS(2, 3), TP_F32, 0}, {TP_DIMS(3, 1), TP_I64, 0}},

@@ -395,7 +395,7 @@ static const tp_refusal index_select_refusals[] = {
      {{TP_DIMS(2, 3), TP_F32, 0}, {TP_DIMS(2), TP_I64, 3}},
      &(const axis_attr){1},
      TP_EVALUE,
-     "index[0,0] = 3 is outside axis 1"},
+     "tp_index_select: index[0] = 3 is outside axis 1"},
     {"float indices",
      2,
      {{TP_DIMS(2, 3), TP_F32, 0}, {TP_DIMS(2), TP_F32, 0}},
@@ -433,7 +433,7 @@ static const tp_refusal embedding_refusals[] = {
      {{TP_DIMS(2, 3), TP_F32, 0}, {TP_DIMS(2, 2), TP_I64, 2}},
      NULL,
      TP_EVALUE,
-     "= 2 is outside axis 0"},
+     "tp_embedding: index[0,0] = 2 is outside axis 0 of f32[2,3] (size 2)"},
 };
 CALL(embedding, void, (x[0], x[1]))
 COMPOSE(embedding, .arity = 2, .smooth = TP_SMOOTH, .mixed_dtypes = true, .text = "#0[#1]",
