@@ -305,8 +305,8 @@ static tp_status clean_up(scene *s)
     char folder[512];
     (void)s;
     snprintf(folder, sizeof folder, "%s", oom_path("."));
-    TP_TRY(tp_file_clean(folder));
-    return tp_file_sync_name(oom_path("x.npy"));
+    TP_TRY(tp_file_sync_name(oom_path("x.npy")));
+    return tp_file_clean(folder);
 }
 
 const scenario oom_files[] = {
