@@ -120,10 +120,13 @@ static tp_status save_pictures(training *t)
     return picture_manifold(&t->r, path_in(path, to, "manifold.png"));
 }
 
-/* Removes what a run that failed before its first checkpoint has left: the folder was empty before, so all of it is ours. */
+/* Removes what a run that failed before its first checkpoint has left: the folder was empty before, so all of it is
+ * ours. So is a checkpoint that is there but may not survive a crash, which counts as a failure. */
 static void undo(const training *t)
 {
-    char path[PATH_SIZE];
+    char path[PATH_SIZE], name[64];
+    snprintf(name, sizeof name, "checkpoint-%llu.safetensors", (unsigned long long)t->trainer.step);
+    unlink(path_in(path, t->out.path, name));
     for (int i = 0; i < FILES; i++)
         unlink(path_in(path, t->out.path, files[i].name));
     folder_undo(&t->out);
