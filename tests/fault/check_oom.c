@@ -34,7 +34,7 @@ static int run_list(const scenario *list, int n, long limit)
 static void test_scenarios(void **state)
 {
     (void)state;
-    const long limit = full ? 0 : 12;
+    const long limit = full ? 0 : 24;
     int failed = run_list(oom_tensors, oom_tensors_count, limit);
     failed += run_list(oom_files, oom_files_count, limit);
     failed += run_list(oom_tape, oom_tape_count, limit);
@@ -49,7 +49,7 @@ static void test_tables(void **state)
     static scenario list[ROOM];
     int n = oom_table(list, ROOM, full ? ROOM : 1);
     assert_true(n < ROOM);
-    assert_int_equal(run_list(list, n, full ? 0 : 3), 0);
+    assert_int_equal(run_list(list, n, full ? 0 : 6), 0);
 }
 
 static void test_controls(void **state)

@@ -407,9 +407,6 @@ static bool sweep(const scenario *is, long limit, tally *sum, char complaint[OOM
         for (size_t n = 0; hit; n += stride) {
             lacking = 0;
             wrong = attempt(is, k, n, &want, &hit, &lacking);
-            if (getenv("TAPIR_OOM_TRACE") != NULL)
-                fprintf(stderr, "%s: %s %zu: %s\n", is->name, kind_names[k], n,
-                        hit ? tp_last_error() : "no failure");
             if (wrong != NULL) {
                 snprintf(complaint, OOM_TEXT, "%s %zu: %.200s", kind_names[k], n, wrong);
                 return false;
