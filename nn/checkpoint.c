@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tensor/io/safetensors_header.h"
 #include "tensor/kernels/kernels.h"
 #include "tensor/mem.h"
 
@@ -361,15 +362,15 @@ static tp_status add_note(tp_checkpoint *c, const char *text)
 /* Bits are promised for one instruction set only. */
 static tp_status compare_instruction_sets(tp_checkpoint *c)
 {
-    char text[256];
+    char text[256 + TP_ST_TEXT], shown[TP_ST_TEXT];
     const char *had = tp_safetensors_metadata(&c->file, set_key), *have = tp_isa();
     if (had == NULL || strcmp(had, have) == 0)
         return TP_OK;
     snprintf(
         text, sizeof text,
-        "the run used instruction set %.40s, here it is %s: it goes on, but not bit for bit as it would "
+        "the run used instruction set %s, here it is %s: it goes on, but not bit for bit as it would "
         "have (TAPIR_ISA chooses)",
-        had, have);
+        tp_st_printable(had, shown), have);
     return add_note(c, text);
 }
 
@@ -420,6 +421,7 @@ static tp_status check_run(const tp_checkpoint *c, const tp_trainer *t, const co
                            const counts *want)
 {
     counts is = *have, needed = *want;
+    char text[TP_ST_TEXT];
     for (int i = 0; i < ROWS; i++)
         if (rows[i].differs != NULL && *count_at(&is, i) != *count_at(&needed, i))
             return tp_fail(TP_EFORMAT, "%s: %s is %llu, expected %llu: %s", c->path, rows[i].key,
@@ -427,8 +429,15 @@ static tp_status check_run(const tp_checkpoint *c, const tp_trainer *t, const co
                            (unsigned long long)*count_at(&needed, i), rows[i].differs);
     const char *kind = tp_safetensors_metadata(&c->file, kind_key);
     if (kind == NULL || strcmp(kind, kind_of(t->optimizer)) != 0)
-        return tp_fail(TP_EFORMAT, "%s: the optimizer was %.40s, expected %s", c->path,
-                       kind != NULL ? kind : "not named", kind_of(t->optimizer));
+        return tp_fail(TP_EFORMAT, "%s: the optimizer was %s, expected %s", c->path,
+                       kind != NULL ? tp_st_printable(kind, text) : "not named",
+                       kind_of(t->optimizer));
+    for (uint64_t i = 0; i < have->terms; i++) {
+        const char *name = tp_safetensors_metadata(&c->file, term_keys[i]);
+        if (name == NULL || strlen(name) >= TP_TERM_NAME)
+            return tp_fail(TP_EFORMAT, "%s: metadata '%s' is missing or longer than %d bytes",
+                           c->path, term_keys[i], TP_TERM_NAME - 1);
+    }
     return TP_OK;
 }
 
@@ -480,7 +489,7 @@ tp_status tp_checkpoint_load(const tp_checkpoint *c, tp_trainer *t, tp_batches *
                              .terms = (int)have.terms};
         for (int i = 0; i < t->done.terms; i++) {
             const char *name = tp_safetensors_metadata(&c->file, term_keys[i]);
-            snprintf(t->done.name[i], sizeof t->done.name[i], "%s", name != NULL ? name : "");
+            snprintf(t->done.name[i], sizeof t->done.name[i], "%s", name);
         }
         numbers_in(t, &s);
     }
