@@ -311,6 +311,71 @@ static void test_damage(void **state)
     assert_message("; no older checkpoint is whole");
 }
 
+/* Writes the metadata of one checkpoint as another, with one value changed. */
+static void save_changed(const char *from, const char *to, const char *key, const char *value)
+{
+    const char *metadata[128];
+    int n = 0;
+    tp_safetensors s;
+    tp_tensor one;
+    assert_ok(tp_safetensors_open(&s, from));
+    for (int64_t i = 0; i < 2 * s.metadata_n; i += 2) {
+        if (strcmp(s.metadata[i], TP_SAFETENSORS_CRC) == 0)
+            continue; /* is written by itself */
+        assert_true(n < 126);
+        metadata[n++] = s.metadata[i];
+        metadata[n++] = strcmp(s.metadata[i], key) == 0 ? value : s.metadata[i + 1];
+    }
+    metadata[n] = NULL;
+    assert_ok(tp_tensor_new(&one, TP_F32, TP_SHAPE(1)));
+    assert_ok(tp_safetensors_save(to, &(tp_named_tensor){"one", &one}, 1, metadata));
+    tp_tensor_free(&one);
+    tp_safetensors_close(&s);
+}
+
+/* Whole files of the right name that are no checkpoints all the same. */
+static void test_not_checkpoints(void **state)
+{
+    (void)state;
+    char path[512], other[512];
+    session s;
+    double losses[EPOCHS + 1];
+    tp_checkpoint c;
+    const char *directory = fresh_directory();
+    start(&s, usual, directory);
+    s.stop_at = 4;
+    train(&s, losses);
+    finish(&s);
+    inside(directory, "checkpoint-4.safetensors", path);
+
+    save_changed(path, inside(directory, "checkpoint-5.safetensors", other), "epoch_terms", "5");
+    assert_ok(tp_checkpoint_open(&c, directory));
+    assert_int_equal(c.step, 4);
+    assert_non_null(strstr(c.note, "checkpoint-5.safetensors: 5 terms, expected at most 4"));
+    tp_checkpoint_close(&c);
+
+    save_changed(path, inside(directory, "checkpoint-6.safetensors", other), "epoch", "one");
+    assert_ok(tp_checkpoint_open(&c, directory));
+    assert_non_null(strstr(c.note, "metadata 'epoch' is missing or no whole number"));
+    tp_checkpoint_close(&c);
+
+    save_changed(path, inside(directory, "checkpoint-7.safetensors", other), "", "");
+    char head[65] = {0};
+    FILE *f = fopen(other, "r+b"); /* the checksum under another name is none */
+    assert_non_null(f);
+    assert_int_equal(fread(head, 1, 64, f), 64);
+    char *name = strstr(head + 8, TP_SAFETENSORS_CRC); /* behind the length */
+    assert_non_null(name);
+    *name = 'T';
+    rewind(f);
+    assert_int_equal(fwrite(head, 1, 64, f), 64);
+    assert_int_equal(fclose(f), 0);
+    assert_ok(tp_checkpoint_open(&c, directory));
+    assert_non_null(strstr(c.note, "checkpoint-7.safetensors: has no checksum"));
+    assert_int_equal(c.step, 4);
+    tp_checkpoint_close(&c);
+}
+
 static void test_no_checkpoint(void **state)
 {
     (void)state;
@@ -418,7 +483,7 @@ int main(void)
         cmocka_unit_test(test_resume_anywhere), cmocka_unit_test(test_every_part_matters),
         cmocka_unit_test(test_two_are_kept),    cmocka_unit_test(test_damage),
         cmocka_unit_test(test_no_checkpoint),   cmocka_unit_test(test_other_runs),
-        cmocka_unit_test(test_instruction_set),
+        cmocka_unit_test(test_instruction_set), cmocka_unit_test(test_not_checkpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

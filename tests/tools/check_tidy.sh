@@ -42,6 +42,10 @@ cmake -S . -B "$tmp/build" -DCMAKE_C_COMPILER=clang -DCMAKE_EXPORT_COMPILE_COMMA
     -DTAPIR_EXAMPLES=ON >"$tmp/out" 2>&1 || { cat "$tmp/out" && bad "it cannot be configured"; }
 mapfile -t files < <(sed -n 's/^ *"file": "\(.*\)".*/\1/p' "$tmp/build/compile_commands.json" | sort -u)
 [ "${#files[@]}" -gt 50 ] || bad "only ${#files[@]} files are compiled"
-printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -n 4 "${tidy[@]}" -p "$tmp/build" >"$tmp/out" 2>"$tmp/err" ||
-    { grep -A 4 -E '(warning|error):' "$tmp/out" "$tmp/err" | head -n 200 && bad "clang-tidy has findings"; }
+# All but the file that defines tp_fail itself.
+printf '%s\n' "${files[@]}" | grep -v '/tensor/status\.c$' |
+    xargs -P "$(nproc)" -n 4 "${tidy[@]}" -p "$tmp/build" "--extra-arg=-include$PWD/tests/tools/analyzer.h" \
+        >"$tmp/out" 2>"$tmp/err" &&
+    "${tidy[@]}" -p "$tmp/build" tensor/status.c >>"$tmp/out" 2>>"$tmp/err" ||
+    { grep -A 4 -E '(warning|error):' "$tmp/out" "$tmp/err" | head -n 400 && bad "clang-tidy has findings"; }
 echo "check-tidy: ${#files[@]} files, $("${tidy[@]}" --list-checks -- | grep -c '^    ') checks, 0 findings"
