@@ -52,7 +52,7 @@ static tp_var borrow(tp_tape *p, const tp_tape *from, uint32_t id)
     if (id == 0)
         return tp_tape_poison(p, tp_fail(TP_EFREED, "there is no value"));
     if (!tp_node_at(from, id)->freed)
-        return borrow_one(p, from, id, NULL);
+        return tp_constant(p, &tp_node_at(from, id)->value);
     size_t bytes = ((size_t)id + 1) * sizeof(tp_var);
     tp_var *copy = tp_arena_alloc(&p->arena, bytes);
     if (copy == NULL)

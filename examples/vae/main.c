@@ -106,7 +106,7 @@ static void limit_spinning(char **argv)
     if (getenv("GOMP_SPINCOUNT") != NULL || getenv("OMP_WAIT_POLICY") != NULL)
         return;
     const char *threads = getenv("OMP_NUM_THREADS");
-    if (threads != NULL && (atoi(threads) < 1 || threads[strspn(threads, "0123456789,")] != '\0'))
+    if (threads != NULL && (strtol(threads, NULL, 10) < 1 || threads[strspn(threads, "0123456789,")] != '\0'))
         unsetenv("OMP_NUM_THREADS"); /* the runtime has said what it thinks of it: once is enough */
     if (setenv("GOMP_SPINCOUNT", "2000", 1) == 0)
         execv("/proc/self/exe", argv);

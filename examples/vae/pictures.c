@@ -100,8 +100,9 @@ tp_status picture_manifold(run *r, const char *path)
                        r->o.run, (long long)r->o.latent_dim);
     float grid[SIDE * SIDE][2];
     for (int i = 0; i < SIDE * SIDE; i++) {
-        grid[i][0] = (float)normal_quantile((i % SIDE + 0.5) / SIDE);
-        grid[i][1] = (float)normal_quantile((SIDE - 1 - i / SIDE + 0.5) / SIDE);
+        int column = i % SIDE, row = SIDE - 1 - i / SIDE;
+        grid[i][0] = (float)normal_quantile((column + 0.5) / SIDE);
+        grid[i][1] = (float)normal_quantile((row + 0.5) / SIDE);
     }
     tp_tensor z;
     TP_TRY(tp_tensor_from(&z, TP_F32, TP_SHAPE(SIDE * SIDE, 2), grid));

@@ -14,13 +14,14 @@ bad() {
     failures=$((failures + 1))
 }
 
-# says CODE TEXT ARGS...: the exit code and all of standard error.
+# says CODE TEXT ARGS...: the exit code and all of standard error, but what slow machines are told to expect.
 says() {
     local code=$1 text=$2 got
     shift 2
     "$vae" "$@" >stdout 2>stderr
     got=$?
     [ "$got" = "$code" ] || bad "exit $got, want $code: vae $*: $(cat stderr)"
+    sed -i '/^vae: about .* to go$/d' stderr
     [ "$(cat stderr)" = "$text" ] || bad "vae $*: $(printf '\n got  %s\n want %s' "$(cat stderr)" "$text")"
 }
 
