@@ -97,6 +97,15 @@ static bool streams_open(void)
     return writable;
 }
 
+/* What tp_set_threads does not take as a number is not for OpenMP either: libgomp would complain at each start, and
+ * libomp would start as many threads as it can. */
+static void drop_garbage(void)
+{
+    const char *threads = getenv("OMP_NUM_THREADS");
+    if (threads != NULL && (strtol(threads, NULL, 10) < 1 || threads[strspn(threads, "0123456789,")] != '\0'))
+        unsetenv("OMP_NUM_THREADS");
+}
+
 /* By default libgomp's threads spin for milliseconds when they wait, which beside other work costs most of
  * the speed, and asleep at once they cost half of it alone. 2000 rounds, about a tenth of a millisecond, are
  * good in both cases. The runtime reads its environment before main, hence the second start; without
@@ -105,15 +114,13 @@ static void limit_spinning(char **argv)
 {
     if (getenv("GOMP_SPINCOUNT") != NULL || getenv("OMP_WAIT_POLICY") != NULL)
         return;
-    const char *threads = getenv("OMP_NUM_THREADS");
-    if (threads != NULL && (strtol(threads, NULL, 10) < 1 || threads[strspn(threads, "0123456789,")] != '\0'))
-        unsetenv("OMP_NUM_THREADS"); /* the runtime has said what it thinks of it: once is enough */
     if (setenv("GOMP_SPINCOUNT", "2000", 1) == 0)
         execv("/proc/self/exe", argv);
 }
 
 int main(int argc, char **argv)
 {
+    drop_garbage();
     if (argc > 1 && tp_have_openmp())
         limit_spinning(argv);
     signal(SIGPIPE, SIG_IGN); /* a reader that leaves and a full quota show as failing writes */

@@ -400,7 +400,7 @@ cmp run/model.safetensors few/model.safetensors || bad "few files change a model
 if ! $sanitized; then # sanitizers take memory of their own
     around 1 "model 'vae': parameter 'encoder.2.weight': f32[9000,1000000]: cannot allocate 36000000000 bytes: out of memory" \
         'ulimit -v 4000000; exec $vae train --data data --hidden 1000000,9000 --out new'
-    if [ "$cores" -gt 1 ]; then # stacks for none or some of the threads, where libgomp would end the process
+    if ldd "$vae" | grep -q libgomp && [ "$cores" -gt 1 ]; then # stacks for none or some of the threads, where libgomp would end the process
         around 0 "runs on 1 of 4 threads: more cannot be had here" OMP_STACKSIZE=1000G '$vae info --threads 4'
         around 0 "runs on N of 256 threads: more cannot be had here" \
             "(ulimit -v 500000; exec \$vae info --threads 256) 2>&1 >&3 | sed 's/on [0-9]* of/on N of/' >&2" 3>stdout
