@@ -86,6 +86,17 @@ const char *record_differ(const record *a, const record *b, char text[RECORD_TEX
     return text;
 }
 
+uint64_t record_hash(const record *r, const char *label)
+{
+    size_t end = 0;
+    uint64_t hash = 14695981039346656037u;
+    for (int i = 0; i < r->sections && strcmp(r->section[i].label, label) != 0; i++)
+        end = r->section[i].end;
+    for (size_t i = 0; i < end; i++)
+        hash = (hash ^ r->bytes[i]) * 1099511628211u;
+    return hash;
+}
+
 /* --- a run -------------------------------------------------------------------------------------- */
 
 typedef struct running {

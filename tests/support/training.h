@@ -49,6 +49,10 @@ void record_free(record *r);
 enum { RECORD_TEXT = 128 };
 const char *record_differ(const record *a, const record *b, char text[RECORD_TEXT]);
 
+/* FNV-1a, 64 bits, of everything before the section of that label: before "checkpoint" stand the numbers alone, no
+ * file that depends on the versions of libraries. */
+uint64_t record_hash(const record *r, const char *label);
+
 /* Trains and evaluates. The record holds the loss and its terms of every step, the evaluation, parameters, moments
  * and step numbers, and three files as they were written: a checkpoint, weights and a picture of reconstructions. folder is
  * for those; it must exist. */
