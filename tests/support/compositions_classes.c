@@ -186,7 +186,7 @@ static const tp_refusal cross_entropy_refusals[] = {
      {{TP_DIMS(4, 3), TP_F32, 0}, {TP_DIMS(4), TP_F32, 0}},
      NULL,
      TP_EDTYPE,
-     "i64 indices"},
+     "i64 needed"},
 };
 CALL(cross_entropy, void, (x[0], x[1]))
 COMPOSE(cross_entropy, .arity = 2, .smooth = TP_SMOOTH, .mixed_dtypes = true,
@@ -235,7 +235,7 @@ static const tp_refusal one_hot_refusals[] = {
      {{TP_DIMS(2), TP_F32, 0}},
      &(const one_hot_attr){3, TP_F32},
      TP_EDTYPE,
-     "i64 indices"},
+     "i64 needed"},
 };
 CALL(one_hot, one_hot_attr, (x[0], a->classes, a->dtype))
 COMPOSE(one_hot, .arity = 1, .smooth = TP_NO_GRADIENT, .mixed_dtypes = true,

@@ -401,7 +401,7 @@ static const tp_refusal index_select_refusals[] = {
      {{TP_DIMS(2, 3), TP_F32, 0}, {TP_DIMS(2), TP_F32, 0}},
      &(const axis_attr){1},
      TP_EDTYPE,
-     "i64 indices"},
+     "i64 needed"},
 };
 CALL(index_select, axis_attr, (x[0], x[1], a->axis))
 COMPOSE(index_select, .arity = 2, .smooth = TP_SMOOTH, .mixed_dtypes = true,
