@@ -1,7 +1,7 @@
 /* status.c: names of the codes and the per-thread message buffer.
  *
  * Names of files, tensors and chunks come from outside and end up in messages. Here is where everything passes,
- * so here they are made harmless to a terminal. Read next: text.h.
+ * so here they are made harmless to a terminal. Read next: utf8.h.
  */
 #include "tensor/status.h"
 
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tensor/text.h"
+#include "tensor/utf8.h"
 
 enum { MESSAGE_BYTES = 4096 };
 

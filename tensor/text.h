@@ -1,4 +1,4 @@
-/* text.h: numbers and tensors as text, and text that is safe to show. Private to the library and its tools.
+/* text.h: numbers and tensors as text. Private to the library and its tools.
  *
  * Everything that is shown to people goes through here, so that a number reads the same in a derivation, in
  * tp_print and in the reference. A locale's decimal comma never shows. Read next: print.h.
@@ -28,14 +28,6 @@ __attribute__((format(printf, 2, 3)))
 void tp_text_add(tp_text *t, const char *format, ...);
 /* Columns on a terminal: code points that do not combine with the one before. */
 int tp_text_columns(const char *s);
-
-/* Bytes of the UTF-8 character at p (end exclusive); 0 if it is malformed, a surrogate or too large. */
-int tp_utf8_length(const char *p, const char *end);
-bool tp_utf8_valid(const char *s);
-/* The character at *p as it may be shown: as it is, or \xNN for each byte of what a terminal would obey (controls,
- * marks of direction), what nobody sees, and what is not UTF-8. Moves *p behind it, returns the length. */
-enum { TP_VISIBLE = 20 };
-int tp_visible(char text[TP_VISIBLE], const char **p, const char *end);
 
 /* v as printf's %g, %f or %e (style is the letter) with so many digits, in every locale as in C; "nan" has no
  * sign. Returns text, which is cut if it is too long. */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,7 +103,10 @@ static bool streams_open(void)
 static void drop_garbage(void)
 {
     const char *threads = getenv("OMP_NUM_THREADS");
-    if (threads != NULL && (strtol(threads, NULL, 10) < 1 || threads[strspn(threads, "0123456789,")] != '\0'))
+    if (threads == NULL)
+        return;
+    long count = strtol(threads, NULL, 10);
+    if (count < 1 || count > INT_MAX || threads[strspn(threads, "0123456789,")] != '\0')
         unsetenv("OMP_NUM_THREADS");
 }
 

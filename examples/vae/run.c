@@ -5,7 +5,7 @@
 
 #include "tensor/io/file.h"
 #include "tensor/parallel.h"
-#include "tensor/text.h"
+#include "tensor/utf8.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "say.h"
 
 #include "tensor/status.h"
-#include "tensor/text.h"
+#include "tensor/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tensor/text.h"
+#include "tensor/utf8.h"
 
 tp_json tp_json_begin(const char *path, char *text, int64_t bytes, int64_t offset, bool lines)
 {

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "tensor/io/file.h"
-#include "tensor/text.h"
+#include "tensor/utf8.h"
 
 static const char magic[6] = {'\x93', 'N', 'U', 'M', 'P', 'Y'};
 

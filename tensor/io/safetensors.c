@@ -12,7 +12,7 @@
 #include "tensor/io/json.h"
 #include "tensor/io/safetensors_header.h"
 #include "tensor/mem.h"
-#include "tensor/text.h"
+#include "tensor/utf8.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #    error "safetensors files are little-endian and copied as they are"

@@ -11,7 +11,7 @@
 
 #include "tensor/io/json.h"
 #include "tensor/mem.h"
-#include "tensor/text.h"
+#include "tensor/utf8.h"
 
 const char *const tp_st_dtype_names[TP_DTYPE_COUNT] = {
     [TP_F32] = "F32", [TP_F64] = "F64", [TP_I64] = "I64", [TP_U8] = "U8"};

@@ -235,7 +235,7 @@ static const tp_refusal one_hot_refusals[] = {
      {{TP_DIMS(2), TP_F32, 0}},
      &(const one_hot_attr){3, TP_F32},
      TP_EDTYPE,
-     "i64 needed"},
+     "i64 indices"},
 };
 CALL(one_hot, one_hot_attr, (x[0], a->classes, a->dtype))
 COMPOSE(one_hot, .arity = 1, .smooth = TP_NO_GRADIENT, .mixed_dtypes = true,

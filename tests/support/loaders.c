@@ -17,6 +17,7 @@
 #include "tensor/io/safetensors_header.h"
 #include "tensor/mem.h"
 #include "tensor/text.h"
+#include "tensor/utf8.h"
 
 /* --- what was read ------------------------------------------------------------------------------- */
 

@@ -21,9 +21,11 @@ int main(int argc, char **argv)
     return 0;
 }
 END
-clang -std=c11 -O1 -g -fsanitize=thread -fopenmp -I. "$tmp/race.c" tensor/parallel.c tensor/status.c \
-    -o "$tmp/race" 2>"$tmp/out" ||
+flags="-std=c11 -O1 -g -fsanitize=thread -fopenmp -I."
+echo 'int main(void) { return 0; }' | clang $flags -x c - -o "$tmp/nothing" 2>"$tmp/out" ||
     { cat "$tmp/out" && lacking "clang's thread sanitizer with OpenMP" "libclang-rt-dev, libomp-dev"; }
+clang $flags "$tmp/race.c" tensor/parallel.c tensor/status.c tensor/utf8.c -o "$tmp/race" ||
+    bad "the program with a seeded race is not built"
 export TSAN_OPTIONS=ignore_noninstrumented_modules=1
 
 ARCHER_OPTIONS=verbose=1 "$tmp/race" apart >"$tmp/out" 2>&1 ||

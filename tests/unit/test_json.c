@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "tensor/io/json.h"
-#include "tensor/text.h"
+#include "tensor/utf8.h"
 
 /* A reader of a copy of n bytes without anything behind; the copy is freed with free(). */
 static tp_json over(const char *text, size_t n, char **copy)
