@@ -1,19 +1,15 @@
 /* checkpoint.c: the state of a run as one list of named tensors and numbers, used in both directions.
  *
  * Counts are metadata in decimals, so that they can be read by people; other numbers are tensors, so that every
- * bit comes back. How a file gets its name safely is tensor/io/file.c. Read next: train.c.
+ * bit comes back. How a file gets its name safely is tensor/io/file.c. Read next: checkpoint_files.c.
  */
-#define _POSIX_C_SOURCE 200809L
-
 #include "nn/checkpoint.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "nn/checkpoint_files.h"
 #include "tensor/io/safetensors_header.h"
 #include "tensor/kernels/kernels.h"
 #include "tensor/mem.h"
@@ -163,82 +159,7 @@ static void numbers_in(tp_trainer *t, const state *s)
     memcpy(t->done.term, means + 1, sizeof t->done.term);
 }
 
-/* --- names of files ----------------------------------------------------------------------------- */
-
-static const char prefix[] = "checkpoint-", suffix[] = ".safetensors";
-
-enum { NAME_BYTES = 64, KEPT = 2 };
-
-/* "<directory>/checkpoint-<step>.safetensors<ending>", freed with tp_free_string; NULL without memory. */
-static char *path_of(const char *directory, uint64_t step, const char *ending)
-{
-    size_t bytes = strlen(directory) + NAME_BYTES;
-    char *path = tp_alloc(bytes), *copy = NULL;
-    if (path != NULL) {
-        snprintf(path, bytes, "%s/%s%llu%s%s", directory, prefix, (unsigned long long)step, suffix,
-                 ending);
-        copy = tp_strdup(path); /* of exactly its length, as tp_free_string wants it */
-    }
-    tp_free(path, bytes);
-    return copy;
-}
-
-/* Decimal digits up to the end of the text or to `end`, as this file writes them. */
-static bool read_count(const char *text, const char *end, uint64_t *value)
-{
-    size_t n = strspn(text, "0123456789");
-    uint64_t v = 0;
-    if (n == 0 || (n > 1 && *text == '0') || strcmp(text + n, end) != 0)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        uint64_t digit = (uint64_t)(text[i] - '0');
-        if (v > (UINT64_MAX - digit) / 10)
-            return false;
-        v = v * 10 + digit;
-    }
-    *value = v;
-    return true;
-}
-
-/* The largest step below `below` of a checkpoint in directory; *found is false if there is none. */
-static tp_status newest_below(const char *directory, uint64_t below, uint64_t *step, bool *found)
-{
-    DIR *d = opendir(directory);
-    if (d == NULL)
-        return tp_fail(TP_EIO, "%s: cannot open: %s", directory, strerror(errno));
-    *found = false;
-    uint64_t v;
-    struct dirent *e;
-    while ((errno = 0, e = readdir(d)) != NULL)
-        if (strncmp(e->d_name, prefix, sizeof prefix - 1) == 0 &&
-            read_count(e->d_name + sizeof prefix - 1, suffix, &v) && v < below &&
-            (!*found || v > *step)) {
-            *step = v;
-            *found = true;
-        }
-    tp_status s = TP_OK;
-    if (errno != 0) /* not the end: there may be more */
-        s = tp_fail(TP_EIO, "%s: cannot list: %s", directory, strerror(errno));
-    closedir(d);
-    return s;
-}
-
 /* --- saving ------------------------------------------------------------------------------------- */
-
-/* All but the newest KEPT go. The new one is safe by now: what cannot be removed is no failure. */
-static void remove_old(const char *directory)
-{
-    uint64_t step = UINT64_MAX;
-    bool found = true;
-    for (int i = 0; found; i++) {
-        if (newest_below(directory, step, &step, &found) != TP_OK || !found)
-            return;
-        char *path = i >= KEPT ? path_of(directory, step, "") : NULL;
-        if (path != NULL)
-            unlink(path);
-        tp_free_string(path);
-    }
-}
 
 static const char *kind_of(const tp_optimizer *o)
 {
@@ -287,7 +208,7 @@ tp_status tp_checkpoint_save(const char *directory, const tp_trainer *t, tp_batc
     counts c;
     uint64_t newest = 0;
     bool found;
-    TP_TRY(newest_below(directory, UINT64_MAX, &newest, &found));
+    TP_TRY(tp_checkpoint_newest(directory, UINT64_MAX, &newest, &found));
     if (found && newest > t->step)
         return tp_fail(
             TP_EARG,
@@ -295,7 +216,7 @@ tp_status tp_checkpoint_save(const char *directory, const tp_trainer *t, tp_batc
             "another directory",
             directory, (unsigned long long)newest, (unsigned long long)t->step);
     TP_TRY(counts_of(t, b, &c));
-    char *path = path_of(directory, t->step, "");
+    char *path = tp_checkpoint_path(directory, t->step, "");
     if (path == NULL)
         return TP_ENOMEM;
     tp_status status = state_of(t, &s);
@@ -306,7 +227,7 @@ tp_status tp_checkpoint_save(const char *directory, const tp_trainer *t, tp_batc
     state_free(&s);
     tp_free_string(path);
     if (status == TP_OK)
-        remove_old(directory);
+        tp_checkpoint_remove_old(directory);
     return status;
 }
 
@@ -316,7 +237,7 @@ static tp_status read_counts(const tp_checkpoint *c, counts *have)
 {
     for (int i = 0; i < ROWS; i++) {
         const char *text = tp_safetensors_metadata(&c->file, rows[i].key);
-        if (text == NULL || !read_count(text, "", count_at(have, i)))
+        if (text == NULL || !tp_checkpoint_count(text, "", count_at(have, i)))
             return tp_fail(TP_EFORMAT,
                            "%s: metadata '%s' is missing or no whole number: no checkpoint",
                            c->path, rows[i].key);
@@ -379,10 +300,10 @@ static tp_status open_below(tp_checkpoint *c, const char *directory, tp_status *
 {
     for (c->step = UINT64_MAX;;) {
         bool found;
-        TP_TRY(newest_below(directory, c->step, &c->step, &found));
+        TP_TRY(tp_checkpoint_newest(directory, c->step, &c->step, &found));
         if (!found)
             return TP_OK;
-        c->path = path_of(directory, c->step, "");
+        c->path = tp_checkpoint_path(directory, c->step, "");
         tp_status s = c->path != NULL ? open_whole(c) : TP_ENOMEM;
         if (s == TP_OK)
             return compare_instruction_sets(c);
@@ -441,31 +362,6 @@ static tp_status check_run(const tp_checkpoint *c, const tp_trainer *t, const co
     return TP_OK;
 }
 
-/* Moves the damaged ones that are newer than c out of the way. Where that cannot be, the next save will say so. */
-static tp_status set_aside(const tp_checkpoint *c)
-{
-    size_t length = (size_t)(strrchr(c->path, '/') - c->path);
-    char *directory = tp_strdup(c->path);
-    if (directory == NULL)
-        return TP_ENOMEM;
-    directory[length] = '\0';
-    uint64_t step = UINT64_MAX;
-    bool found = true;
-    tp_status s = TP_OK;
-    while (s == TP_OK && (s = newest_below(directory, step, &step, &found)) == TP_OK && found &&
-           step > c->step) {
-        char *from = path_of(directory, step, ""), *to = path_of(directory, step, ".damaged");
-        if (from == NULL || to == NULL)
-            s = TP_ENOMEM;
-        else
-            (void)!rename(from, to);
-        tp_free_string(from);
-        tp_free_string(to);
-    }
-    tp_free(directory, strlen(c->path) + 1);
-    return s;
-}
-
 tp_status tp_checkpoint_load(const tp_checkpoint *c, tp_trainer *t, tp_batches *b)
 {
     counts have, want;
@@ -477,7 +373,7 @@ tp_status tp_checkpoint_load(const tp_checkpoint *c, tp_trainer *t, tp_batches *
     TP_TRY(check_run(c, t, &have, &want));
     tp_status status = state_of(t, &s);
     if (status == TP_OK)
-        status = set_aside(c);
+        status = tp_checkpoint_set_aside(c->path, c->step);
     if (status == TP_OK)
         status = tp_safetensors_load_all(&c->file, s.items, s.n);
     if (status == TP_OK) {

@@ -27,8 +27,7 @@ tp_status tp_checkpoint_save(const char *directory, const tp_trainer *t, tp_batc
 /* An open checkpoint. */
 typedef struct tp_checkpoint {
     char *path; /* NULL: there is none in the directory */
-    char *
-        note; /* if newer ones are damaged: what is wrong with each, and what is taken; NULL otherwise */
+    char *note; /* what is wrong with newer ones, if they are damaged, and what is taken; or NULL */
     uint64_t step;
     tp_safetensors file;
 } tp_checkpoint;

@@ -1,8 +1,8 @@
-/* safetensors.c: writer and reader of safetensors files.
+/* safetensors.c: reader of safetensors files.
  *
- * The writer prints the header twice, first to count it. The reader trusts nothing: lengths are checked
- * against the file before memory is taken, and the spans of the tensors must tile the data.
- * Read next: safetensors.h for what is accepted, safetensors_header.c for the parser.
+ * It trusts nothing: lengths are checked against the file before memory is taken, and the spans of the
+ * tensors must tile the data. Read next: safetensors.h for what is accepted, safetensors_header.c for the
+ * parser, safetensors_save.c for the writer.
  */
 #include "tensor/io/safetensors.h"
 
@@ -14,11 +14,7 @@
 #include "tensor/mem.h"
 #include "tensor/utf8.h"
 
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#    error "safetensors files are little-endian and copied as they are"
-#endif
-
-enum { MAX_HEADER_BYTES = 100 * 1000 * 1000, MIN_FILE_BYTES = 9 };
+enum { MIN_FILE_BYTES = 9 };
 
 /* --- orders to sort by --------------------------------------------------------------------------- */
 
@@ -39,182 +35,13 @@ static int by_place(const void *items, int64_t a, int64_t b)
     return (a > b) - (a < b);                /* so that messages name the later one */
 }
 
-static int by_metadata_key(const void *items, int64_t a, int64_t b)
-{
-    const char *const *pairs = items;
-    return strcmp(pairs[2 * a], pairs[2 * b]);
-}
-
-static int by_item_name(const void *items, int64_t a, int64_t b)
-{
-    const tp_named_tensor *item = items;
-    return strcmp(item[a].name, item[b].name);
-}
-
-/* --- writing ------------------------------------------------------------------------------------ */
-
-/* In the header as it is first written; the checksum comes last, when all bytes are known. */
-static const char crc_key[] = "{\"__metadata__\":{\"" TP_SAFETENSORS_CRC "\":\"";
-static const char no_crc[] = "00000000";
-enum { CRC_DIGITS = sizeof no_crc - 1 };
-
-/* Receives the header twice: first only counted (writer NULL), then written. */
-typedef struct sink {
-    tp_file_writer *writer;
-    int64_t bytes;
-} sink;
-
-static void put(sink *s, const char *text, size_t n)
-{
-    if (s->writer != NULL)
-        tp_file_write(s->writer, text, n); /* a failure sticks and surfaces in the commit */
-    s->bytes += (int64_t)n;
-}
-
-static void put_text(sink *s, const char *text)
-{
-    put(s, text, strlen(text));
-}
-
-static void put_string(sink *s, const char *text)
-{
-    char escaped[TP_JSON_ESCAPE];
-    put(s, "\"", 1);
-    for (const char *end = text + strlen(text); text < end;)
-        put(s, escaped, (size_t)tp_json_escape(escaped, &text, end));
-    put(s, "\"", 1);
-}
-
-static int64_t item_bytes(const tp_tensor *t)
-{
-    return tp_numel(t) * tp_dtype_size(t->dtype);
-}
-
-static void put_header(sink *s, const tp_named_tensor *items, int n, const char *const *metadata)
-{
-    char number[64];
-    int64_t begin = 0;
-    put_text(s, crc_key);
-    put_text(s, no_crc);
-    put_text(s, "\"");
-    for (int i = 0; metadata != NULL && metadata[i] != NULL; i += 2) {
-        put_text(s, ",");
-        put_string(s, metadata[i]);
-        put_text(s, ":");
-        put_string(s, metadata[i + 1]);
-    }
-    put_text(s, "}");
-    for (int i = 0; i < n; i++) {
-        const tp_tensor *t = items[i].tensor;
-        put_text(s, ",");
-        put_string(s, items[i].name);
-        put_text(s, ":{\"dtype\":\"");
-        put_text(s, tp_st_dtype_names[t->dtype]);
-        put_text(s, "\",\"shape\":");
-        char shape[TP_SHAPE_TEXT];
-        put_text(s, tp_shape_text(t->shape, shape)); /* prints as JSON does */
-        snprintf(number, sizeof number, ",\"data_offsets\":[%lld,%lld]}", (long long)begin,
-                 (long long)(begin + item_bytes(t)));
-        put_text(s, number);
-        begin += item_bytes(t);
-    }
-    put_text(s, "}");
-}
-
-static tp_status check_metadata(const char *path, const char *const *metadata)
-{
-    char text[TP_ST_TEXT];
-    int64_t n = 0;
-    for (; metadata != NULL && metadata[n] != NULL; n += 2) {
-        if (metadata[n + 1] == NULL)
-            return tp_fail(TP_EARG, "%s: metadata '%s' has no value", path,
-                           tp_st_printable(metadata[n], text));
-        if (strcmp(metadata[n], TP_SAFETENSORS_CRC) == 0)
-            return tp_fail(TP_EARG, "%s: metadata '%s' is written by itself", path, metadata[n]);
-        if (!tp_utf8_valid(metadata[n]) || !tp_utf8_valid(metadata[n + 1]))
-            return tp_fail(TP_EARG, "%s: metadata '%s' is not UTF-8", path,
-                           tp_st_printable(metadata[n], text));
-    }
-    int64_t *order = tp_st_sorted(n / 2, by_metadata_key, metadata);
-    if (order == NULL)
-        return TP_ENOMEM;
-    tp_status s = TP_OK;
-    for (int64_t i = 1; i < n / 2 && s == TP_OK; i++)
-        if (by_metadata_key(metadata, order[i - 1], order[i]) == 0)
-            s = tp_fail(TP_EARG, "%s: metadata '%s' is given twice", path,
-                        tp_st_printable(metadata[2 * order[i]], text));
-    tp_free(order, (size_t)(n / 2) * sizeof *order);
-    return s;
-}
-
-static tp_status check_items(const char *path, const tp_named_tensor *items, int n)
-{
-    char text[TP_ST_TEXT];
-    if (n < 0)
-        return tp_fail(TP_EARG, "%s: cannot write %d tensors", path, n);
-    for (int i = 0; i < n; i++) {
-        if (items[i].name == NULL || items[i].tensor == NULL || items[i].tensor->storage == NULL)
-            return tp_fail(TP_EARG, "%s: item %d has no name or is an empty handle", path, i);
-        if (!tp_utf8_valid(items[i].name) || strcmp(items[i].name, "__metadata__") == 0)
-            return tp_fail(TP_EARG, "%s: '%s' cannot be the name of a tensor (%s)", path,
-                           tp_st_printable(items[i].name, text),
-                           tp_utf8_valid(items[i].name) ? "reserved" : "not UTF-8");
-    }
-    int64_t *order = tp_st_sorted(n, by_item_name, items);
-    if (order == NULL)
-        return TP_ENOMEM;
-    tp_status s = TP_OK;
-    for (int i = 1; i < n && s == TP_OK; i++)
-        if (by_item_name(items, order[i - 1], order[i]) == 0)
-            s = tp_fail(TP_EARG, "%s: two tensors are named '%s'", path,
-                        tp_st_printable(items[order[i]].name, text));
-    tp_free(order, (size_t)n * sizeof *order);
-    return s;
-}
-
-tp_status tp_safetensors_save(const char *path, const tp_named_tensor *items, int n,
-                              const char *const *metadata)
-{
-    TP_TRY(check_items(path, items, n));
-    TP_TRY(check_metadata(path, metadata));
-    sink count = {0};
-    put_header(&count, items, n, metadata);
-    int64_t padding = (8 - count.bytes % 8) % 8;
-    uint64_t length = (uint64_t)(count.bytes + padding);
-    if (length > MAX_HEADER_BYTES)
-        return tp_fail(TP_EARG, "%s: a header of %llu bytes is too long", path,
-                       (unsigned long long)length);
-    unsigned char prefix[8];
-    for (int i = 0; i < 8; i++)
-        prefix[i] = (unsigned char)(length >> 8 * i);
-    tp_file_writer w;
-    TP_TRY(tp_file_begin(&w, path));
-    sink header = {&w, 0};
-    put(&header, (const char *)prefix, sizeof prefix);
-    put_header(&header, items, n, metadata);
-    put(&header, "       ", (size_t)padding);
-    tp_status s = TP_OK;
-    for (int i = 0; i < n && s == TP_OK; i++)
-        s = tp_file_write_elements(&w, items[i].tensor);
-    if (s == TP_OK) {
-        char crc[CRC_DIGITS + 1];
-        snprintf(crc, sizeof crc, "%08x", (unsigned)w.crc);
-        tp_file_patch(&w, (int64_t)(sizeof prefix + sizeof crc_key - 1), crc, CRC_DIGITS);
-        return tp_file_commit(&w);
-    }
-    tp_file_abort(&w);
-    if (s == TP_ENOMEM)
-        tp_fail_prefix("%s: ", path);
-    return s;
-}
-
 /* --- opening ------------------------------------------------------------------------------------ */
 
 static tp_status check_names(tp_safetensors *s)
 {
     char text[TP_ST_TEXT];
     s->by_name = tp_st_sorted(s->n, by_entry_name, s->entry);
-    s->by_key = s->by_name ? tp_st_sorted(s->metadata_n, by_metadata_key, s->metadata) : NULL;
+    s->by_key = s->by_name ? tp_st_sorted(s->metadata_n, tp_st_by_key, s->metadata) : NULL;
     if (s->by_key == NULL)
         return TP_ENOMEM;
     for (int64_t i = 1; i < s->n; i++)
@@ -222,7 +49,7 @@ static tp_status check_names(tp_safetensors *s)
             return tp_fail(TP_EFORMAT, "%s: two tensors are named '%s'", s->file.path,
                            tp_st_printable(s->entry[s->by_name[i]].name, text));
     for (int64_t i = 1; i < s->metadata_n; i++)
-        if (by_metadata_key(s->metadata, s->by_key[i - 1], s->by_key[i]) == 0)
+        if (tp_st_by_key(s->metadata, s->by_key[i - 1], s->by_key[i]) == 0)
             return tp_fail(TP_EFORMAT, "%s: metadata '%s' is given twice", s->file.path,
                            tp_st_printable(s->metadata[2 * s->by_key[i]], text));
     return TP_OK;
@@ -276,9 +103,9 @@ static tp_status read_header(tp_safetensors *s)
                            s->file.path, (unsigned long long)length, (long long)s->file.size);
         return tp_file_unexpected(s->file.path, head, n, MIN_FILE_BYTES, "a safetensors file", "");
     }
-    if (length > MAX_HEADER_BYTES)
+    if (length > TP_ST_HEADER_MAX)
         return tp_fail(TP_EFORMAT, "%s: a header of %llu bytes, expected at most %d", s->file.path,
-                       (unsigned long long)length, MAX_HEADER_BYTES);
+                       (unsigned long long)length, TP_ST_HEADER_MAX);
     s->header_bytes = (int64_t)length;
     s->data = 8 + s->header_bytes;
     s->header = tp_alloc((size_t)length);
@@ -333,7 +160,7 @@ static tp_status file_crc(const tp_safetensors *s, int64_t at, uint32_t *crc)
         int64_t left = s->file.size - offset;
         size_t n = left < PIECE ? (size_t)left : PIECE;
         status = tp_file_read_at(&s->file, offset, piece, n);
-        for (int64_t i = at; i < at + CRC_DIGITS && status == TP_OK; i++)
+        for (int64_t i = at; i < at + TP_ST_CRC_DIGITS && status == TP_OK; i++)
             if (i >= offset && i < offset + (int64_t)n)
                 piece[i - offset] = '0';
         *crc = tp_crc32(*crc, piece, n);
@@ -346,7 +173,7 @@ tp_status tp_safetensors_verify(const tp_safetensors *s)
 {
     const char *text = tp_safetensors_metadata(s, TP_SAFETENSORS_CRC);
     uint32_t crc;
-    char want[CRC_DIGITS + 1], shown[TP_ST_TEXT];
+    char want[TP_ST_CRC_DIGITS + 1], shown[TP_ST_TEXT];
     if (text == NULL)
         return TP_OK;
     TP_TRY(file_crc(s, 8 + (text - s->header), &crc)); /* strings stay where they were read */

@@ -65,6 +65,12 @@ int64_t *tp_st_sorted(int64_t n, tp_st_order order, const void *items)
     return index;
 }
 
+int tp_st_by_key(const void *pairs, int64_t a, int64_t b)
+{
+    const char *const *key = pairs;
+    return strcmp(key[2 * a], key[2 * b]);
+}
+
 /* --- parsing the header -------------------------------------------------------------------------- */
 
 /* Doubles a growing array when it is full; *room counts elements. */

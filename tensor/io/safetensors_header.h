@@ -1,4 +1,4 @@
-/* Private to safetensors.c, safetensors_header.c and nn/checkpoint.c: what they need to know about the header.
+/* Private to safetensors*.c and nn/checkpoint.c: what they need to know about the header.
  *
  * The parser of the JSON header, and the handling of names that reader and writer share. Nothing here
  * opens a file. Read next: safetensors_header.c.
@@ -7,6 +7,12 @@
 #define TP_TENSOR_IO_SAFETENSORS_HEADER_H
 
 #include "tensor/io/safetensors.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#    error "safetensors files are little-endian and copied as they are"
+#endif
+
+enum { TP_ST_HEADER_MAX = 100 * 1000 * 1000, TP_ST_CRC_DIGITS = 8 };
 
 /* How the format writes the element types. */
 extern const char *const tp_st_dtype_names[TP_DTYPE_COUNT];
@@ -23,5 +29,7 @@ const char *tp_st_printable(const char *name, char text[TP_ST_TEXT]);
  * caller frees n int64_t. Not qsort, which may allocate outside of tapir's memory. */
 typedef int (*tp_st_order)(const void *items, int64_t a, int64_t b);
 int64_t *tp_st_sorted(int64_t n, tp_st_order order, const void *items);
+/* Orders metadata (key, value, …) by key. */
+int tp_st_by_key(const void *pairs, int64_t a, int64_t b);
 
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum { STACK = 16 << 20, SHORT = 1000, LONG = 100000, PAINT = 0xa5 };
+enum { LINES = 256 }; /* by which the frames of two runs may differ in where they begin */
 
 static _Alignas(4096) unsigned char stack[STACK];
 
@@ -143,11 +144,11 @@ static const struct {
     const char *name;
     tp_status (*run)(int nodes);
     size_t
-        more; /* what a longer chain may take: a depth of calls that is a logarithm, numbers with more digits */
+        more; /* for a longer chain: a depth of calls that is a logarithm, numbers with more digits */
 } jobs[] = {
-    {"backward", backward, 0},
-    {"gradients of gradients", twice, 0},
-    {"a segment computed again", recompute, 0},
+    {"backward", backward, LINES},
+    {"gradients of gradients", twice, LINES},
+    {"a segment computed again", recompute, LINES},
     {"the forward list", explain, 1024},
     {"stack of many", stack_many, 1024},
 };
