@@ -22,11 +22,7 @@
 #include "tests/support/shifted.h"
 
 /* Elements that every driver cuts into chunks; most do from 16384 on, which must do where all is slower. */
-#ifdef __SANITIZE_ADDRESS__
-enum { LARGE = 17000 };
-#else
-enum { LARGE = 40000 };
-#endif
+enum { LARGE = SANITIZED ? 17000 : 40000 };
 enum { BUDGET = 64 << 20 };
 
 static bool full;

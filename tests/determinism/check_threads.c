@@ -27,11 +27,7 @@
 static bool full;
 static char *program;
 static int runs, levels;
-#if defined(__SANITIZE_ADDRESS__)
-enum { STEPS = 12 }; /* ten times slower; what a sanitizer looks for shows in the first steps */
-#else
-enum { STEPS = 100 };
-#endif
+enum { STEPS = SANITIZED ? 12 : 100 };
 
 /* --- what is computed ---------------------------------------------------------------------------- */
 

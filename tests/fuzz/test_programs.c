@@ -6,7 +6,7 @@
 #include "tests/support/check.h"
 #include "tests/support/compositions.h"
 
-enum { PROGRAMS = 12000, RECORDED = 40, LARGEST = 3 };
+enum { PROGRAMS = SANITIZED ? 4000 : 12000, RECORDED = PROGRAMS / 300, LARGEST = 3 };
 
 static void test_table(void **state)
 {

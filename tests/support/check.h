@@ -18,6 +18,13 @@
 #include "tensor/status.h"
 #include "tensor/tensor.h"
 
+/* Under the address sanitizer all is several times slower. Long tests leave there what would show it no other code. */
+#ifdef __SANITIZE_ADDRESS__
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
 /* |got - want| <= abs + rel |want|. NaN is close to NaN only, an infinity only to itself. */
 bool close_enough(double got, double want, double abs, double rel);
 

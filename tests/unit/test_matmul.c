@@ -8,6 +8,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tensor/kernels/kernels.h"
@@ -44,20 +45,30 @@ static void check_product(const tp_tensor *y, const tp_tensor *a, const tp_tenso
     int64_t m = y->shape.dim[y->shape.ndim - 2], n = y->shape.dim[y->shape.ndim - 1];
     int64_t depth = a->shape.dim[a->shape.ndim - 1],
             batches = m * n > 0 ? tp_numel(y) / (m * n) : 0;
-    for (int64_t o = 0; o < batches; o++)
+    double *da = malloc((size_t)(m * depth + 1) * sizeof *da);
+    double *db = malloc((size_t)(depth * n + 1) * sizeof *db);
+    assert_true(da != NULL && db != NULL);
+    for (int64_t o = 0; o < batches; o++) {
+        for (int64_t i = 0; i < m * depth; i++)
+            da[i] = element(a, y, o, i / depth, i % depth);
+        for (int64_t i = 0; i < depth * n; i++)
+            db[i] = element(b, y, o, i / n, i % n);
         for (int64_t i = 0; i < m; i++)
             for (int64_t j = 0; j < n; j++) {
                 double want = opts.bias != NULL ? tp_flat(opts.bias, j) : 0;
                 if (before != NULL)
                     want = element(before, y, o, i, j);
                 for (int64_t p = 0; p < depth; p++)
-                    want += element(a, y, o, i, p) * element(b, y, o, p, j);
+                    want += da[i * depth + p] * db[p * n + j];
                 want = opts.relu && want < 0 ? 0 : want;
                 if (element(y, y, o, i, j) != want)
                     fail_msg("%s: [%d,%d,%d] element (%d,%d,%d): %g instead of %g", tp_isa(),
                              (int)m, (int)depth, (int)n, (int)o, (int)i, (int)j,
                              element(y, y, o, i, j), want);
             }
+    }
+    free(da);
+    free(db);
 }
 
 struct layouts {
