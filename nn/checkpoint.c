@@ -43,6 +43,7 @@ static const struct {
 enum { ROWS = sizeof rows / sizeof *rows, FORMAT_VERSION = 1, COUNT_TEXT = 24, SETTINGS = 5 };
 
 static const char kind_key[] = "optimizer", set_key[] = "instruction_set";
+static const char settings_name[] = "optimizer.settings";
 static const char *const term_keys[TP_MAX_TERMS] = {"term_0", "term_1", "term_2", "term_3"};
 
 static uint64_t *count_at(counts *c, int row)
@@ -126,7 +127,7 @@ static tp_status state_of(const tp_trainer *t, state *s)
     for (int i = 0; i < ps->n; i++)
         add(s, prefixed(s, &at, second, ps->item[i]->name), &t->optimizer->moments[i].second);
     add(s, "optimizer.updates", &s->updates);
-    add(s, "optimizer.settings", &s->settings);
+    add(s, settings_name, &s->settings);
     add(s, "trainer.means", &s->means);
     return TP_OK;
 }
@@ -145,16 +146,22 @@ static void numbers_out(const tp_trainer *t, state *s)
     memcpy(means + 1, t->done.term, sizeof t->done.term);
 }
 
+static void settings_in(tp_optimizer *o, const state *s)
+{
+    double *settings[SETTINGS] = {&o->lr, &o->momentum, &o->beta1, &o->beta2, &o->eps};
+    const double *from = tp_data(&s->settings);
+    for (int i = 0; i < SETTINGS; i++)
+        *settings[i] = from[i];
+}
+
 static void numbers_in(tp_trainer *t, const state *s)
 {
     tp_optimizer *o = t->optimizer;
-    double *settings[SETTINGS] = {&o->lr, &o->momentum, &o->beta1, &o->beta2, &o->eps};
     const int64_t *updates = tp_data(&s->updates);
-    const double *means = tp_data(&s->means), *from = tp_data(&s->settings);
+    const double *means = tp_data(&s->means);
     for (int i = 0; i < o->n; i++)
         o->moments[i].step = (uint64_t)updates[i];
-    for (int i = 0; i < SETTINGS; i++)
-        *settings[i] = from[i];
+    settings_in(o, s);
     t->done.loss = means[0];
     memcpy(t->done.term, means + 1, sizeof t->done.term);
 }
@@ -362,6 +369,22 @@ static tp_status check_run(const tp_checkpoint *c, const tp_trainer *t, const co
     return TP_OK;
 }
 
+/* Settings that an optimizer of this kind can have? Asked before anything of the run is changed. */
+static tp_status check_settings(const tp_checkpoint *c, const tp_trainer *t, state *s)
+{
+    tp_optimizer as_saved = *t->optimizer;
+    const tp_safetensors_entry *e = tp_safetensors_find(&c->file, settings_name);
+    if (e == NULL || e->dtype != TP_F64 || !tp_shape_equal(e->shape, s->settings.shape))
+        return TP_OK; /* which the load will say */
+    TP_TRY(tp_safetensors_load(&c->file, settings_name, &s->settings));
+    settings_in(&as_saved, s);
+    if (tp_optimizer_check(&as_saved) == TP_OK &&
+        strcmp(kind_of(&as_saved), kind_of(t->optimizer)) == 0)
+        return TP_OK;
+    return tp_fail(TP_EFORMAT, "%s: tensor '%s' holds what %s cannot have", c->path, settings_name,
+                   kind_of(t->optimizer));
+}
+
 tp_status tp_checkpoint_load(const tp_checkpoint *c, tp_trainer *t, tp_batches *b)
 {
     counts have, want;
@@ -372,6 +395,8 @@ tp_status tp_checkpoint_load(const tp_checkpoint *c, tp_trainer *t, tp_batches *
     TP_TRY(read_counts(c, &have));
     TP_TRY(check_run(c, t, &have, &want));
     tp_status status = state_of(t, &s);
+    if (status == TP_OK)
+        status = check_settings(c, t, &s);
     if (status == TP_OK)
         status = tp_checkpoint_set_aside(c->path, c->step);
     if (status == TP_OK)

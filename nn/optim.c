@@ -68,29 +68,48 @@ static tp_status finish_init(tp_optimizer *made, tp_optimizer *o, bool first, bo
     return TP_OK;
 }
 
+static bool is_rate(double lr)
+{
+    return lr >= 0 && lr < INFINITY;
+}
+
+static bool is_decay(double beta)
+{
+    return beta >= 0 && beta < 1;
+}
+
+tp_status tp_optimizer_check(const tp_optimizer *o)
+{
+    if (o->adam) {
+        if (is_rate(o->lr) && is_decay(o->beta1) && is_decay(o->beta2) && o->eps > 0)
+            return TP_OK;
+        return tp_fail(TP_EARG,
+                       "adam: lr %g, betas %g and %g, eps %g: lr >= 0, eps > 0 and "
+                       "0 <= beta < 1 needed: start from tp_adam_defaults()",
+                       o->lr, o->beta1, o->beta2, o->eps);
+    }
+    if (is_rate(o->lr) && is_decay(o->momentum))
+        return TP_OK;
+    return tp_fail(TP_EARG, "sgd: lr %g and momentum %g: lr >= 0 and 0 <= momentum < 1 needed",
+                   o->lr, o->momentum);
+}
+
 tp_status tp_sgd_init(tp_optimizer *o, const tp_params *ps, tp_sgd_opts opts)
 {
-    if (!(opts.lr >= 0 && opts.lr < INFINITY) || !(opts.momentum >= 0 && opts.momentum < 1))
-        return tp_fail(TP_EARG, "sgd: lr %g and momentum %g: lr >= 0 and 0 <= momentum < 1 needed",
-                       opts.lr, opts.momentum);
     tp_optimizer made = {.params = ps, .lr = opts.lr, .momentum = opts.momentum};
+    TP_TRY(tp_optimizer_check(&made));
     return finish_init(&made, o, opts.momentum > 0, false);
 }
 
 tp_status tp_adam_init(tp_optimizer *o, const tp_params *ps, tp_adam_opts opts)
 {
-    if (!(opts.lr >= 0 && opts.lr < INFINITY) || !(opts.beta1 >= 0 && opts.beta1 < 1) ||
-        !(opts.beta2 >= 0 && opts.beta2 < 1) || !(opts.eps > 0))
-        return tp_fail(TP_EARG,
-                       "adam: lr %g, betas %g and %g, eps %g: lr >= 0, eps > 0 and "
-                       "0 <= beta < 1 needed: start from tp_adam_defaults()",
-                       opts.lr, opts.beta1, opts.beta2, opts.eps);
     tp_optimizer made = {.params = ps,
                          .lr = opts.lr,
                          .beta1 = opts.beta1,
                          .beta2 = opts.beta2,
                          .eps = opts.eps,
                          .adam = true};
+    TP_TRY(tp_optimizer_check(&made));
     return finish_init(&made, o, true, true);
 }
 

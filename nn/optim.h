@@ -49,6 +49,9 @@ tp_status tp_sgd_init(tp_optimizer *o, const tp_params *ps, tp_sgd_opts opts);
 /* Kingma and Ba 2015 with bias correction: p ← p − lr/(1−β1^t) · m / (√v/√(1−β2^t) + eps). TP_EARG for an option
  * outside its range. */
 tp_status tp_adam_init(tp_optimizer *o, const tp_params *ps, tp_adam_opts opts);
+/* TP_EARG if a setting is outside the range that the function above takes: who changes lr or reads settings from
+ * a file may ask. */
+tp_status tp_optimizer_check(const tp_optimizer *o);
 /* Frees the state, not the parameters. */
 void tp_optimizer_free(tp_optimizer *o);
 

@@ -3,7 +3,7 @@
  * An interruption or a short count must change nothing. Any other failure must come back as TP_EIO with a
  * message that names the file and the reason, with the old file as it was, nothing beside it, no descriptor
  * and no byte lost. Three writers that break one of these rules each must be caught, too.
- * Read next: tests/support/faults/faults.h, scenes.h; test_disks.c for real disks.
+ * Read next: tests/support/faults/faults.h, scenes.h; check_disk.c for real disks.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "tests/support/check.h"

@@ -8,6 +8,7 @@
 
 #include "tensor/kernels/kernels.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -451,6 +452,40 @@ static void test_other_runs(void **state)
     }
 }
 
+/* Settings that no optimizer of the kind has are refused before anything is changed. */
+static void test_settings(void **state)
+{
+    (void)state;
+    static const struct {
+        double lr, momentum;
+    } broken[] = {{NAN, 0.9}, {-1, 0.9}, {INFINITY, 0.9}, {0.1, 1}, {0.1, INFINITY}};
+    variant v = usual;
+    v.kind = MOMENTUM;
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        session s, untouched;
+        tp_checkpoint c;
+        const char *directory = fresh_directory();
+        start(&s, v, directory);
+        start(&untouched, v, directory);
+        assert_ok(tp_checkpoint_save(directory, &s.trainer, &s.batches, NULL));
+        load(&s); /* the control */
+        s.optimizer.lr = broken[i].lr;
+        s.optimizer.momentum = broken[i].momentum;
+        s.trainer.step = 1;
+        assert_ok(tp_checkpoint_save(directory, &s.trainer, &s.batches, NULL));
+        finish(&s);
+
+        start(&s, v, directory);
+        assert_ok(tp_checkpoint_open(&c, directory));
+        assert_status(tp_checkpoint_load(&c, &s.trainer, &s.batches), TP_EFORMAT);
+        assert_message("'optimizer.settings' holds what momentum cannot have");
+        assert_true(same_state(&s, &untouched));
+        tp_checkpoint_close(&c);
+        finish(&s);
+        finish(&untouched);
+    }
+}
+
 /* The bits are promised for one instruction set: another one is said, not refused. */
 static void test_instruction_set(void **state)
 {
@@ -483,7 +518,8 @@ int main(void)
         cmocka_unit_test(test_resume_anywhere), cmocka_unit_test(test_every_part_matters),
         cmocka_unit_test(test_two_are_kept),    cmocka_unit_test(test_damage),
         cmocka_unit_test(test_no_checkpoint),   cmocka_unit_test(test_other_runs),
-        cmocka_unit_test(test_instruction_set), cmocka_unit_test(test_not_checkpoints),
+        cmocka_unit_test(test_settings),        cmocka_unit_test(test_instruction_set),
+        cmocka_unit_test(test_not_checkpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

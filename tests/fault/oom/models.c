@@ -238,7 +238,8 @@ static tp_status momentum(scene *s)
 {
     tp_sgd_opts o = tp_sgd_defaults();
     o.momentum = 0.9;
-    return tp_sgd_init(&s->optimizer, &s->model.params, o);
+    TP_TRY(tp_sgd_init(&s->optimizer, &s->model.params, o));
+    return tp_optimizer_check(&s->optimizer);
 }
 
 static tp_status sgd(scene *s)
