@@ -9,6 +9,7 @@
 # The last line is the figure. The corpora are replayed by tests fuzz/replay_*.
 set -euo pipefail
 
+TAPIR_SOURCE=${TAPIR_SOURCE:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=$TAPIR_SOURCE/build/fuzz
 seconds=${TAPIR_FUZZ_SECONDS:-60}
 scratch=$(mktemp -d)

@@ -77,4 +77,8 @@ preset coverage all
 find build/coverage -name '*.gcda' -delete
 ctest --preset coverage -j "$(nproc)" -LE '^(examples|bench|build|docs|tools)$' >"$tmp/ctest" 2>&1 ||
     { tail -n 40 "$tmp/ctest" && bad "a test fails"; }
+# The short forms let some of the allocations fail; a line that answers to one needs all of them.
+build/coverage/tests/fault/check_oom full >"$tmp/oom" 2>&1 || { tail -n 40 "$tmp/oom" && bad "check-oom fails"; }
+TAPIR_SOURCE=$PWD TAPIR_BUILD=$PWD/build/coverage bash tests/fault/check_oom_tool.sh full >"$tmp/oom" 2>&1 ||
+    { tail -n 40 "$tmp/oom" && bad "check-oom_tool fails"; }
 judge build/coverage tests/tools/coverage_reasons.txt

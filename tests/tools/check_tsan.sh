@@ -43,7 +43,7 @@ fi
 
 # What sets a number of threads runs on several of them. nn/test_malloc replaces malloc, as the sanitizer does; the
 # large adjoints run the same code as the small ones, for half an hour here.
-sources=$(cd tests && grep -lE 'tp_set_threads\(' {unit,autograd,nn,models,ops,oracle}/{test,check}_*.c 2>/dev/null |
+sources=$(cd tests && grep -lE 'tp_set_threads\(' {unit,autograd,nn,models,ops,oracle}/test_*.c determinism/*.c |
     grep -vE '^nn/test_malloc|^ops/test_ops_adjoint_large' | sed 's/\.c$//')
 preset tsan $(tr / _ <<<"$sources") vae
 
