@@ -254,11 +254,7 @@ tp_status tp_safetensors_load(const tp_safetensors *s, const char *name, tp_tens
                        tp_st_printable(name, text), tp_dtype_name(e->dtype),
                        tp_shape_text(e->shape, have),
                        t->storage ? tp_tensor_text(t, want) : "no empty handle to load into");
-    if (e->bytes == 0)
-        return TP_OK;
-    if (tp_is_contiguous(t))
-        return read_entry(s, e, tp_data_mut(t));
-    tp_tensor staged;
+    tp_tensor staged; /* what cannot be read to its end must leave t alone */
     TP_TRY(tp_safetensors_load_new(s, name, &staged));
     tp_status status = tp_copy(t, &staged);
     tp_tensor_free(&staged);
@@ -285,7 +281,7 @@ tp_status tp_safetensors_load_new(const tp_safetensors *s, const char *name, tp_
     return status;
 }
 
-/* Every item is there with its shape and dtype, and nothing else is. */
+/* Every item is there with its shape and dtype and can be written, and nothing else is there. */
 static tp_status check_all(const tp_safetensors *s, const tp_named_tensor *items, int n)
 {
     char want[TP_TENSOR_TEXT], shape[TP_SHAPE_TEXT], text[TP_ST_TEXT];
@@ -294,6 +290,10 @@ static tp_status check_all(const tp_safetensors *s, const tp_named_tensor *items
         const tp_safetensors_entry *e = tp_safetensors_find(s, items[i].name);
         const tp_tensor *t = items[i].tensor;
         tp_st_printable(items[i].name, text);
+        if (t->storage == NULL || tp_may_overlap(t))
+            return tp_fail(TP_EARG, "%s: tensor '%s' cannot be loaded into %s", path, text,
+                           t->storage == NULL ? "an empty handle"
+                                              : "a tensor whose elements share memory");
         if (e == NULL)
             return tp_fail(TP_EFORMAT, "%s: tensor '%s' is missing", path, text);
         if (e->dtype != t->dtype || !tp_shape_equal(e->shape, t->shape))
@@ -321,7 +321,7 @@ tp_status tp_safetensors_load_all(const tp_safetensors *s, const tp_named_tensor
     for (int i = 0; i < n && status == TP_OK; i++)
         status = tp_safetensors_load_new(s, items[i].name, &fresh[i]);
     for (int i = 0; i < n && status == TP_OK; i++)
-        status = tp_copy(items[i].tensor, &fresh[i]); /* of one shape and type: cannot fail */
+        status = tp_copy(items[i].tensor, &fresh[i]); /* checked above: cannot fail */
     for (int i = 0; i < n && fresh != NULL; i++)
         tp_tensor_free(&fresh[i]);
     tp_free(fresh, bytes);

@@ -66,13 +66,14 @@ const char *tp_safetensors_metadata(const tp_safetensors *s, const char *key);
 tp_status tp_safetensors_verify(const tp_safetensors *s);
 
 /* Copies an entry into t, which has its shape and element type and any strides. TP_EVALUE if there is no such
- * entry, TP_ESHAPE, TP_EDTYPE, TP_EARG (t overlaps itself), TP_EIO, TP_EFORMAT, TP_ENOMEM. Until the data
- * is read t is untouched. */
+ * entry, TP_ESHAPE, TP_EDTYPE, TP_EARG (t overlaps itself), TP_EIO, TP_EFORMAT, TP_ENOMEM. t is untouched on
+ * failure. */
 tp_status tp_safetensors_load(const tp_safetensors *s, const char *name, tp_tensor *t);
 /* The same into a new tensor that the caller owns; *t is untouched on failure. */
 tp_status tp_safetensors_load_new(const tp_safetensors *s, const char *name, tp_tensor *t);
 /* Copies all entries into n tensors that have their names, shapes and element types: all or none. TP_EFORMAT names
- * the first that is missing, different or too many; TP_EIO, TP_ENOMEM. */
+ * the first that is missing, different or too many; TP_EARG (an empty handle, or one that overlaps itself), TP_EIO,
+ * TP_ENOMEM. */
 tp_status tp_safetensors_load_all(const tp_safetensors *s, const tp_named_tensor *items, int n);
 
 #ifdef __cplusplus

@@ -3,12 +3,14 @@
  * Bad files are made here as text. What is refused must name the file and say why, and leak nothing.
  * Read next: tensor/io/safetensors.h.
  */
+#define _POSIX_C_SOURCE 200809L
 #include "tests/support/check.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tensor/io/safetensors.h"
 #include "tensor/mem.h"
@@ -544,6 +546,43 @@ static void test_load_refusals(void **state)
     tp_tensor_free(&whole);
 }
 
+/* A file that ends early behind our back, and a place that cannot be written: what was there stays, all of it. */
+static void test_all_or_none(void **state)
+{
+    (void)state;
+    const char *path = test_tmp("both.safetensors");
+    tp_tensor a = counted(TP_F32, TP_SHAPE(40)), b = counted(TP_F32, TP_SHAPE(1)), empty = {0},
+              wide;
+    tp_tensor kept;
+    tp_safetensors s;
+    assert_ok(tp_safetensors_save(path, (tp_named_tensor[]){{"b", &b}, {"a", &a}}, 2, NULL));
+    assert_ok(tp_safetensors_open(&s, path));
+    assert_ok(tp_fill(&a, 7));
+    assert_ok(tp_clone(&kept, &a));
+    assert_ok(tp_view_expand(&b, TP_SHAPE(40), &wide));
+    assert_status(tp_safetensors_load_all(&s, (tp_named_tensor[]){{"a", &a}, {"b", &empty}}, 2),
+                  TP_EARG);
+    assert_message("both.safetensors: tensor 'b' cannot be loaded into an empty handle");
+    check_equal(&a, &kept);
+    assert_int_equal(truncate(path, s.data + 100), 0);
+    assert_status(tp_safetensors_load(&s, "a", &a), TP_EFORMAT);
+    assert_message("tensor 'a'");
+    check_equal(&a, &kept);
+    tp_safetensors_close(&s);
+    assert_ok(tp_safetensors_save(path, (tp_named_tensor[]){{"a", &kept}, {"w", &wide}}, 2, NULL));
+    assert_ok(tp_safetensors_open(&s, path));
+    assert_ok(tp_fill(&a, 8));
+    assert_status(tp_safetensors_load_all(&s, (tp_named_tensor[]){{"a", &a}, {"w", &wide}}, 2),
+                  TP_EARG);
+    assert_message("tensor 'w' cannot be loaded into a tensor whose elements share memory");
+    assert_ok(tp_fill(&kept, 8));
+    check_equal(&a, &kept);
+    tp_safetensors_close(&s);
+    tp_tensor_free(&kept);
+    tp_tensor_free(&a);
+    tp_tensor_free(&b);
+}
+
 /* Whatever allocation fails, the status is TP_ENOMEM and nothing leaks. */
 static void test_out_of_memory(void **state)
 {
@@ -594,6 +633,7 @@ int main(void)
         cmocka_unit_test(test_truncation),
         cmocka_unit_test(test_save_refusals),
         cmocka_unit_test(test_load_refusals),
+        cmocka_unit_test(test_all_or_none),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
