@@ -197,7 +197,7 @@ static tp_status give_up(tp_file_writer *w, const char *what)
 }
 
 /* Opens a temporary that did not exist; sets temp only then, so that nobody else's file is removed. */
-static tp_status open_temp(tp_file_writer *w)
+static tp_status open_temp(tp_file_writer *w, mode_t mode)
 {
     static atomic_uint counter;
     size_t bytes = strlen(w->path) + 64;
@@ -208,7 +208,7 @@ static tp_status open_temp(tp_file_writer *w)
     do {
         snprintf(name, bytes, "%s.tmp-%ld-%u", w->path, (long)getpid(),
                  atomic_fetch_add(&counter, 1));
-        w->fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        w->fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     } while (w->fd < 0 && (errno == EEXIST || errno == EINTR));
     if (w->fd < 0) {
         s = system_failure(w->path, "create");
@@ -235,12 +235,12 @@ tp_status tp_file_begin(tp_file_writer *w, const char *path)
     else if (*path == 0)
         w->status = tp_fail(TP_EIO, "cannot write a file without a name");
     else if (stat(path, &info) != 0)
-        w->status = errno == ENOENT ? open_temp(w) : system_failure(path, "stat");
+        w->status = errno == ENOENT ? open_temp(w, 0666) : system_failure(path, "stat");
     else if (!S_ISREG(info.st_mode))
         w->status = tp_fail(TP_EIO, "%s: is %s, only a regular file can be replaced", path,
                             S_ISDIR(info.st_mode) ? "a directory" : "a pipe or device");
     else
-        w->status = open_temp(w);
+        w->status = open_temp(w, info.st_mode & 0777); /* what was private stays so */
     if (w->status == TP_ENOMEM)
         tp_fail_prefix("%s: ", path);
     if (w->status != TP_OK)

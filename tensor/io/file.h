@@ -46,8 +46,8 @@ tp_status tp_file_unexpected(const char *path, const void *head, size_t n, size_
 /* --- writing ------------------------------------------------------------------------------------ */
 
 /* A file on its way: bytes go to path.tmp-<process>-<number> in the same directory; commit makes them
- * path, replacing what was there. Only regular files (or links to them; the link is replaced) are
- * replaced. A process that is killed may leave the temporary behind, never a half-written path.
+ * path, replacing what was there, with its permissions (less the umask's). Only regular files (or links to them;
+ * the link is replaced) are replaced. A process that is killed may leave the temporary behind, never a half-written path.
  * A failure removes the temporary, and later calls return the same status. */
 typedef struct tp_file_writer {
     int fd;

@@ -70,6 +70,26 @@ static void test_replaces(void **state)
     assert_int_equal(files_in(dir), 1);
 }
 
+/* What only its owner could read is not laid open by writing it again. */
+static void test_permissions(void **state)
+{
+    (void)state;
+    const char *path = test_tmp("private");
+    static const mode_t modes[] = {0600, 0400, 0640};
+    struct stat info;
+    mode_t mask = umask(022);
+    assert_ok(write_text(path, "new"));
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0644);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(chmod(path, modes[i]), 0);
+        assert_ok(write_text(path, "again"));
+        assert_int_equal(stat(path, &info), 0);
+        assert_int_equal(info.st_mode & 0777, modes[i]);
+    }
+    umask(mask);
+}
+
 static void test_abort(void **state)
 {
     (void)state;
@@ -193,10 +213,10 @@ static void test_blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replaces),    cmocka_unit_test(test_abort),
-        cmocka_unit_test(test_long_writes), cmocka_unit_test(test_refuses_targets),
-        cmocka_unit_test(test_full_disk),   cmocka_unit_test(test_reading),
-        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_replaces),        cmocka_unit_test(test_permissions),
+        cmocka_unit_test(test_abort),           cmocka_unit_test(test_long_writes),
+        cmocka_unit_test(test_refuses_targets), cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_reading),         cmocka_unit_test(test_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
