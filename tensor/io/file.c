@@ -335,6 +335,8 @@ tp_status tp_file_sync_name(const char *path)
         tp_fail_prefix("%s: ", path);
         return TP_ENOMEM;
     }
+    for (size_t n = bytes - 1; n > 1 && copy[n - 1] == '/'; n--)
+        copy[n - 1] = 0; /* "runs/" lies where "runs" does */
     tp_status s = sync_directory(copy, path);
     tp_free(copy, bytes); /* shorter now than tp_free_string would need */
     return s;
@@ -343,7 +345,7 @@ tp_status tp_file_sync_name(const char *path)
 tp_status tp_file_write_elements(tp_file_writer *w, const tp_tensor *t)
 {
     tp_tensor copy = {0};
-    if (tp_numel(t) == 0)
+    if (tp_numel(t) == 0 || w->status != TP_OK)
         return w->status;
     if (!tp_is_contiguous(t)) {
         TP_TRY(tp_clone(&copy, t));

@@ -174,6 +174,40 @@ static void test_full_disk(void **state)
     assert_int_equal(tp_mem().live_bytes, live);
 }
 
+/* What was the matter first stays the answer, whatever is written next. */
+static void test_first_failure_stays(void **state)
+{
+    (void)state;
+    tp_file_writer w;
+    tp_tensor large, turned;
+    assert_ok(tp_tensor_new(&large, TP_F32, TP_SHAPE(50, 60)));
+    assert_ok(tp_view_transpose(&large, 0, 1, &turned));
+    assert_ok(tp_file_begin(&w, test_tmp("given_up")));
+    tp_file_abort(&w);
+    tp_mem_set_budget(tp_mem().live_bytes + 64); /* no room for a copy in row-major order */
+    tp_status s = tp_file_write_elements(&w, &turned);
+    tp_mem_set_budget(0);
+    assert_int_equal(s, TP_EIO);
+    tp_tensor_free(&large);
+}
+
+/* The directory of a name is synced, not what has the name: here nothing has. */
+static void test_sync_name(void **state)
+{
+    (void)state;
+    char path[1024];
+    const char *dir = folder("synced");
+    static const char *const ends[] = {"/x", "/x/", "/x///"};
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s%s", dir, ends[i]);
+        assert_ok(tp_file_sync_name(path));
+    }
+    assert_ok(tp_file_sync_name("/"));
+    assert_ok(tp_file_sync_name("x"));
+    assert_status(tp_file_sync_name(test_tmp("no/such/")), TP_EIO);
+    assert_message("no/such/: cannot sync the directory");
+}
+
 static void test_reading(void **state)
 {
     (void)state;
@@ -216,7 +250,8 @@ int main(void)
         cmocka_unit_test(test_replaces),        cmocka_unit_test(test_permissions),
         cmocka_unit_test(test_abort),           cmocka_unit_test(test_long_writes),
         cmocka_unit_test(test_refuses_targets), cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_reading),         cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_reading),         cmocka_unit_test(test_first_failure_stays),
+        cmocka_unit_test(test_sync_name),       cmocka_unit_test(test_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
