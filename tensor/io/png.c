@@ -76,7 +76,8 @@ static void on_flush(png_structp png)
 static void on_read(png_structp png, png_bytep data, size_t bytes)
 {
     codec *c = png_get_io_ptr(png);
-    if (c->status == TP_OK) /* libpng goes on without a chunk that it has no memory for: we do not */
+    if (c->status ==
+        TP_OK) /* libpng goes on without a chunk that it has no memory for: we do not */
         c->status = tp_file_read_at(&c->file, c->offset, data, bytes);
     c->offset += (int64_t)bytes;
     if (c->status != TP_OK)
@@ -144,8 +145,12 @@ tp_status tp_png_write(const char *path, const tp_tensor *image)
     if (tp_is_contiguous(image))
         return write_contiguous(path, image);
     tp_tensor copy;
-    TP_TRY(tp_clone(&copy, image));
-    tp_status status = write_contiguous(path, &copy);
+    tp_status status = tp_clone(&copy, image);
+    if (status != TP_OK) {
+        tp_fail_prefix("%s: ", path);
+        return status;
+    }
+    status = write_contiguous(path, &copy);
     tp_tensor_free(&copy);
     return status;
 }
@@ -233,10 +238,13 @@ tp_status tp_png_grid(const char *path, const tp_tensor *images, int columns, in
     TP_TRY(grid_of(path, images, columns, pad, scale, &g));
     int64_t cell_height = g.height * g.scale + pad, cell_width = g.width * g.scale + pad;
     tp_shape shape = {3, {g.rows * cell_height + pad, g.columns * cell_width + pad, g.channels}};
-    TP_TRY(tp_tensor_new(&canvas, TP_U8, shape)); /* [height, width, channels] */
+    tp_status status = tp_tensor_new(&canvas, TP_U8, shape); /* [height, width, channels] */
+    if (status != TP_OK) {
+        tp_fail_prefix("%s: ", path);
+        return status;
+    }
     unsigned char *data = tp_data_mut(&canvas);
     memset(data, MID_GREY, (size_t)tp_numel(&canvas));
-    tp_status status = TP_OK;
     for (int64_t n = 0; n < g.n && status == TP_OK; n++) {
         int64_t top = n / g.columns * cell_height + pad, left = n % g.columns * cell_width + pad;
         status = paint(path, images, &g, n, data + (top * shape.dim[1] + left) * g.channels,

@@ -257,6 +257,8 @@ tp_status tp_safetensors_load(const tp_safetensors *s, const char *name, tp_tens
     tp_tensor staged; /* what cannot be read to its end must leave t alone */
     TP_TRY(tp_safetensors_load_new(s, name, &staged));
     tp_status status = tp_copy(t, &staged);
+    if (status != TP_OK)
+        tp_fail_prefix("%s: tensor '%s': ", s->file.path, tp_st_printable(name, text));
     tp_tensor_free(&staged);
     return status;
 }
@@ -317,12 +319,16 @@ tp_status tp_safetensors_load_all(const tp_safetensors *s, const tp_named_tensor
     TP_TRY(check_all(s, items, n));
     size_t bytes = (size_t)n * sizeof(tp_tensor);
     tp_tensor *fresh = tp_alloc_zero(bytes);
-    tp_status status = fresh == NULL ? TP_ENOMEM : TP_OK;
+    if (fresh == NULL) {
+        tp_fail_prefix("%s: ", s->file.path);
+        return TP_ENOMEM;
+    }
+    tp_status status = TP_OK;
     for (int i = 0; i < n && status == TP_OK; i++)
         status = tp_safetensors_load_new(s, items[i].name, &fresh[i]);
     for (int i = 0; i < n && status == TP_OK; i++)
         status = tp_copy(items[i].tensor, &fresh[i]); /* checked above: cannot fail */
-    for (int i = 0; i < n && fresh != NULL; i++)
+    for (int i = 0; i < n; i++)
         tp_tensor_free(&fresh[i]);
     tp_free(fresh, bytes);
     return status;

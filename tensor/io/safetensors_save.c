@@ -99,8 +99,10 @@ static tp_status check_metadata(const char *path, const char *const *metadata)
                            tp_st_printable(metadata[n], text));
     }
     int64_t *order = tp_st_sorted(n / 2, tp_st_by_key, metadata);
-    if (order == NULL)
+    if (order == NULL) {
+        tp_fail_prefix("%s: ", path);
         return TP_ENOMEM;
+    }
     tp_status s = TP_OK;
     for (int64_t i = 1; i < n / 2 && s == TP_OK; i++)
         if (tp_st_by_key(metadata, order[i - 1], order[i]) == 0)
@@ -124,8 +126,10 @@ static tp_status check_items(const char *path, const tp_named_tensor *items, int
                            tp_utf8_valid(items[i].name) ? "reserved" : "not UTF-8");
     }
     int64_t *order = tp_st_sorted(n, by_item_name, items);
-    if (order == NULL)
+    if (order == NULL) {
+        tp_fail_prefix("%s: ", path);
         return TP_ENOMEM;
+    }
     tp_status s = TP_OK;
     for (int i = 1; i < n && s == TP_OK; i++)
         if (by_item_name(items, order[i - 1], order[i]) == 0)

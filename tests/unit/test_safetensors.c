@@ -174,6 +174,7 @@ static void test_layouts(void **state)
     tp_safetensors s;
     assert_ok(tp_safetensors_open(&s, path));
     assert_status(tp_safetensors_load(&s, "x", &wide), TP_EARG);
+    assert_message(path);
     tp_safetensors_close(&s);
     tp_tensor_free(&x);
 }
@@ -583,6 +584,16 @@ static void test_all_or_none(void **state)
     tp_tensor_free(&b);
 }
 
+/* A failure is one of memory, and says for which file. */
+static tp_status short_of_memory(tp_status s, const char *path)
+{
+    if (s != TP_OK) {
+        assert_int_equal(s, TP_ENOMEM);
+        assert_message(path);
+    }
+    return s;
+}
+
 /* Whatever allocation fails, the status is TP_ENOMEM and nothing leaks. */
 static void test_out_of_memory(void **state)
 {
@@ -599,22 +610,24 @@ static void test_out_of_memory(void **state)
     }
     assert_ok(tp_safetensors_save(path, items, 40, metadata));
     size_t live = tp_mem().live_bytes;
-    int failed_saves = 0, failed_opens = 0;
+    int failed_saves = 0, failed_opens = 0, failed_loads = 0;
     for (size_t budget = 64; budget < 16000; budget += 64) {
         tp_safetensors s;
         tp_mem_set_budget(live + budget);
-        tp_status saved = tp_safetensors_save(path, items, 40, metadata);
-        tp_status opened = tp_safetensors_open(&s, path);
+        tp_status saved = short_of_memory(tp_safetensors_save(path, items, 40, metadata), path);
+        tp_status opened = short_of_memory(tp_safetensors_open(&s, path), path);
         tp_mem_set_budget(0);
-        assert_true(saved == TP_OK || saved == TP_ENOMEM);
-        assert_true(opened == TP_OK || opened == TP_ENOMEM);
         failed_saves += saved != TP_OK;
         failed_opens += opened != TP_OK;
-        if (opened == TP_OK)
+        if (opened == TP_OK) {
+            tp_mem_set_budget(tp_mem().live_bytes + budget);
+            failed_loads += short_of_memory(tp_safetensors_load_all(&s, items, 40), path) != TP_OK;
+            tp_mem_set_budget(0);
             tp_safetensors_close(&s);
+        }
         assert_int_equal(tp_mem().live_bytes, live);
     }
-    assert_true(failed_saves > 10 && failed_opens > 10);
+    assert_true(failed_saves > 10 && failed_opens > 10 && failed_loads > 10);
     tp_tensor_free(&t);
 }
 
