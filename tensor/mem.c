@@ -53,22 +53,22 @@ void *tp_alloc(size_t bytes)
         tp_fail(TP_ENOMEM, "cannot allocate %zu bytes: more than the address space", bytes);
         return NULL;
     }
-    size_t size = round_up(bytes);
-    size_t now = atomic_fetch_add(&live, size) + size, limit = atomic_load(&budget);
-    void *p = NULL;
-    if (limit == 0 || now <= limit)
-        p = hook.alloc(hook.user, size);
+    size_t size = round_up(bytes), before = atomic_load(&live), limit = atomic_load(&budget);
+    do /* taken before it is asked for, and only where it fits: nobody else is refused for our sake */
+        if (limit != 0 && (before > limit || size > limit - before)) {
+            tp_fail(TP_ENOMEM, "cannot allocate %zu bytes: %zu of a budget of %zu are in use",
+                    bytes, before, limit);
+            return NULL;
+        }
+    while (!atomic_compare_exchange_weak(&live, &before, before + size));
+    void *p = hook.alloc(hook.user, size);
     if (p == NULL) {
         atomic_fetch_sub(&live, size);
-        if (limit != 0 && now > limit)
-            tp_fail(TP_ENOMEM, "cannot allocate %zu bytes: %zu of a budget of %zu are in use",
-                    bytes, now - size, limit);
-        else
-            tp_fail(TP_ENOMEM, "cannot allocate %zu bytes: out of memory", bytes);
+        tp_fail(TP_ENOMEM, "cannot allocate %zu bytes: out of memory", bytes);
         return NULL;
     }
     atomic_fetch_add(&calls, 1);
-    size_t high = atomic_load(&peak);
+    size_t now = before + size, high = atomic_load(&peak);
     while (now > high && !atomic_compare_exchange_weak(&peak, &high, now))
         ;
     return p;
