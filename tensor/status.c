@@ -68,10 +68,12 @@ tp_status tp_fail(tp_status code, const char *format, ...)
 
 void tp_fail_prefix(const char *format, ...)
 {
-    char text[MESSAGE_BYTES], prefix[512];
+    static const char cut[] = "…: ";
+    char text[MESSAGE_BYTES], prefix[MESSAGE_BYTES / 2];
     va_list args;
     va_start(args, format);
-    vsnprintf(prefix, sizeof prefix, format, args);
+    if (vsnprintf(prefix, sizeof prefix, format, args) >= (int)sizeof prefix)
+        memcpy(prefix + sizeof prefix - sizeof cut, cut, sizeof cut);
     va_end(args);
     memcpy(text, message + body, strlen(message + body) + 1);
     message[body] = 0;

@@ -1,6 +1,7 @@
 /* utf8.c: what may be shown of text that others wrote. Read next: status.c, whose messages are made of it. */
 #include "tensor/utf8.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,17 +28,29 @@ bool tp_utf8_valid(const char *s)
     return s == end;
 }
 
-/* C0, DEL and C1; U+200B-200F, 2028-202E and 2060-206F; the byte order mark. */
-static bool hidden(const unsigned char *p, int n)
+/* The code point of a valid character of n bytes. */
+static uint32_t code_point(const unsigned char *p, int n)
 {
-    if (n == 1)
-        return p[0] < 32 || p[0] == 127;
-    if (n == 2)
-        return p[0] == 0xc2 && p[1] < 0xa0;
-    if (n == 3 && p[0] == 0xe2 && p[1] == 0x80)
-        return (p[2] >= 0x8b && p[2] <= 0x8f) || (p[2] >= 0xa8 && p[2] <= 0xae);
-    return n == 3 && ((p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa0 && p[2] <= 0xaf) ||
-                      (p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf));
+    uint32_t c = n == 1 ? p[0] : p[0] & (0x7fu >> n);
+    for (int i = 1; i < n; i++)
+        c = c << 6 | (p[i] & 0x3f);
+    return c;
+}
+
+/* Unicode's controls and format characters (Cc, Cf), separators of lines, and tags. Of Cf only those that stand for
+ * something that is seen are left out: the signs that enclose Arabic, Syriac, Kaithi and Egyptian text. */
+static bool hidden(uint32_t c)
+{
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {{0, 0x1f},         {0x7f, 0x9f},     {0xad, 0xad},       {0x61c, 0x61c},
+                  {0x180e, 0x180e},  {0x200b, 0x200f}, {0x2028, 0x202e},   {0x2060, 0x206f},
+                  {0xfeff, 0xfeff},  {0xfff9, 0xfffb}, {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a},
+                  {0xe0000, 0xe0fff}};
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (c >= ranges[i].first && c <= ranges[i].last)
+            return true;
+    return false;
 }
 
 int tp_visible(char text[TP_VISIBLE], const char **p, const char *end)
@@ -45,7 +58,7 @@ int tp_visible(char text[TP_VISIBLE], const char **p, const char *end)
     const unsigned char *c = (const unsigned char *)*p;
     int valid = tp_utf8_length(*p, end), n = valid > 0 ? valid : 1, used = 0;
     *p += n;
-    if (valid == 0 || hidden(c, n))
+    if (valid == 0 || hidden(code_point(c, n)))
         for (int i = 0; i < n; i++)
             used += snprintf(text + used, (size_t)(TP_VISIBLE - used), "\\x%02x", c[i]);
     else

@@ -366,6 +366,41 @@ static void test_quoted(void **state)
     assert_string_equal(tp_last_error() + strlen(tp_last_error()) - 7, "\\x07…");
     tp_fail_prefix("%s: ", "\xc3\xa9");
     assert_memory_equal(tp_last_error(), "E_IO \xc3\xa9: \\x07", 13);
+    tp_fail(TP_EIO, "cannot open");
+    longest[600] = 0;
+    memset(longest, 'p', 600);
+    tp_fail_prefix("%s: ", longest);
+    assert_int_equal(strlen(tp_last_error()), strlen("E_IO : cannot open") + 600);
+    memset(longest, 'p', sizeof longest - 1);
+    tp_fail(TP_EIO, "cannot open");
+    tp_fail_prefix("%s: ", longest); /* what happened is worth more than the end of a name */
+    assert_message("ppp…: cannot open");
+}
+
+/* A mark of direction turns a name around, and what nobody sees makes two names look alike. */
+static void test_unseen(void **state)
+{
+    (void)state;
+    static const char *const unseen[] = {
+        "\xd8\x9c",         /* U+061C, Arabic letter mark */
+        "\xc2\xad",         /* U+00AD, soft hyphen */
+        "\xe1\xa0\x8e",     /* U+180E, Mongolian vowel separator */
+        "\xe2\x80\xae",     /* U+202E, right-to-left override */
+        "\xe2\x81\xa7",     /* U+2067, right-to-left isolate */
+        "\xef\xbb\xbf",     /* U+FEFF, byte order mark */
+        "\xef\xbf\xb9",     /* U+FFF9, interlinear annotation */
+        "\xf3\xa0\x81\xa1", /* U+E0061, tag */
+    };
+    static const char *const seen[] = {"\xc2\xac", "\xd8\x9b", "\xe2\x80\xa6", "\xf0\x9f\x98\x80"};
+    for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++) {
+        tp_fail(TP_EARG, "a%sb", unseen[i]);
+        assert_null(strstr(tp_last_error(), unseen[i]));
+        assert_int_equal(strlen(tp_last_error()), strlen("E_ARG ab") + 4 * strlen(unseen[i]));
+    }
+    for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
+        tp_fail(TP_EARG, "a%sb", seen[i]);
+        assert_non_null(strstr(tp_last_error(), seen[i]));
+    }
 }
 
 int main(void)
@@ -373,10 +408,9 @@ int main(void)
     if (chdir(TAPIR_SOURCE_DIR) != 0) /* messages name files from there */
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_code),
-        cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_quoted),
+        cmocka_unit_test(test_every_code), cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_names),      cmocka_unit_test(test_quoted),
+        cmocka_unit_test(test_unseen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
