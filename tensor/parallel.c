@@ -99,18 +99,24 @@ static int startable(int threads)
     return n;
 }
 
+static _Thread_local int pool = 1; /* OpenMP's threads that the caller has, itself included */
+
 /* Brings the caller's pool to a number of threads, or as near as the system lets it. */
 static int start(int threads)
 {
+    /* Those that run already stay, and only more are tried; but to fill other places OpenMP starts others. */
+    bool bound = omp_get_proc_bind() != omp_proc_bind_false;
+    int kept = bound ? 1 : pool;
     int team = 1; /* an empty region might be optimised away */
-    if (threads > started)
-        threads = startable(threads);
+    if (threads > pool || (bound && threads < pool))
+        threads = kept - 1 + startable(threads - kept + 1);
     if (threads > 1) {
 #    pragma omp parallel num_threads(threads) shared(team)
         {
 #    pragma omp single
             team = omp_get_num_threads();
         }
+        pool = team;
     }
     return team < threads ? team : threads;
 }

@@ -135,6 +135,35 @@ static int child_with_fewer(int allowed)
     return what == NULL ? 0 : 6;
 }
 
+/* The number is changed, to more than may run among others: those that run are kept, and as many as may be join them.
+ * Bound to places OpenMP may have to replace some, so that fewer are used; but the process lives. */
+static void the_number_is_changed(void **state)
+{
+    (void)state;
+    for (int allowed = 3; allowed <= 7; allowed += 2) {
+        assert_int_equal(run_child(no_variable, "changed", allowed), 0);
+        setenv("OMP_PROC_BIND", "spread", 1);
+        assert_int_equal(
+            run_child("OMP_PLACES={0},{0},{0},{0},{0},{0},{0},{0},{1}", "bound", allowed), 0);
+        unsetenv("OMP_PROC_BIND");
+    }
+}
+
+static int child_with_changes(bool bound, int allowed)
+{
+    static const int wanted[] = {4, 6, 8, 1, 8, 3, 8};
+    atomic_store(&most, allowed);
+    for (int i = 0; i < 7; i++) {
+        if (tp_set_threads(wanted[i]) != TP_OK)
+            return 2;
+        int want = wanted[i] < 1 + allowed ? wanted[i] : 1 + allowed, got = tp_threads();
+        int least = bound ? 1 : i < 6 ? want : 3; /* what was let go of just now may count still */
+        if (tp_have_openmp() && (got > want || got < least))
+            return fprintf(stderr, "%d wanted, %d in use\n", wanted[i], got), 4;
+    }
+    return 0;
+}
+
 /* After tp_set_threads no operation starts a thread, large or small: one that could not be had would end the
  * process in the middle of training. */
 static void operations_start_none(void **state)
@@ -177,6 +206,8 @@ static int child(const char *what, int allowed)
 {
     if (strcmp(what, "fewer") == 0)
         return child_with_fewer(allowed);
+    if (strcmp(what, "changed") == 0 || strcmp(what, "bound") == 0)
+        return child_with_changes(strcmp(what, "bound") == 0, allowed);
     bool untried = strcmp(what, "untried") == 0;
     if (untried) {
         atomic_store(&most, 0);
@@ -190,9 +221,8 @@ static int child(const char *what, int allowed)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fewer_threads_are_used),
-        cmocka_unit_test(operations_start_none),
-        cmocka_unit_test(openmp_alone_exits),
+        cmocka_unit_test(fewer_threads_are_used), cmocka_unit_test(the_number_is_changed),
+        cmocka_unit_test(operations_start_none),  cmocka_unit_test(openmp_alone_exits),
         cmocka_unit_test(impossible_stacks),
     };
     program = argv[0];
