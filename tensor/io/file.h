@@ -76,7 +76,8 @@ void tp_file_abort(tp_file_writer *w);
 /* fsyncs the directory that path lies in, so that a name just made there survives a crash. TP_EIO, TP_ENOMEM. */
 tp_status tp_file_sync_name(const char *path);
 
-/* Removes the temporaries in directory that killed processes left. Nobody may be writing there. TP_EIO. */
+/* Removes the temporaries in directory that killed processes left; one that cannot be removed stays. Nobody may be
+ * writing there. TP_EIO if the directory cannot be read. */
 tp_status tp_file_clean(const char *directory);
 
 /* CRC-32 (that of gzip and PNG) of what crc stands for, 0 for nothing, followed by data. */

@@ -25,10 +25,10 @@ tp_status tp_png_write(const char *path, const tp_tensor *image);
  * TP_EARG, TP_ESHAPE (also if the grid is larger than the limits), TP_EDTYPE, TP_EIO, TP_ENOMEM. */
 tp_status tp_png_grid(const char *path, const tp_tensor *images, int columns, int pad, int scale);
 
-/* Reads a PNG into a new u8 tensor [H,W,C] that the caller owns, C 1 (grey) or 3: palettes become RGB
- * (an index beyond the palette is black), 16 bits 8, alpha is dropped. Strict: checksums are right, the order of chunks is the format's, nothing comes
- * after the image, and the file is large enough for the pixels it declares before memory is taken for them.
- * *out is untouched on failure. TP_EIO, TP_EFORMAT, TP_ENOMEM. */
+/* Reads a PNG into a new u8 tensor [H,W,C] that the caller owns, C 1 (grey) or 3: palettes become RGB (an index beyond
+ * the palette is black), 16 bits 8, alpha is dropped. Strict: checksums are right, the order of chunks is the format's,
+ * nothing comes after the image, and the file is large enough for the pixels it declares before memory is taken for
+ * them. *out is untouched on failure. TP_EIO, TP_EFORMAT, TP_ENOMEM. */
 tp_status tp_png_read(const char *path, tp_tensor *out);
 
 #ifdef __cplusplus

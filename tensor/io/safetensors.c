@@ -188,36 +188,33 @@ tp_status tp_safetensors_verify(const tp_safetensors *s)
 
 /* --- looking up and loading ----------------------------------------------------------------------- */
 
-const tp_safetensors_entry *tp_safetensors_find(const tp_safetensors *s, const char *name)
+/* The one of n items of so many bytes that begins with a pointer to this name; index is their order by name. -1. */
+static int64_t search(const int64_t *index, int64_t n, const void *items, size_t bytes,
+                      const char *name)
 {
-    for (int64_t low = 0, high = s->n; low < high;) {
-        int64_t mid = low + (high - low) / 2;
-        const tp_safetensors_entry *e = &s->entry[s->by_name[mid]];
-        int c = strcmp(name, e->name);
+    for (int64_t low = 0, high = n; low < high;) {
+        int64_t mid = low + (high - low) / 2, at = index[mid];
+        int c = strcmp(name, *(const char *const *)((const char *)items + (size_t)at * bytes));
         if (c == 0)
-            return e;
+            return at;
         if (c < 0)
             high = mid;
         else
             low = mid + 1;
     }
-    return NULL;
+    return -1;
+}
+
+const tp_safetensors_entry *tp_safetensors_find(const tp_safetensors *s, const char *name)
+{
+    int64_t at = search(s->by_name, s->n, s->entry, sizeof *s->entry, name);
+    return at < 0 ? NULL : &s->entry[at];
 }
 
 const char *tp_safetensors_metadata(const tp_safetensors *s, const char *key)
 {
-    for (int64_t low = 0, high = s->metadata_n; low < high;) {
-        int64_t mid = low + (high - low) / 2;
-        const char *const *pair = (const char *const *)s->metadata + 2 * s->by_key[mid];
-        int c = strcmp(key, pair[0]);
-        if (c == 0)
-            return pair[1];
-        if (c < 0)
-            high = mid;
-        else
-            low = mid + 1;
-    }
-    return NULL;
+    int64_t at = search(s->by_key, s->metadata_n, s->metadata, 2 * sizeof *s->metadata, key);
+    return at < 0 ? NULL : s->metadata[2 * at + 1];
 }
 
 static tp_status find_or_fail(const tp_safetensors *s, const char *name,
