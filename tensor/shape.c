@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 
+/* Where an address has fewer bits, a number of bytes that passed tp_shape_check would be cut on its way to tp_alloc. */
+_Static_assert(sizeof(size_t) >= sizeof(int64_t), "tapir needs 64-bit addresses");
+
 int64_t tp_shape_numel(tp_shape s)
 {
     int64_t n = 1;
