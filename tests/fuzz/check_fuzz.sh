@@ -50,7 +50,7 @@ check_planted() {
 # What a target needs beyond the usual.
 options_of() {
     case $1 in
-    program) echo "-timeout=60 -max_len=512 -entropic=0 -use_cmp=0" ;; # a program takes its time
+    program) echo "-timeout=300 -max_len=512 -entropic=0 -use_cmp=0" ;; # a program takes its time
     idx_gz | png) echo "-timeout=10 -max_len=8192" ;;
     *) echo "-timeout=10 -max_len=4096" ;;
     esac

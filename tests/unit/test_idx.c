@@ -165,6 +165,24 @@ static void test_reads_gzip_header_fields(void **state)
     check_reads(&b, TP_SHAPE(3, 4, 5));
 }
 
+/* A member that ends with the bytes that are read at once: 32768, here filled up by the name. */
+static void test_reads_member_at_a_border(void **state)
+{
+    (void)state;
+    enum { READ = 32768 };
+    bytes plain = idx_file(8, 3, dims, 60), first = deflated(plain.at, 20, 31), b = {0};
+    bytes rest = deflated(plain.at + 20, plain.n - 20, 31);
+    append(&b, first.at, 10);
+    b.at[3] = 8;
+    memset(b.at + b.n, 'x', (size_t)READ - first.n - 1);
+    b.n += (size_t)READ - first.n - 1;
+    append(&b, "", 1);
+    append(&b, first.at + 10, first.n - 10);
+    assert_int_equal(b.n, (size_t)READ);
+    append(&b, rest.at, rest.n);
+    check_reads(&b, TP_SHAPE(3, 4, 5));
+}
+
 /* --- bad files ---------------------------------------------------------------------------------- */
 
 static void test_refuses_other_formats(void **state)
@@ -427,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_reads_empty),
         cmocka_unit_test(test_reads_members),
         cmocka_unit_test(test_reads_gzip_header_fields),
+        cmocka_unit_test(test_reads_member_at_a_border),
         cmocka_unit_test(test_refuses_other_formats),
         cmocka_unit_test(test_refuses_types),
         cmocka_unit_test(test_refuses_dimensions),
