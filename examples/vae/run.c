@@ -259,9 +259,7 @@ tp_status folder_make(folder *f, const char *path)
             return tp_fail(TP_EIO, "--out %s: cannot be made: %s", path, strerror(why));
         }
     }
-    tp_status s =
-        is_directory(f->path) ? TP_OK : tp_fail(TP_EIO, "--out %s: is not a folder", path);
-    return s == TP_OK ? folder_check(path) : s;
+    return is_directory(f->path) ? TP_OK : tp_fail(TP_EIO, "--out %s: is not a folder", path);
 }
 
 void folder_undo(const folder *f)

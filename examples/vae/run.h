@@ -28,8 +28,8 @@ void run_close(run *r);
 /* A file in a folder; PATH_SIZE is enough for what options let through. */
 const char *path_in(char path[PATH_SIZE], const char *dir, const char *name);
 
-/* The folder of results. It must be new or empty; what had to be made, parents included, is undone as long
- * as it is empty. */
+/* The folder of results. It must be new or empty, which folder_check has to say once more when it is locked: until
+ * then another process may come first. What had to be made, parents included, is undone as long as it is empty. */
 typedef struct folder {
     char path[PATH_SIZE];
     size_t kept; /* the part of path that was there before */

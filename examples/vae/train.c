@@ -275,7 +275,12 @@ static tp_status begin_new(training *t, const options *o)
     TP_TRY(folder_make(&t->out, o->out));
     tp_status s = folder_lock(&t->out);
     if (s == TP_OK)
-        s = save_config(t); /* from here on the run can be gone on with */
+        s = folder_check(o->out); /* another process may have been there before the lock was ours */
+    if (s != TP_OK) {
+        folder_undo(&t->out); /* what is in it by now is the other's */
+        return s;
+    }
+    s = save_config(t); /* from here on the run can be gone on with */
     if (s != TP_OK)
         undo(t);
     return s;

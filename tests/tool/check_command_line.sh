@@ -393,7 +393,7 @@ cmp run/model.safetensors deaf/model.safetensors || bad "a reader that left chan
 
 # --- limits, places and names of the program ------------------------------------------------------------
 
-around 1 "few/config.json: cannot create: Too many open files" 'ulimit -n 4; exec $vae "${small[@]}" --out few'
+around 1 "--out few: Too many open files" 'ulimit -n 4; exec $vae "${small[@]}" --out few'
 [ ! -e few ] || bad "too few files: left behind"
 around 0 "" 'ulimit -n 5; exec $vae "${small[@]}" --out few'
 cmp run/model.safetensors few/model.safetensors || bad "few files change a model"

@@ -82,6 +82,8 @@ static fault_kind meet(fault_call call)
     if (plan.kind == FAULT_KILL_BEFORE ||
         (plan.kind == FAULT_KILL_HALF && call != FAULT_write && call != FAULT_pwrite))
         die();
+    if (plan.kind == FAULT_STOP)
+        raise(SIGSTOP);
     while (plan.kind == FAULT_STALL)
         pause();
     if (plan.kind == FAULT_ERRNO)
@@ -379,8 +381,8 @@ int faults_errno(const char *name)
     return 0;
 }
 
-/* TAPIR_FAULT=<what>:<n>[+]: what is an errno, one, half, kill-before, kill-half, kill-after or stall; with + it
- * stays. ENOSPC+ and EDQUOT+ hit only what needs room. A word that is not understood stops the program:
+/* TAPIR_FAULT=<what>:<n>[+]: what is an errno, one, half, kill-before, kill-half, kill-after, stop or stall; with +
+ * it stays. ENOSPC+ and EDQUOT+ hit only what needs room. A word that is not understood stops the program:
  * a fault that never comes would look like a test that passes. */
 static bool read_plan(const char *text)
 {
@@ -388,7 +390,7 @@ static bool read_plan(const char *text)
         [FAULT_NONE] = "none",           [FAULT_ONE] = "one",
         [FAULT_HALF] = "half",           [FAULT_KILL_BEFORE] = "kill-before",
         [FAULT_KILL_HALF] = "kill-half", [FAULT_KILL_AFTER] = "kill-after",
-        [FAULT_STALL] = "stall"};
+        [FAULT_STOP] = "stop",           [FAULT_STALL] = "stall"};
     char what[32] = "", plus[2] = "";
     fault_plan p = {0};
     if (sscanf(text, "%31[^:]:%ld%1s", what, &p.at, plus) < 2)

@@ -38,7 +38,8 @@ typedef enum fault_kind {
     FAULT_KILL_BEFORE, /* kill -9 of this process instead of the call */
     FAULT_KILL_HALF,   /* … after half of a write or pwrite; instead of other calls */
     FAULT_KILL_AFTER,  /* … when the call is done */
-    FAULT_STALL,       /* never comes back, as from a network that is gone; signals are handled */
+    FAULT_STOP, /* stops the process (SIGSTOP) before the call, until SIGCONT: time for another one */
+    FAULT_STALL, /* never comes back, as from a network that is gone; signals are handled */
     FAULT_KINDS
 } fault_kind;
 
