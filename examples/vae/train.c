@@ -40,6 +40,11 @@ typedef struct epoch_result {
     double samples_per_second, seconds; /* of this call's share */
 } epoch_result;
 
+static bool has_test(const training *t)
+{
+    return t->r.test.x.storage != NULL;
+}
+
 /* --- files -------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -80,17 +85,35 @@ static tp_status save_model(const training *t)
     return s;
 }
 
+enum { TEST_TEXT = 16 };
+static const char test_key[] = "test_data_crc32";
+
+/* What the curves are measured on, as a checkpoint says it. */
+static tp_status test_fingerprint(training *t, char text[TEST_TEXT])
+{
+    uint32_t crc;
+    snprintf(text, TEST_TEXT, "none");
+    if (!has_test(t))
+        return TP_OK;
+    TP_TRY(tp_batches_fingerprint(&t->test, &crc));
+    snprintf(text, TEST_TEXT, "%lu", (unsigned long)crc);
+    return TP_OK;
+}
+
 /* The state of the run, with its curves so far and the settings it must be gone on with. Nothing that a clock
  * decides: two runs that do the same write the same bytes. */
 static tp_status save_checkpoint(training *t)
 {
     json config = {0};
+    char test[TEST_TEXT];
+    TP_TRY(test_fingerprint(t, test));
     config_write(&t->r.o, &config, true);
     tp_status s = TP_OK;
     if (config.failed || t->metrics.failed)
         s = tp_fail(TP_ENOMEM, "no memory to put the checkpoint together");
-    const char *texts[] = {"config", config.text, "metrics",
-                           t->metrics.text != NULL ? t->metrics.text : "", NULL};
+    const char *texts[] = {
+        "config", config.text, "metrics", t->metrics.text != NULL ? t->metrics.text : "",
+        test_key, test,        NULL};
     if (s == TP_OK)
         s = tp_checkpoint_save(t->out.path, &t->trainer, &t->train, texts);
     json_free(&config);
@@ -143,11 +166,6 @@ static bool on_batch(void *user, const tp_stats *so_far)
     if (every > 0 && t->trainer.step % (uint64_t)every == 0)
         t->failure = save_checkpoint(t);
     return t->failure == TP_OK && stop_signal() == 0;
-}
-
-static bool has_test(const training *t)
-{
-    return t->r.test.x.storage != NULL;
 }
 
 static void write_stats(json *j, const char *prefix, const tp_stats *s)
@@ -247,7 +265,8 @@ static tp_status run_epoch(training *t, bool *stopped)
 static tp_status prepare(training *t, const options *o)
 {
     TP_TRY(run_open(&t->r, o));
-    t->r.o.height = t->r.o.width = 0; /* the data say, whatever a config.json said */
+    if (*o->resume == '\0')
+        t->r.o.height = t->r.o.width = 0; /* the data say, whatever a config.json said */
     TP_TRY(run_data(&t->r));
     TP_TRY(run_new_model(&t->r));
     TP_TRY(tp_batches_init(&t->train, &t->r.train, o->batch_size, TP_F32));
@@ -304,6 +323,18 @@ static tp_status check_settings(const training *t, const tp_checkpoint *c)
     return s;
 }
 
+/* The test images must be those of the checkpoint too, or the curves would be of two data sets. */
+static tp_status check_test_data(training *t, const tp_checkpoint *c)
+{
+    char now[TEST_TEXT], visible[SHOWN_TEXT];
+    const char *then = tp_checkpoint_text(c, test_key);
+    TP_TRY(test_fingerprint(t, now));
+    if (then == NULL || strcmp(then, now) == 0) /* NULL: of a version that did not look */
+        return TP_OK;
+    return tp_fail(TP_EFORMAT, "%s: %s is %s, expected %s: the test images have changed", c->path,
+                   test_key, shown(visible, then), now);
+}
+
 /* The lines of earlier calls, if the file is there. */
 static tp_status read_timing(training *t)
 {
@@ -324,6 +355,7 @@ static tp_status restore(training *t, const tp_checkpoint *c)
     const char *metrics = tp_checkpoint_text(c, "metrics");
     TP_TRY(check_settings(t, c));
     TP_TRY(tp_checkpoint_load(c, &t->trainer, &t->train));
+    TP_TRY(check_test_data(t, c));
     t->kept = true;
     long long epoch = (long long)t->trainer.epoch, epochs = t->r.o.epochs;
     long long begun = epoch - (t->trainer.done.samples == 0); /* the last one that was */

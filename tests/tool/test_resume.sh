@@ -171,6 +171,21 @@ images train 100
 says 1 "vae: whole/checkpoint-668.safetensors: examples is 10000, expected 100: the run has a data set of another size" \
     train --resume whole --data other
 
+mkdir smaller
+for split in train t10k; do
+    { printf '\0\0\10\3\0\0\0\144\0\0\0\16\0\0\0\16' && head -c $((100 * 196)) /dev/zero; } >smaller/$split-images-idx3-ubyte
+done
+says 1 "vae: smaller: the train images are 14x14, expected 28x28" train --resume whole --data smaller
+# The test images count as well: or the curves would be of two data sets.
+mkdir tests && cp "$TAPIR_SOURCE"/examples/data/train-* tests/
+says 1 "vae: $PWD/tests: no test images (t10k-images-idx3-ubyte or test-…, plain or .gz): going without
+vae: whole/checkpoint-668.safetensors: test_data_crc32 is $(grep -ao '"test_data_crc32":"[0-9]*"' whole/$newest |
+    grep -o '[0-9]*"$' | tr -d '"'), expected none: the test images have changed" train --resume whole --data tests
+cp other/t10k-images-idx3-ubyte tests/
+"$vae" train --resume whole --data tests >stdout 2>stderr
+[ $? = 1 ] && grep -q "^vae: whole/$newest: test_data_crc32 is [0-9]*, expected [0-9]*: the test images have changed$" \
+    stderr || bad "other test data: $(cat stderr)"
+
 # One at a time.
 "$vae" train --out busy --epochs 100000 "${settings[@]:2}" >stdout 2>busy.err &
 busy=$!
