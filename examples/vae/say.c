@@ -40,6 +40,36 @@ const char *shown(char text[SHOWN_TEXT], const char *s)
     return text;
 }
 
+/* Bytes above 127 are letters of UTF-8, or escaped on the way out. */
+static bool plain(char c)
+{
+    static const char marks[] = "%+,-./:=@_";
+    return (c & 0x80) != 0 || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
+           (c != '\0' && strchr(marks, c) != NULL);
+}
+
+const char *shell_word(char text[SHOWN_TEXT], const char *s)
+{
+    static const char quote[] = "'\\''"; /* ends the quotes, a quote, begins them again */
+    size_t used = 0, n = 0;
+    while (plain(s[n]))
+        n++;
+    if (s[n] == '\0' && n > 0) {
+        snprintf(text, SHOWN_TEXT, "%s", s);
+        return text;
+    }
+    text[used++] = '\'';
+    for (; *s != '\0' && used + sizeof quote + 1 < SHOWN_TEXT; s++) {
+        if (*s == '\'')
+            used += (size_t)snprintf(text + used, SHOWN_TEXT - used, "%s", quote);
+        else
+            text[used++] = *s;
+    }
+    text[used++] = '\'';
+    text[used] = '\0';
+    return text;
+}
+
 int complain(int code, const char *format, ...)
 {
     char text[MESSAGE];

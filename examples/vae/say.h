@@ -24,6 +24,9 @@ void note(const char *format, ...);
 enum { SHOWN_TEXT = 4096 };
 const char *shown(char text[SHOWN_TEXT], const char *s);
 
+/* s as one word of a command line that is shown to be copied: in quotes where a shell needs them. */
+const char *shell_word(char text[SHOWN_TEXT], const char *s);
+
 /* Seconds since some fixed moment. */
 double seconds_now(void);
 /* "0:07", "12:30", "1:02:30" */

@@ -409,18 +409,16 @@ static tp_status train_all(training *t, bool *stopped)
     *stopped = (int64_t)t->trainer.epoch <= o->epochs;
     if (s == TP_OK && !*stopped)
         s = save_pictures(t);
-    if (s != TP_OK && t->kept)
-        tp_fail_prefix("%s train --resume %s goes on from the last checkpoint: ", o->program,
-                       t->out.path);
-    else if (s != TP_OK && new_run)
+    if (s != TP_OK && !t->kept && new_run)
         undo(t);
     return s;
 }
 
 static void print_summary(const training *t)
 {
-    char path[PATH_SIZE], time[TIME_TEXT], visible[SHOWN_TEXT];
-    const char *program = t->r.o.program, *out = shown(visible, t->out.path);
+    char path[PATH_SIZE], time[TIME_TEXT], visible[SHOWN_TEXT], words[2][SHOWN_TEXT];
+    const char *program = shell_word(words[0], t->r.o.program),
+               *out = shown(visible, shell_word(words[1], t->out.path));
     printf("\n%s, %lld parameters, trained in %s. In %s:\n", t->r.model.type->summary,
            (long long)tp_params_count(&t->r.model.params),
            time_text(seconds_now() - t->bar.start, time), out);
@@ -433,13 +431,22 @@ static void print_summary(const training *t)
         printf("  %s sample --run %s --count 100 --seed 2 --out more.png\n", program, out);
 }
 
-/* As a shell reports a process that a signal ended. */
+static void say_how(const training *t, const char *what)
+{
+    char words[2][SHOWN_TEXT];
+    note("%s; to go on: %s train --resume %s", what, shell_word(words[0], t->r.o.program),
+         shell_word(words[1], t->out.path));
+}
+
+/* The code is what a shell reports of a process that a signal ended. */
 static int say_stopped(const training *t)
 {
+    char what[64];
     int number = stop_signal();
-    return complain(128 + number, "stopped by %s behind step %llu; to go on: %s train --resume %s",
-                    stop_name(number), (unsigned long long)t->trainer.step, t->r.o.program,
-                    t->out.path);
+    snprintf(what, sizeof what, "stopped by %s behind step %llu", stop_name(number),
+             (unsigned long long)t->trainer.step);
+    say_how(t, what);
+    return 128 + number;
 }
 
 int command_train(const options *o)
@@ -448,9 +455,12 @@ int command_train(const options *o)
     bool stopped = false;
     stop_watch();
     tp_status s = *o->resume != '\0' ? begin_again(&t, o) : begin_new(&t, o);
-    if (s == TP_OK)
+    bool begun = s == TP_OK;
+    if (begun)
         s = train_all(&t, &stopped);
     int code = s != TP_OK ? complain_error(EXIT_BAD) : stopped ? say_stopped(&t) : EXIT_GOOD;
+    if (s != TP_OK && begun && t.kept)
+        say_how(&t, "the run is kept up to its last checkpoint");
     if (code == EXIT_GOOD)
         print_summary(&t);
     folder_unlock(&t.out);

@@ -376,7 +376,8 @@ if [ -w /dev/full ]; then
     around 2 "" '$vae train --lr nan 2>/dev/full'
     around 2 "--lr: 'nan' is not a number" '$vae train --lr nan >/dev/full'
     around 1 "" '$vae info >/dev/full 2>&1'
-    around 1 "$vae train --resume short goes on from the last checkpoint: $full" '$vae "${small[@]}" --out short >/dev/full'
+    kept="vae: the run is kept up to its last checkpoint; to go on: $vae train --resume"
+    around 1 "$full"$'\n'"$kept short" '$vae "${small[@]}" --out short >/dev/full'
     says 0 "" sample --run short --out again.png
 fi
 # A reader that has left.
@@ -385,7 +386,8 @@ left='exec 3<>pipe 4>pipe 3<&-; '
 around 1 "cannot write to standard output" "$left"'$vae info >&4'
 around 1 "cannot write to standard output" "$left"'$vae train --help >&4'
 around 1 "cannot write to standard output" "$left"'$vae sample --run run --out again.png >&4'
-around 1 "$vae train --resume alone goes on from the last checkpoint: cannot write to standard output" \
+around 1 "cannot write to standard output
+vae: the run is kept up to its last checkpoint; to go on: $vae train --resume alone" \
     "$left"'$vae "${small[@]}" --out alone >&4'
 around 2 "" "$left"'$vae train --lr nan 2>&4'
 around 0 "" "$left"'$vae "${small[@]}" --out deaf 2>&4'

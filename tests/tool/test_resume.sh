@@ -47,7 +47,7 @@ stopped() {
     "$vae" train "$@" --checkpoint-every 5 >stdout 2>stderr &
     local process=$!
     for _ in $(seq 2000); do
-        compgen -G "$dir/checkpoint-*.safetensors" >/dev/null && break
+        ls "$dir"/checkpoint-*.safetensors >/dev/null 2>&1 && break
         sleep 0.005
     done
     kill "-$signal" $process
@@ -75,6 +75,15 @@ for signal in TERM:143 HUP:129 KILL:137; do
     cp whole/config.json part/config.json # what may change is in it
     same whole part
 done
+
+# What it says can be copied, whatever the folders are called.
+mkdir "o'ne" && ln -s "$TAPIR_BIN" "o'ne/bi n"
+plain=$vae vae="o'ne/bi n/vae" odd="o'ne/\$p (ü)"
+stopped TERM 143 "$odd" --out "$odd" "${settings[@]}"
+vae=$plain
+eval "$(sed -n 's/.*; to go on: //p' stderr)" >stdout 2>stderr || bad "copied: $(cat stderr)"
+[ -e "$odd/samples.png" ] || bad "copied, the command did something else"
+grep -qxF "  'o'\\''ne/bi n/vae' eval --run 'o'\\''ne/\$p (ü)'" stdout || bad "what is next: $(cat stdout)"
 
 # SIGINT, from a process that does not ignore it as those in the background do.
 rm -rf part
