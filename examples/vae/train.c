@@ -1,8 +1,8 @@
 /* train.c: "vae train": the loop over epochs, and the files of a run.
  *
  * After every epoch the folder holds a complete state: model, curves, settings, and a checkpoint that holds all of
- * it once more, so that --resume needs nothing else. If a new run fails before its first checkpoint, nothing is
- * left. Read next: nn/checkpoint.h, nn/train.c for what an epoch is, measure.c, pictures.c. */
+ * it once more, so that --resume needs nothing else but config.json, where the data are named. If a new run fails
+ * before its first checkpoint, nothing is left. Read next: nn/checkpoint.h, nn/train.c for what an epoch is, measure.c, pictures.c. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 #include "measure.h"
@@ -121,14 +121,21 @@ static tp_status save_checkpoint(training *t)
     return s;
 }
 
-/* What people and other programs read. The checkpoint holds it all but the timing: should the process end in
- * between, the next one writes it again. */
+/* The checkpoint does not hold it: so it is saved before, and what it says of epochs that the checkpoint does not
+ * know of is dropped by the next process. */
+static tp_status save_timing(const training *t)
+{
+    char path[PATH_SIZE];
+    return json_save(&t->timing, path_in(path, t->out.path, "timing.jsonl"));
+}
+
+/* What people and other programs read. The checkpoint holds it all: should the process end in between, the next one
+ * writes it again. */
 static tp_status save_results(const training *t)
 {
     char path[PATH_SIZE];
     TP_TRY(save_model(t));
-    TP_TRY(json_save(&t->metrics, path_in(path, t->out.path, "metrics.jsonl")));
-    return json_save(&t->timing, path_in(path, t->out.path, "timing.jsonl"));
+    return json_save(&t->metrics, path_in(path, t->out.path, "metrics.jsonl"));
 }
 
 static tp_status save_pictures(training *t)
@@ -251,6 +258,7 @@ static tp_status run_epoch(training *t, bool *stopped)
     }
     e.seconds = seconds_now() - t->begun;
     record(t, &e);
+    TP_TRY(save_timing(t));
     TP_TRY(save_checkpoint(t));
     TP_TRY(save_results(t));
     print_epoch(t, &e);
@@ -335,7 +343,8 @@ static tp_status check_test_data(training *t, const tp_checkpoint *c)
                    test_key, shown(visible, then), now);
 }
 
-/* The lines of earlier calls, if the file is there. */
+/* The lines of earlier calls, if the file is there: one for each epoch that is done, and not those of epochs that will
+ * be done again. */
 static tp_status read_timing(training *t)
 {
     enum { LIMIT = 1 << 28 };
@@ -344,9 +353,12 @@ static tp_status read_timing(training *t)
     if (access(path_in(path, t->out.path, "timing.jsonl"), F_OK) != 0)
         return TP_OK;
     TP_TRY(tp_file_read_all(path, LIMIT, &text, &bytes));
-    json_raw(&t->timing, "%s", text);
+    size_t kept = 0;
+    for (uint64_t done = 1; done < t->trainer.epoch && text[kept] != '\0'; done++)
+        kept += strcspn(text + kept, "\n") + (text[kept + strcspn(text + kept, "\n")] == '\n');
+    json_raw(&t->timing, "%.*s", (int)kept, text);
     tp_free(text, bytes + 1);
-    return TP_OK;
+    return save_timing(t);
 }
 
 /* Everything as it was when the checkpoint was saved, the files of results too. */

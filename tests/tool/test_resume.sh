@@ -145,6 +145,8 @@ grep -q "^vae: goes on behind step 501, in epoch 4 of 4$" stderr || bad "damage:
 [ -e damaged/$newest.damaged ] || bad "the damaged checkpoint is kept"
 rm -f damaged/$newest.damaged
 same whole damaged
+[ "$(grep -o '"epoch": [0-9]*' damaged/timing.jsonl | tr -d '\n')" = '"epoch": 1"epoch": 2"epoch": 3"epoch": 4' ] ||
+    bad "timing of each epoch: $(cat damaged/timing.jsonl)"
 for file in $newest $older; do printf x | dd of=damaged/$file bs=1 seek=9000 conv=notrunc 2>/dev/null; done
 before=$(cat damaged/* | cksum)
 "$vae" train --resume damaged >stdout 2>stderr
