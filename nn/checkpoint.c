@@ -265,6 +265,9 @@ static tp_status open_whole(tp_checkpoint *c)
         s = read_counts(c, &have);
     if (s == TP_OK && tp_safetensors_metadata(&c->file, TP_SAFETENSORS_CRC) == NULL)
         s = tp_fail(TP_EFORMAT, "%s: has no checksum", c->path);
+    if (s == TP_OK && have.step != c->step) /* or it would stand in the way of later ones */
+        s = tp_fail(TP_EFORMAT, "%s: holds step %llu, another one than its name says", c->path,
+                    (unsigned long long)have.step);
     if (s != TP_OK)
         tp_safetensors_close(&c->file);
     return s;

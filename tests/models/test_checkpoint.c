@@ -375,6 +375,13 @@ static void test_not_checkpoints(void **state)
     assert_non_null(strstr(c.note, "checkpoint-7.safetensors: has no checksum"));
     assert_int_equal(c.step, 4);
     tp_checkpoint_close(&c);
+
+    save_changed(path, inside(directory, "checkpoint-8.safetensors", other), "", ""); /* renamed */
+    assert_ok(tp_checkpoint_open(&c, directory));
+    assert_non_null(
+        strstr(c.note, "checkpoint-8.safetensors: holds step 4, another one than its name says"));
+    assert_int_equal(c.step, 4);
+    tp_checkpoint_close(&c);
 }
 
 static void test_no_checkpoint(void **state)
