@@ -65,6 +65,11 @@ static tp_status train_batches(tp_trainer *t, tp_batches *b, bool *stopped)
         tp_batch batch;
         bool got;
         TP_TRY(tp_batches_next(b, &batch, &got));
+        if (!got && t->done.samples != b->size)
+            return tp_fail(
+                TP_EARG,
+                "epoch %llu ends behind %lld of %lld examples: on_batch has moved the batches",
+                (unsigned long long)t->epoch, (long long)t->done.samples, (long long)b->size);
         if (!got)
             return TP_OK;
         tp_status s = train_step(t, &batch);

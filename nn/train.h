@@ -35,7 +35,8 @@ typedef struct tp_trainer {
     tp_optimizer *optimizer;
     uint64_t seed;
     bool trap; /* turns the tape's trap on: see tp_tape_trap */
-    /* Called after every training batch, if set; false stops there. May save a checkpoint. */
+    /* Called after every training batch, if set; false stops there. May save a checkpoint, or evaluate other batches
+     * than those of the epoch. */
     bool (*on_batch)(void *user, const tp_stats *so_far);
     void *user;
     /* Where the run is: zero at its start, kept by the functions below and by checkpoints. */

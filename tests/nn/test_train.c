@@ -218,6 +218,31 @@ static void test_on_batch(void **state)
     finish(&r);
 }
 
+static bool evaluate_the_same(void *user, const tp_stats *so_far)
+{
+    regression *r = user;
+    tp_stats stats;
+    if (so_far->batches == 2)
+        assert_ok(tp_evaluate(&r->trainer, &r->batches, &stats));
+    return true;
+}
+
+/* The rest of an epoch is not lost in silence. */
+static void test_batches_moved(void **state)
+{
+    (void)state;
+    regression r;
+    tp_stats stats;
+    start(&r, 4);
+    r.trainer.on_batch = evaluate_the_same;
+    r.trainer.user = &r;
+    assert_status(tp_train_epoch(&r.trainer, &r.batches, 0, &stats), TP_EARG);
+    assert_message("epoch 0 ends behind 8 of 24 examples: on_batch has moved the batches");
+    assert_int_equal(r.trainer.epoch, 0);
+    assert_int_equal(stats.samples, 8);
+    finish(&r);
+}
+
 static bool same_params(const tp_params *a, const tp_params *b)
 {
     bool same = a->n == b->n;
@@ -492,12 +517,13 @@ static int use_counting_allocator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_regression),   cmocka_unit_test(test_stats),
-        cmocka_unit_test(test_on_batch),     cmocka_unit_test(test_contexts),
-        cmocka_unit_test(test_bad_step),     cmocka_unit_test(test_poisoned_data),
-        cmocka_unit_test(test_steady_state), cmocka_unit_test(test_steady_with_evaluation),
-        cmocka_unit_test(test_threads),      cmocka_unit_test(test_seeds),
-        cmocka_unit_test(test_evaluation),   cmocka_unit_test(test_tape_after_evaluation),
+        cmocka_unit_test(test_regression),    cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_on_batch),      cmocka_unit_test(test_contexts),
+        cmocka_unit_test(test_bad_step),      cmocka_unit_test(test_poisoned_data),
+        cmocka_unit_test(test_steady_state),  cmocka_unit_test(test_steady_with_evaluation),
+        cmocka_unit_test(test_threads),       cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_evaluation),    cmocka_unit_test(test_tape_after_evaluation),
+        cmocka_unit_test(test_batches_moved),
     };
     return cmocka_run_group_tests(tests, use_counting_allocator, NULL) != 0;
 }
