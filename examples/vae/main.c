@@ -1,8 +1,8 @@
 /* main.c: the command-line tool: trains variational autoencoders and looks at them.
  *
  * Results go to stdout, everything else to stderr. Exit code 0: fine; 1: the data or the system is in the
- * way; 2: the call makes no sense. The locale is never set, so numbers have points everywhere.
- * Read next: options.c (what can be asked for), train.c. */
+ * way; 2: the call makes no sense; 128 + n: training was stopped by signal n, and saved. The
+ * locale is never set, so numbers have points everywhere. Read next: options.c (what can be asked for), train.c. */
 #define _XOPEN_SOURCE 700 /* POSIX 2008 with SIGXFSZ */
 #include "commands.h"
 #include "say.h"
