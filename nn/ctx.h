@@ -22,7 +22,9 @@ typedef enum tp_stream {
     TP_STREAM_EVAL,
     TP_STREAM_INIT,
     TP_STREAM_SHUFFLE,
-    TP_STREAM_SAMPLE
+    TP_STREAM_SAMPLE,
+    TP_STREAM_SPLIT,
+    TP_STREAM_BINARIZE
 } tp_stream;
 
 typedef struct tp_ctx {

@@ -1,4 +1,4 @@
-/* Private to safetensors*.c and nn/checkpoint.c: what they need to know about the header.
+/* Private to safetensors*.c, nn/checkpoint.c and nn/data/: what they need to know about the header.
  *
  * The parser of the JSON header, and the handling of names that reader and writer share. Nothing here
  * opens a file. Read next: safetensors_header.c.

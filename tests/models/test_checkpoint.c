@@ -47,6 +47,7 @@ typedef struct variant {
     tp_dtype dtype;
     int64_t examples, batch, latent;
     uint64_t seed, data_seed;
+    tp_binarize_opts binarize;
 } variant;
 
 static const variant usual = {ADAM, TP_F32, EXAMPLES, BATCH, 2, 7, 1};
@@ -61,6 +62,7 @@ static void start(session *s, variant v, const char *directory)
     assert_ok(tp_tensor_new(&s->data.x, v.dtype, TP_SHAPE(v.examples, WIDTH)));
     assert_ok(tp_random_uniform(&s->data.x, (tp_rng_key){.seed = v.data_seed}));
     assert_ok(tp_batches_init(&s->batches, &s->data, v.batch, v.dtype));
+    assert_ok(tp_batches_binarize(&s->batches, v.binarize));
     assert_ok(tp_model_init(&s->model, &tp_model_vae, config, v.dtype, v.seed));
     const tp_params *ps = &s->model.params;
     if (v.kind == ADAM)
@@ -154,10 +156,11 @@ static void test_resume_anywhere(void **state)
 {
     (void)state;
     size_t live = tp_mem().live_bytes;
-    for (int k = 0; k < 2 * KINDS; k++) {
+    for (int k = 0; k < 2 * KINDS; k++) { /* each kind and type, and each binarization */
         variant v = usual;
         v.kind = k % KINDS;
         v.dtype = k < KINDS ? TP_F32 : TP_F64;
+        v.binarize = (tp_binarize_opts){(tp_binarization)(k % (TP_BINARIZE_DYNAMIC + 1)), 3};
         session whole;
         double losses[EPOCHS + 1] = {0};
         start(&whole, v, NULL);
@@ -436,6 +439,8 @@ static void test_other_runs(void **state)
         {{ADAM, TP_F32, EXAMPLES, BATCH, 3, 7, 1},
          "tensor 'mu.weight' is f32[2,9], expected f32[3,9]"},
         {{ADAM, TP_F64, EXAMPLES, BATCH, 2, 7, 1}, ": the training data have changed"},
+        {{ADAM, TP_F32, EXAMPLES, BATCH, 2, 7, 1, {TP_BINARIZE_DYNAMIC, 0}},
+         ": the training data have changed, or how they are binarized"},
     };
     session first;
     double losses[EPOCHS + 1];
@@ -493,6 +498,40 @@ static void test_settings(void **state)
     }
 }
 
+/* Of drawn pixels the seed of the draw that is kept belongs to the run, too. */
+static void test_other_binarization(void **state)
+{
+    (void)state;
+    static const tp_binarize_opts others[] = {{TP_BINARIZE_GREY, 0},
+                                              {TP_BINARIZE_THRESHOLD, 3},
+                                              {TP_BINARIZE_DYNAMIC, 3},
+                                              {TP_BINARIZE_STATIC, 4},
+                                              {TP_BINARIZE_STATIC, 3}};
+    enum { OTHERS = sizeof others / sizeof *others };
+    session first;
+    double losses[EPOCHS + 1];
+    const char *directory = fresh_directory();
+    variant v = usual;
+    v.binarize = others[OTHERS - 1];
+    start(&first, v, directory);
+    first.stop_at = 3;
+    train(&first, losses);
+    finish(&first);
+    for (int i = 0; i < OTHERS; i++) {
+        session s;
+        tp_checkpoint c;
+        v.binarize = others[i];
+        start(&s, v, directory);
+        assert_ok(tp_checkpoint_open(&c, directory));
+        assert_status(tp_checkpoint_load(&c, &s.trainer, &s.batches),
+                      i < OTHERS - 1 ? TP_EFORMAT : TP_OK);
+        if (i < OTHERS - 1)
+            assert_message(": the training data have changed, or how they are binarized");
+        tp_checkpoint_close(&c);
+        finish(&s);
+    }
+}
+
 /* The bits are promised for one instruction set: another one is said, not refused. */
 static void test_instruction_set(void **state)
 {
@@ -525,8 +564,8 @@ int main(void)
         cmocka_unit_test(test_resume_anywhere), cmocka_unit_test(test_every_part_matters),
         cmocka_unit_test(test_two_are_kept),    cmocka_unit_test(test_damage),
         cmocka_unit_test(test_no_checkpoint),   cmocka_unit_test(test_other_runs),
-        cmocka_unit_test(test_settings),        cmocka_unit_test(test_instruction_set),
-        cmocka_unit_test(test_not_checkpoints),
+        cmocka_unit_test(test_settings),        cmocka_unit_test(test_other_binarization),
+        cmocka_unit_test(test_instruction_set), cmocka_unit_test(test_not_checkpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -296,7 +296,7 @@ static void test_read_refusals(void **state)
 {
     (void)state;
     const char *at = fresh_directory("bad");
-    refuse(at, "train", TP_EIO, "neither train-images-idx3-ubyte nor the same with .gz");
+    refuse(at, "train", TP_EIO, "neither train-images-idx3-ubyte (or .gz) nor train.npy");
     assert_false(tp_dataset_exists("/no/such/directory", "train"));
     write_idx(at, "train-images-idx3-ubyte", 3, (const uint32_t[]){5, 4, 3});
     write_idx(at, "train-labels-idx1-ubyte", 1, (const uint32_t[]){6});

@@ -1,10 +1,12 @@
 /* files.c: scenarios of every format, read and written. What is written replaces a file that is there, which must
  * be there, byte for byte, after every failure. Read next: tape.c. */
+#define _XOPEN_SOURCE 700 /* mkdir */
 #include "tests/fault/oom/oom.h"
 
 #include <png.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tensor/io/file.h"
 
@@ -57,6 +59,94 @@ static tp_status read_dataset(scene *s)
     TP_TRY(tp_dataset_read(&s->made_data, folder, "few"));
     TP_TRY(oom_note(s, &s->made_data.x));
     return oom_note(s, &s->made_data.labels);
+}
+
+/* --- data sets of other kinds ------------------------------------------------------------------------- */
+
+static tp_status read_split(scene *s, const char *split)
+{
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s", oom_path("."));
+    TP_TRY(tp_dataset_read(&s->made_data, folder, split));
+    TP_TRY(oom_note(s, &s->made_data.x));
+    return oom_note(s, &s->made_data.labels);
+}
+
+static tp_status put_arrays(scene *s)
+{
+    (void)s;
+    tp_tensor labels;
+    const int64_t values[] = {3, 1, 2};
+    TP_TRY(tp_tensor_from(&labels, TP_I64, TP_SHAPE(3), values));
+    tp_status status = tp_npy_save(oom_path("few-labels.npy"), &labels);
+    tp_tensor_free(&labels);
+    tp_tensor x;
+    TP_TRY(status);
+    TP_TRY(oom_draw(&x, TP_F32, TP_SHAPE(3, 2, 2), 1));
+    status = tp_npy_save(oom_path("few.npy"), &x);
+    tp_tensor_free(&x);
+    return status;
+}
+
+static tp_status read_arrays(scene *s)
+{
+    return read_split(s, "few");
+}
+
+/* Two classes, one of them with colour. */
+static tp_status put_pictures(scene *s)
+{
+    static const char *const names[] = {"few/a/2.png", "few/a/1.png", "few/b/3.png"};
+    (void)s;
+    mkdir(oom_path("few"), 0700), mkdir(oom_path("few/a"), 0700), mkdir(oom_path("few/b"), 0700);
+    for (int i = 0; i < 3; i++) {
+        tp_tensor image;
+        TP_TRY(tp_tensor_new(&image, TP_U8, TP_SHAPE(4, 5, i == 1 ? 3 : 1)));
+        tp_status status = tp_fill(&image, 10 * i);
+        if (status == TP_OK)
+            status = tp_png_write(oom_path(names[i]), &image);
+        tp_tensor_free(&image);
+        TP_TRY(status);
+    }
+    return TP_OK;
+}
+
+/* --- cutting and drawing ------------------------------------------------------------------------------- */
+
+static tp_status whole_data(scene *s)
+{
+    TP_TRY(tp_tensor_new(&s->data.x, TP_U8, TP_SHAPE(9, 2, 3)));
+    TP_TRY(tp_tensor_new(&s->data.labels, TP_U8, TP_SHAPE(9)));
+    for (int64_t i = 0; i < 54; i++)
+        TP_TRY(tp_set_flat(&s->data.x, i, (double)(4 * i)));
+    TP_TRY(oom_watch(s, &s->data.x));
+    return oom_watch(s, &s->data.labels);
+}
+
+/* Of a copy of the handle: what is cut is freed, and the engine wants to try again. */
+static tp_status cut_off(scene *s)
+{
+    tp_dataset whole = {0};
+    TP_TRY(tp_clone(&whole.x, &s->data.x));
+    tp_status status = tp_clone(&whole.labels, &s->data.labels);
+    if (status == TP_OK)
+        status = tp_dataset_split(&whole, 4, (tp_split_opts){true, 1}, &s->made_data);
+    if (status == TP_OK)
+        status = oom_note(s, &whole.x);
+    tp_dataset_free(&whole);
+    TP_TRY(status);
+    TP_TRY(oom_note(s, &s->made_data.x));
+    return oom_note(s, &s->made_data.labels);
+}
+
+static tp_status draw_pixels(scene *s)
+{
+    static const int64_t some[] = {8, 2};
+    TP_TRY(tp_batches_init(&s->made_batches, &s->data, 4, TP_F32));
+    TP_TRY(tp_batches_binarize(&s->made_batches, (tp_binarize_opts){TP_BINARIZE_STATIC, 1}));
+    TP_TRY(tp_tensor_new(&s->made[0], TP_F32, TP_SHAPE(2, 6)));
+    TP_TRY(tp_batches_gather(&s->made_batches, some, 2, &s->made[0]));
+    return oom_note(s, &s->made[0]);
 }
 
 /* --- npy ------------------------------------------------------------------------------------------ */
@@ -313,6 +403,14 @@ const scenario oom_files[] = {
     {.name = "read idx", .prepare = put_idx, .act = read_idx, .files = true},
     {.name = "read idx.gz", .act = read_gz},
     {.name = "read a data set", .prepare = put_dataset, .act = read_dataset, .files = true},
+    {.name = "read a data set of npy", .prepare = put_arrays, .act = read_arrays, .files = true},
+    {.name = "read a folder of pictures",
+     .prepare = put_pictures,
+     .act = read_arrays,
+     .files = true,
+     .foreign = "libc"},
+    {.name = "cut a data set", .prepare = whole_data, .act = cut_off},
+    {.name = "draw pixels", .prepare = whole_data, .act = draw_pixels},
     {.name = "read npy", .act = read_npy},
     {.name = "read npy in Fortran order", .act = read_npy_fortran},
     {.name = "write npy", .prepare = old_npy, .act = write_npy, .files = true},

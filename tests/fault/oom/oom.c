@@ -196,29 +196,36 @@ const char *oom_path(const char *name)
     return text;
 }
 
-/* Names and contents of all files there; with wipe they are removed. The order does not matter. */
-static uint64_t folder_bits(bool wipe)
+/* Names and contents of all files in a folder and those inside; with wipe they are removed. The order does not
+ * matter. */
+static uint64_t bits_in(const char *at, bool wipe)
 {
     uint64_t sum = 0;
-    DIR *d = opendir(folder());
+    DIR *d = opendir(at);
     for (struct dirent *e = d ? readdir(d) : NULL; e != NULL; e = readdir(d)) {
         char path[1024], part[4096];
         if (e->d_name[0] == '.')
             continue;
-        snprintf(path, sizeof path, "%s/%s", folder(), e->d_name);
+        snprintf(path, sizeof path, "%s/%s", at, e->d_name);
         uint64_t h = hash(7, e->d_name, strlen(e->d_name));
         FILE *f = fopen(path, "rb");
         for (size_t n; f != NULL && (n = fread(part, 1, sizeof part, f)) > 0;)
             h = hash(h, part, n);
         if (f != NULL)
             fclose(f);
-        sum += h;
+        uint64_t below = bits_in(path, wipe); /* 0 for a file */
+        sum += hash(h, &below, sizeof below);
         if (wipe)
-            unlink(path);
+            remove(path);
     }
     if (d != NULL)
         closedir(d);
     return sum;
+}
+
+static uint64_t folder_bits(bool wipe)
+{
+    return bits_in(folder(), wipe);
 }
 
 /* --- one act with one failure ------------------------------------------------------------------- */
