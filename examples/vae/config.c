@@ -48,6 +48,7 @@ options preset_options(int i)
                  .lr = 1e-3,
                  .beta = 1,
                  .seed = 1,
+                 .binarize_seed = 1,
                  .count = 64};
     while (tp_model_types[o.model] != &tp_model_vae)
         o.model++;
@@ -168,6 +169,8 @@ tp_status config_read(options *o, const char *path, bool *preset_set)
     return s;
 }
 
+/* What says nothing new is left out of the metadata: there, settings from before there was binarization are told to
+ * be the same by their text. */
 void config_write(const options *o, json *j, bool metadata)
 {
     char key[64], text[PATH_SIZE];
@@ -180,7 +183,10 @@ void config_write(const options *o, json *j, bool metadata)
         bool local = f->offset == offsetof(options, data) ||
                      f->offset == offsetof(options, threads) ||
                      f->offset == offsetof(options, checkpoint_every);
-        if (!f->config || (metadata && local))
+        bool later =
+            o->binarize == TP_BINARIZE_GREY && (f->offset == offsetof(options, binarize) ||
+                                                f->offset == offsetof(options, binarize_seed));
+        if (!f->config || (metadata && (local || later)))
             continue;
         flag_text(o, f, text);
         json_key(j, key_of(f, key), separator);

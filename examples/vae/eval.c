@@ -22,7 +22,7 @@ static tp_status write_result(const run *r, const tp_stats *s, const latents *l)
     double baseline = 0;
     bool has_baseline = r->train.x.storage != NULL && r->o.likelihood == TP_BERNOULLI;
     if (has_baseline)
-        TP_TRY(factorised_bernoulli(&r->train, &r->test, &baseline));
+        TP_TRY(factorised_bernoulli(r, &baseline));
     json j = {0};
     json_raw(&j, "{");
     json_key(&j, "run", " ");
@@ -65,7 +65,7 @@ static tp_status evaluate(run *r)
     tp_stats stats;
     latents l = {0};
     tp_trainer t = {.tape = r->tape, .loss = tp_model_loss, .model = &r->model, .seed = r->o.seed};
-    TP_TRY(tp_batches_init(&b, &r->test, r->o.batch_size, TP_F32));
+    TP_TRY(run_batches(r, &b, &r->test, r->o.batch_size, TP_F32));
     tp_status s = tp_evaluate(&t, &b, &stats);
     if (s == TP_OK)
         s = measure_latents(r, &b, stats_term(&stats, "kl") != NULL, &l);

@@ -90,29 +90,54 @@ tp_status measure_latents(run *r, tp_batches *b, bool has_kl, latents *l)
 
 /* --- the baseline ------------------------------------------------------------------------------- */
 
-/* Mean of every pixel, in [0,1]. Sums of bytes are exact. */
-static double *pixel_means(const tp_dataset *d)
+/* Adds all pictures of an epoch to sum. */
+static tp_status add_pictures(tp_batches *b, double *sum)
 {
-    int64_t n = tp_dataset_size(d), width = tp_dataset_width(d);
-    const unsigned char *x = tp_data(&d->x);
-    double *mean = calloc((size_t)width, sizeof *mean);
-    for (int64_t i = 0; i < n && mean != NULL; i++)
-        for (int64_t j = 0; j < width; j++)
-            mean[j] += x[i * width + j];
-    for (int64_t j = 0; j < width && mean != NULL; j++)
-        mean[j] /= 255.0 * (double)n;
-    return mean;
+    int64_t width = tp_dataset_width(b->data);
+    for (;;) {
+        tp_batch batch;
+        bool got;
+        TP_TRY(tp_batches_next(b, &batch, &got));
+        if (!got)
+            return TP_OK;
+        const double *x = tp_data(&batch.x);
+        for (int64_t i = 0; i < batch.n * width; i++)
+            sum[i % width] += x[i];
+    }
 }
 
-tp_status factorised_bernoulli(const tp_dataset *train, const tp_dataset *test, double *nll)
+/* Mean of every pixel, in [0,1], binarized as for measuring. The caller frees it. */
+static tp_status pixel_means(const run *r, const tp_dataset *d, double **out)
 {
-    double *p = pixel_means(train), *x = pixel_means(test), sum = 0;
-    for (int64_t j = 0; j < tp_dataset_width(test) && p != NULL && x != NULL; j++) {
+    int64_t width = tp_dataset_width(d);
+    tp_batches b;
+    double *mean = calloc((size_t)width, sizeof *mean);
+    if (mean == NULL)
+        return tp_fail(TP_ENOMEM, "no memory for mean pictures");
+    tp_status s = run_batches(r, &b, d, 100, TP_F64);
+    if (s == TP_OK) {
+        s = add_pictures(&b, mean);
+        tp_batches_free(&b);
+    }
+    for (int64_t j = 0; j < width; j++)
+        mean[j] /= (double)tp_dataset_size(d);
+    if (s == TP_OK)
+        *out = mean;
+    else
+        free(mean);
+    return s;
+}
+
+tp_status factorised_bernoulli(const run *r, double *nll)
+{
+    double *p = NULL, *x = NULL, sum = 0;
+    tp_status s = pixel_means(r, &r->train, &p);
+    if (s == TP_OK)
+        s = pixel_means(r, &r->test, &x);
+    for (int64_t j = 0; s == TP_OK && j < tp_dataset_width(&r->test); j++) {
         double q = fmin(fmax(p[j], 1e-3), 1 - 1e-3);
         sum -= x[j] * log(q) + (1 - x[j]) * log1p(-q); /* linear in x: the mean picture is enough */
     }
-    tp_status s =
-        p != NULL && x != NULL ? TP_OK : tp_fail(TP_ENOMEM, "no memory for mean pictures");
     free(p);
     free(x);
     *nll = sum;

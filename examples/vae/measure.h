@@ -17,10 +17,10 @@ typedef struct latents {
 tp_status measure_latents(run *r, tp_batches *b, bool has_kl, latents *l);
 void latents_free(latents *l);
 
-/* Mean −log p(x) in nats over test for the independent pixels of train: each has the mean of the training
- * pixel as its probability, clipped to [0.001, 0.999]. Both u8 and of one size. The value that every
+/* Mean −log p(x) in nats over r->test for the independent pixels of r->train: each has the mean of the training
+ * pixel as its probability, clipped to [0.001, 0.999]; both binarized as for measuring. The value that every
  * Bernoulli decoder should beat by far. */
-tp_status factorised_bernoulli(const tp_dataset *train, const tp_dataset *test, double *nll);
+tp_status factorised_bernoulli(const run *r, double *nll);
 
 /* The value of a term of an epoch, or NULL if the model has none of that name. */
 const double *stats_term(const tp_stats *s, const char *name);

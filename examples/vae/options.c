@@ -24,6 +24,15 @@ static const char *likelihood_choice(int i)
     return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
 }
 
+static const char *binarize_choice(int i)
+{
+    static const char *const names[] = {[TP_BINARIZE_GREY] = "grey",
+                                        [TP_BINARIZE_THRESHOLD] = "threshold",
+                                        [TP_BINARIZE_STATIC] = "static",
+                                        [TP_BINARIZE_DYNAMIC] = "dynamic"};
+    return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
+}
+
 #define AT(member) offsetof(options, member)
 enum {
     WITH_RUN = EVAL | SAMPLE | RECONSTRUCT | MANIFOLD,
@@ -37,7 +46,9 @@ const flag flags[] = {
     {"config",     "FILE", TRAIN,           0,        false, TEXT,    AT(config),     .help = "settings from the config.json of another run"},
     {"preset",     "NAME", TRAIN,           0,        true,  CHOICE,  AT(preset),     .choice = preset_name, .help = "settings to start from; --config and flags go over it"},
     {"model",      "NAME", TRAIN,           0,        true,  CHOICE,  AT(model),      .choice = model_choice, .help = "vae, or ae: the same network without sampling and KL"},
-    {"data",       "DIR",  TRAIN | EVAL | RECONSTRUCT | RESUME, 0, true, TEXT, AT(data),       .help = "folder with idx files, plain or .gz: train-images-idx3-ubyte and t10k-… or test-…;\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
+    {"data",       "PATH", TRAIN | EVAL | RECONSTRUCT | RESUME, 0, true, TEXT, AT(data),       .help = "folder with the splits train and, if there is one, t10k or test: idx files as MNIST's\n(plain or .gz), train.npy or folders of PNG; or one file or folder of PNG.\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
+    {"binarize",   "NAME", TRAIN,           0,        true,  CHOICE,  AT(binarize),   .choice = binarize_choice, .help = "grey: pixels as they are; threshold: 1 above a half, else 0; static: 1 with the pixel as\nprobability, drawn once; dynamic: drawn anew in each epoch, and measured as static"},
+    {"binarize-seed", "N", TRAIN,           0,        true,  SEED,    AT(binarize_seed), .help = "of the static draw; apart from --seed, so that several runs can have the same"},
     {"height",     NULL,   0,               0,        true,  INTEGER, AT(height),     1, 16384, .help = "of one picture"},
     {"width",      NULL,   0,               0,        true,  INTEGER, AT(width),      1, 16384, .help = "of one picture"},
     {"hidden",     "N,…",  TRAIN,           0,        true,  SIZES,   AT(hidden),     1, MILLION, .help = "sizes of the encoder's hidden layers; the decoder mirrors them"},

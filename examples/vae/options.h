@@ -34,12 +34,14 @@ typedef struct options {
     const char *program; /* as it was called */
     /* What makes a run; config.json holds these. Choices are indices. */
     int64_t model, preset, likelihood;
-    char data[PATH_SIZE]; /* a folder, or DIGITS */
+    char data[PATH_SIZE]; /* a folder or file, or DIGITS */
     int64_t height, width;
     sizes hidden;
     int64_t latent_dim, epochs, batch_size, threads, checkpoint_every;
     double lr, beta;
     uint64_t seed;
+    int64_t binarize;
+    uint64_t binarize_seed;
     /* What belongs to one call. */
     char out[PATH_SIZE], config[PATH_SIZE], run[PATH_SIZE], split[PATH_SIZE];
     char resume[PATH_SIZE]; /* train: the folder to go on in, which is out then; else empty */

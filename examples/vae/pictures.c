@@ -7,7 +7,6 @@
 #include "say.h"
 
 #include "autograd/ops.h"
-#include "tensor/gather.h"
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
 
@@ -55,15 +54,18 @@ tp_status picture_reconstructions(run *r, const char *path)
     int64_t size = tp_dataset_size(d), n = size < SHOWN ? size : SHOWN, row[SHOWN];
     for (int64_t i = 0; i < n; i++)
         row[i] = i * size / n; /* some test sets are sorted by digit: never the first ones */
-    tp_tensor both, inputs, outputs, all;
+    tp_tensor both, inputs, outputs;
+    tp_batches b;
     TP_TRY(tp_tensor_new(&both, TP_F32, TP_SHAPE(2 * n, tp_dataset_width(d))));
     tp_status s = tp_view_slice(&both, 0, 0, n, 1, &inputs);
     if (s == TP_OK)
         s = tp_view_slice(&both, 0, n, 2 * n, 1, &outputs);
     if (s == TP_OK)
-        s = tp_view_reshape(&d->x, TP_SHAPE(size, tp_dataset_width(d)), &all);
-    if (s == TP_OK)
-        s = tp_gather_rows(&inputs, &all, row, n, 1.0 / 255);
+        s = run_batches(r, &b, d, n, TP_F32);
+    if (s == TP_OK) {
+        s = tp_batches_gather(&b, row, n, &inputs);
+        tp_batches_free(&b);
+    }
     if (s == TP_OK) {
         tp_ctx c = begin(r, r->o.seed);
         tp_normal q = tp_model_encode(&r->model, &c, tp_constant(r->tape, &inputs));

@@ -80,14 +80,13 @@ static tp_status find_digits(char path[PATH_SIZE], const char *program)
                            "folder with --data");
 }
 
-/* The folder of --data; o->data becomes absolute, so that config.json means the same everywhere. */
+/* The path of --data; o->data becomes absolute, so that config.json means the same everywhere. */
 static tp_status find_data(options *o, char path[PATH_SIZE])
 {
     if (strcmp(o->data, DIGITS) == 0)
         return find_digits(path, o->program);
-    if (!is_directory(o->data))
-        return tp_fail(TP_EIO, "%s: %s", o->data,
-                       access(o->data, F_OK) == 0 ? "is not a folder" : "there is no such folder");
+    if (tp_file_missing(o->data))
+        return tp_fail(TP_EIO, "%s: there is no such folder or file", o->data);
     char *absolute = realpath(o->data, NULL);
     if (absolute == NULL || strlen(absolute) > PATH_MAX_GIVEN) {
         free(absolute);
@@ -144,12 +143,25 @@ tp_status run_data(run *r)
         return read_split(r, &r->test, path, r->test_split);
     if (r->train.x.storage == NULL)
         return tp_fail(TP_EIO,
-                       "%s: no images: none of train-, t10k- and test-images-idx3-ubyte "
-                       "is there, with or without .gz",
+                       "%s: no images: none of the splits train, t10k and test is there, as idx, "
+                       "npy or PNG",
                        path);
-    note("%s: no test images (t10k-images-idx3-ubyte or test-…, plain or .gz): going without",
-         r->o.data);
+    note("%s: no test images (a split t10k or test): going without", r->o.data);
     return TP_OK;
+}
+
+tp_status run_batches(const run *r, tp_batches *b, const tp_dataset *d, int64_t batch_size,
+                      tp_dtype dtype)
+{
+    bool train = d == &r->train || (r->test_split != NULL && strcmp(r->test_split, "train") == 0);
+    uint64_t seed = train ? r->o.binarize_seed : ~r->o.binarize_seed;
+    TP_TRY(tp_batches_init(b, d, batch_size, dtype));
+    tp_status s = tp_batches_binarize(b, (tp_binarize_opts){(tp_binarization)r->o.binarize, seed});
+    if (s != TP_OK) {
+        tp_fail_prefix("%s: ", r->o.data);
+        tp_batches_free(b);
+    }
+    return s;
 }
 
 /* --- models ------------------------------------------------------------------------------------- */

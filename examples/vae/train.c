@@ -277,9 +277,9 @@ static tp_status prepare(training *t, const options *o)
         t->r.o.height = t->r.o.width = 0; /* the data say, whatever a config.json said */
     TP_TRY(run_data(&t->r));
     TP_TRY(run_new_model(&t->r));
-    TP_TRY(tp_batches_init(&t->train, &t->r.train, o->batch_size, TP_F32));
+    TP_TRY(run_batches(&t->r, &t->train, &t->r.train, o->batch_size, TP_F32));
     if (has_test(t))
-        TP_TRY(tp_batches_init(&t->test, &t->r.test, o->batch_size, TP_F32));
+        TP_TRY(run_batches(&t->r, &t->test, &t->r.test, o->batch_size, TP_F32));
     tp_adam_opts opts = tp_adam_defaults();
     opts.lr = o->lr;
     TP_TRY(tp_adam_init(&t->adam, &t->r.model.params, opts));

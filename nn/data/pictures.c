@@ -37,7 +37,7 @@ static tp_status walk(const char *folder, see_fn see, void *user)
         return tp_fail(TP_EIO, "%s: cannot open: %s", folder, strerror(errno));
     tp_status s = TP_OK;
     for (bool stop = false; !stop && s == TP_OK;) {
-        bool is_folder = false;
+        tp_source_seen what = TP_SEEN_FILE;
         errno = 0;
         if ((e = readdir(d)) == NULL) {
             if (errno != 0)
@@ -50,10 +50,10 @@ static tp_status walk(const char *folder, see_fn see, void *user)
         if (!ends_with(e->d_name, ".png")) {
             s = tp_source_path(path, folder, e->d_name);
             if (s == TP_OK)
-                s = tp_source_is_folder(path, &is_folder);
+                s = tp_source_look(path, &what);
         }
         if (s == TP_OK)
-            s = see(user, e->d_name, is_folder, &stop);
+            s = see(user, e->d_name, what == TP_SEEN_FOLDER, &stop);
     }
     closedir(d);
     return s;

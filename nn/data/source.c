@@ -21,26 +21,28 @@ tp_status tp_source_path(char path[TP_SOURCE_PATH], const char *folder, const ch
                                         TP_SOURCE_PATH - 1);
 }
 
-tp_status tp_source_is_folder(const char *path, bool *yes)
+tp_status tp_source_look(const char *path, tp_source_seen *what)
 {
     struct stat info;
-    *yes = false;
+    *what = TP_SEEN_NOTHING;
     if (stat(path, &info) == 0)
-        *yes = S_ISDIR(info.st_mode);
+        *what = S_ISDIR(info.st_mode) ? TP_SEEN_FOLDER : TP_SEEN_FILE;
     else if (errno != ENOENT && errno != ENOTDIR)
         return tp_fail(TP_EIO, "%s: cannot be looked at: %s", path, strerror(errno));
     return TP_OK;
 }
 
-/* "<folder>/<split><ending>", if it is there; else path is empty. One that is there and cannot be opened counts:
- * labels must not get lost because a descriptor was short, nor other images be taken. */
+/* "<folder>/<split><ending>", if it is there, whatever it is; else path is empty. One that cannot be looked at is a
+ * failure: labels must not get lost because of it, nor other images be taken. */
 static tp_status find_file(char path[TP_SOURCE_PATH], const char *folder, const char *split,
                            const char *ending)
 {
     char name[TP_SOURCE_PATH];
+    tp_source_seen what;
     snprintf(name, sizeof name, "%s%s", split, ending);
     TP_TRY(tp_source_path(path, folder, name));
-    if (tp_file_missing(path))
+    TP_TRY(tp_source_look(path, &what));
+    if (what == TP_SEEN_NOTHING)
         *path = '\0';
     return TP_OK;
 }
@@ -54,7 +56,8 @@ static tp_status find_idx(char path[TP_SOURCE_PATH], const char *folder, const c
 
 static tp_status find_in_folder(tp_source *s, const char *folder, const char *split)
 {
-    bool yes = false;
+    tp_source_seen what;
+    bool yes;
     TP_TRY(find_idx(s->x, folder, split, "-images-idx3-ubyte", "-images-idx3-ubyte.gz"));
     if (*s->x != '\0') {
         s->kind = TP_SOURCE_IDX;
@@ -66,7 +69,8 @@ static tp_status find_in_folder(tp_source *s, const char *folder, const char *sp
         return find_file(s->labels, folder, split, "-labels.npy");
     }
     TP_TRY(tp_source_path(s->x, folder, split));
-    TP_TRY(tp_source_is_folder(s->x, &yes));
+    TP_TRY(tp_source_look(s->x, &what));
+    yes = what == TP_SEEN_FOLDER;
     if (!yes && strcmp(split, only_split) == 0) {
         snprintf(s->x, sizeof s->x, "%s", folder);
         TP_TRY(tp_holds_pictures(folder, &yes));
@@ -100,14 +104,14 @@ static tp_status find_in_file(tp_source *s, const char *path)
 
 tp_status tp_source_find(tp_source *s, const char *path, const char *split)
 {
-    bool folder;
+    tp_source_seen what;
     *s = (tp_source){0};
     if (strlen(path) >= TP_SOURCE_PATH)
         return tp_fail(TP_EIO, "%s: is longer than %d bytes", path, TP_SOURCE_PATH - 1);
-    TP_TRY(tp_source_is_folder(path, &folder));
-    if (folder)
+    TP_TRY(tp_source_look(path, &what));
+    if (what == TP_SEEN_FOLDER)
         return find_in_folder(s, path, split);
-    if (strcmp(split, only_split) == 0 && !tp_file_missing(path))
+    if (what == TP_SEEN_FILE && strcmp(split, only_split) == 0)
         return find_in_file(s, path);
     return TP_OK;
 }
@@ -120,15 +124,16 @@ bool tp_dataset_exists(const char *path, const char *split)
 
 static tp_status not_found(const char *path, const char *split)
 {
-    bool folder, train = strcmp(split, only_split) == 0;
-    TP_TRY(tp_source_is_folder(path, &folder));
-    if (folder)
+    bool train = strcmp(split, only_split) == 0;
+    tp_source_seen what;
+    TP_TRY(tp_source_look(path, &what));
+    if (what == TP_SEEN_FOLDER)
         return tp_fail(
             TP_EIO,
             "%s: no data: neither %s-images-idx3-ubyte (or .gz) nor %s.npy is there, nor "
             "a folder %s of *.png%s",
             path, split, split, split, train ? ", nor *.png themselves" : "");
-    if (tp_file_missing(path))
+    if (what == TP_SEEN_NOTHING)
         return tp_fail(TP_EIO, "%s: there is no such folder or file", path);
     return tp_fail(TP_EIO, "%s: is a file, which has the split '%s' only; expected '%s'", path,
                    only_split, split);

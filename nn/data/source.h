@@ -36,7 +36,8 @@ tp_status tp_holds_pictures(const char *folder, bool *yes);
 
 /* "<folder>/<name>": TP_EIO if that is too long. */
 tp_status tp_source_path(char path[TP_SOURCE_PATH], const char *folder, const char *name);
-/* *yes: path is a folder; a link to nothing is none. TP_EIO if that cannot be found out. */
-tp_status tp_source_is_folder(const char *path, bool *yes);
+/* What has a name; a link to nothing is nothing. TP_EIO if that cannot be found out. */
+typedef enum tp_source_seen { TP_SEEN_NOTHING, TP_SEEN_FOLDER, TP_SEEN_FILE } tp_source_seen;
+tp_status tp_source_look(const char *path, tp_source_seen *what);
 
 #endif

@@ -78,22 +78,24 @@ info threads N 0 256"
 numbers="train lr X 0 1000
 train beta X 0 1000000"
 seeds="train seed N
+train binarize-seed N
 sample seed N"
 lists="train hidden N,… 1 1000000"
 choices="train preset NAME quick, pytorch-example, manifold
 train model NAME ae, vae
-train likelihood NAME bernoulli, gaussian"
+train likelihood NAME bernoulli, gaussian
+train binarize NAME grey, threshold, static, dynamic"
 texts="train out DIR
-train data DIR
+train data PATH
 train resume DIR
 train config FILE
 eval run DIR
-eval data DIR
+eval data PATH
 eval split NAME
 sample run DIR
 sample out FILE
 reconstruct run DIR
-reconstruct data DIR
+reconstruct data PATH
 reconstruct out FILE
 manifold run DIR
 manifold out FILE
@@ -244,11 +246,13 @@ names=('a b' 'a b'  $'a\nb' 'a\x0ab'  $'\e[2J' '\x1b[2J'  $'\xff\xfe' '\xff\xfe'
 for ((i = 0; i < ${#names[@]}; i += 2)); do
     given=${names[i]} shown=${names[i + 1]}
     says 1 "$shown/config.json: cannot open: No such file or directory" info --run "$given"
-    says 1 "$shown: there is no such folder" train --out new --data "$given"
+    says 1 "$shown: there is no such folder or file" train --out new --data "$given"
     says 1 "$shown: cannot open: No such file or directory" train --out new --config="$given"
     : >"$given"
     says 1 "--out $shown: Not a directory" train --out "$given"
-    says 1 "$shown: is not a folder" train --out new --data "$given"
+    what="looks like an empty file, expected a folder, an idx or an npy file"
+    [ "$given" = $'\xff\xfe' ] && what="its absolute path is not UTF-8, so config.json cannot name it"
+    says 1 "$shown: $what" train --out new --data "$given"
     says 1 "$shown: expected '{', got the end, at line 1, byte 0" train --out new --config="$given"
     rm -- "$given"
 done
@@ -265,7 +269,7 @@ says 1 "--out ${long:1}: File name too long" train --out "${long:1}"
 says 1 "--out full: the folder is not empty, and nothing is ever overwritten: name a new one" train --out full
 says 1 "--out $deep: the folder is not empty, and nothing is ever overwritten: name a new one" \
     train --out "$deep"
-says 1 "empty: no data: neither train-images-idx3-ubyte nor the same with .gz is there" \
+says 1 "empty: no data: neither train-images-idx3-ubyte (or .gz) nor train.npy is there, nor a folder train of *.png, nor *.png themselves" \
     train --out new --data empty
 says 1 "empty: is a directory, expected a regular file" train --out new --config empty
 says 1 "/dev/zero: is a pipe or device, expected a regular file" train --out new --config /dev/zero
@@ -410,7 +414,7 @@ if ! $sanitized; then # sanitizers take memory of their own
 fi
 around 1 "--out new: cannot be made: No such file or directory" \
     'mkdir gone; cd gone; rmdir ../gone; exec $vae train --out new'
-around 1 "new: there is no such folder" \
+around 1 "new: there is no such folder or file" \
     'mkdir gone; cd gone; rmdir ../gone; exec $vae train --out new --data new'
 around 0 "" 'mkdir gone; cd gone; rmdir ../gone; exec $vae eval --run "$tmp/run" --data "$tmp/data"'
 around 2 "there is no command 'x'; see 'vae --help'" "exec -a '' \$vae x"
@@ -441,7 +445,7 @@ says 0 "" eval --run run --data $'data\xff'
 # --- going on -------------------------------------------------------------------------------------------
 
 for flag in --out=new --config=file --preset=quick --model=ae --hidden=5 --latent-dim=3 --likelihood=gaussian \
-    --beta=2 --batch-size=7 --lr=0.5 --seed=2; do
+    --binarize=static --binarize-seed=3 --beta=2 --batch-size=7 --lr=0.5 --seed=2; do
     says 2 "${flag%=*}: a run that goes on keeps its folder and its settings, all but --data, --epochs, \
 --checkpoint-every, --trap and --threads" train --resume run "$flag"
 done
@@ -452,7 +456,7 @@ says 1 "file/config.json: cannot open: Not a directory" train --resume file
 says 1 "dangling/config.json: cannot open: No such file or directory" train --resume dangling
 says 1 '\x1b[2J/config.json: cannot open: No such file or directory' train --resume $'\e[2J'
 says 1 "--epochs 1: the run is in epoch 2 already" train --resume run --epochs 1
-says 1 "nowhere: there is no such folder" train --resume run --data nowhere
+says 1 "nowhere: there is no such folder or file" train --resume run --data nowhere
 says 2 "--epochs: 0 is outside 1 to 1000000" train --resume run --epochs 0
 says 0 "all 2 epochs are done; a larger --epochs goes on behind them" train --resume run
 says 0 "goes on behind step 8, in epoch 3 of 3" train --resume run/ --epochs 3 --checkpoint-every 1000000000

@@ -42,7 +42,7 @@ says 1 "vae: flat: the train images have shape [2,2], expected count, height, wi
     { echo "FAILED: no run" && exit 1; }
 says 1 "vae: $tmp/few: nothing to evaluate on; --split train takes the training images" eval --run run
 "$vae" eval --run run --split train >stdout 2>&1 || { cat stdout && failures=$((failures + 1)); }
-says 1 "vae: empty: no images: none of train-, t10k- and test-images-idx3-ubyte is there, with or without .gz" \
+says 1 "vae: empty: no images: none of the splits train, t10k and test is there, as idx, npy or PNG" \
     eval --run run --data empty
 
 # Settings without the size of the pictures.

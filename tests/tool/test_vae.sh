@@ -251,10 +251,11 @@ fails() { # TEXT ARGS...
     says 1 "$text" "$@"
 }
 
-fails "vae: nowhere: there is no such folder" train --out new --data nowhere
-fails "vae: empty: no data: neither train-images-idx3-ubyte nor the same with .gz is there" \
+fails "vae: nowhere: there is no such folder or file" train --out new --data nowhere
+fails "vae: empty: no data: neither train-images-idx3-ubyte (or .gz) nor train.npy is there, nor a folder train of \
+*.png, nor *.png themselves" \
     train --out new --data empty
-fails "vae: s.png: is not a folder" train --out new --data s.png
+fails "vae: s.png: looks like a PNG image, expected a folder, an idx or an npy file" train --out new --data s.png
 fails "vae: --out b: the folder is not empty, and nothing is ever overwritten: name a new one, or go on in it with \
 --resume" \
     train --data small --out b
@@ -264,7 +265,8 @@ fails "vae: b has 3 latent dimensions; a manifold is drawn for 2" manifold --run
 fails "vae: --out stdout: is there and is an empty file, which is not replaced" \
     sample --run b --out stdout
 fails "vae: frey: the train images are 28x20, expected 28x28" eval --run b --data frey
-fails "vae: $PWD/small: no data: neither valid-images-idx3-ubyte nor the same with .gz is there" \
+fails "vae: $PWD/small: no data: neither valid-images-idx3-ubyte (or .gz) nor valid.npy is there, nor a folder \
+valid of *.png" \
     eval --run b --split valid
 
 # fails_with PART ARGS...: as fails, where the message holds more.

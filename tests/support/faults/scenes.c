@@ -306,6 +306,30 @@ static tp_status get_dataset(const char *path, int *version)
     return TP_OK;
 }
 
+/* A folder of two classes. */
+static tp_status put_pictures(const char *path, int version)
+{
+    static const char *const folders[] = {"train", "train/b", "train/a"};
+    static const char *const names[] = {"train/a/1.png", "train/a/2.png", "train/b/1.png"};
+    char name[1024];
+    tp_tensor all, one;
+    mkdir(path, 0700);
+    for (int i = 0; i < 3; i++) {
+        in_folder(name, path, folders[i]);
+        mkdir(name, 0700);
+    }
+    TP_TRY(make(&all, TP_U8, TP_SHAPE(3, 4, 5), version));
+    tp_status s = TP_OK;
+    for (int i = 2; i >= 0 && s == TP_OK; i--) {
+        in_folder(name, path, names[i]);
+        s = tp_view_select(&all, 0, i, &one);
+        if (s == TP_OK)
+            s = tp_png_write(name, &one);
+    }
+    tp_tensor_free(&all);
+    return s;
+}
+
 const scene scenes[] = {
     {"plain", true, put_plain, get_plain},
     {"safetensors", true, put_safetensors, get_safetensors},
@@ -316,6 +340,7 @@ const scene scenes[] = {
     {"idx", false, put_idx, get_idx},
     {"idx.gz", false, put_gz, get_idx},
     {"dataset", false, put_dataset, get_dataset},
+    {"pictures", false, put_pictures, get_dataset},
 };
 const int scene_count = sizeof scenes / sizeof *scenes;
 
