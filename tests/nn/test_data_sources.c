@@ -213,7 +213,7 @@ static void test_stray_pictures(void **state)
     (void)state;
     static const char *const arrays[] = {"t10k-images-idx3-ubyte", "x-ubyte.gz", "test.npy"};
     for (int i = 0; i < 3; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "stray%d", i);
         const char *at = fresh(name);
         picture("samples.png", 2, 2, 0);
