@@ -96,7 +96,7 @@ void tp_batches_free(tp_batches *b);
  * place in the picture, the number of the example, and the seed (and epoch): not of batch size, order or threads. Two
  * data sets with one seed share their draws, example by example: give each its own. Published likelihoods are of
  * STATIC or of DYNAMIC and cannot be compared with each other; those of GREY are none.
- * TP_EVALUE for floats outside [0,1] unless GREY; TP_EARG for more than 2^32 examples. */
+ * Unless GREY: TP_EVALUE for floats outside [0,1], TP_EARG for more than 2^32 examples; *b stays as it was. */
 tp_status tp_batches_binarize(tp_batches *b, tp_binarize_opts opts);
 /* Starts an epoch in an order that depends on seed and epoch only; tp_batches_rewind in stored order. */
 void tp_batches_shuffle(tp_batches *b, uint64_t seed, uint64_t epoch);

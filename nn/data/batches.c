@@ -40,10 +40,10 @@ tp_status tp_batches_binarize(tp_batches *b, tp_binarize_opts opts)
 {
     const tp_tensor *x = &b->data->x;
     char at[TP_SHAPE_TEXT];
-    if (b->size > (int64_t)1 << 32)
+    bool grey = opts.kind == TP_BINARIZE_GREY;
+    if (!grey && b->size > (int64_t)1 << 32)
         return tp_fail(TP_EARG, "%lld examples: at most 2^32 can be binarized", (long long)b->size);
-    int64_t bad =
-        opts.kind == TP_BINARIZE_GREY || x->dtype == TP_U8 ? -1 : tp_first_outside(x, 0, 1);
+    int64_t bad = grey || x->dtype == TP_U8 ? -1 : tp_first_outside(x, 0, 1);
     if (bad >= 0)
         return tp_fail(TP_EVALUE, "the data cannot be binarized: x%s = %g, expected 0 to 1",
                        tp_index_text(x->shape, bad, at), tp_flat(x, bad));
