@@ -62,6 +62,11 @@ void tp_tape_free(tp_tape *t)
     atomic_store(&taken[t - heads], false);
 }
 
+uint32_t tp_tape_epoch(const tp_tape *t)
+{
+    return t->reset_epoch;
+}
+
 tp_status tp_tape_status(const tp_tape *t)
 {
     return t->status;

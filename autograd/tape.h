@@ -37,6 +37,9 @@ void tp_tape_free(tp_tape *t);
 /* Forgets every entry and the failure, and keeps the memory. Vars of before become TP_ESTALE. */
 void tp_tape_reset(tp_tape *t);
 
+/* Number of the recording: another one after every tp_tape_reset, and on a tape that was freed and made again. */
+uint32_t tp_tape_epoch(const tp_tape *t);
+
 /* The first failure since the last reset and its full message ("" if none). */
 tp_status tp_tape_status(const tp_tape *t);
 const char *tp_tape_message(const tp_tape *t);

@@ -17,6 +17,7 @@
 #include "nn/checkpoint.h"
 #include "nn/data.h"
 #include "nn/event.h"
+#include "nn/init.h"
 #include "nn/layers.h"
 #include "nn/normal.h"
 #include "nn/objective.h"

@@ -110,7 +110,7 @@ static tp_status state_of(const tp_trainer *t, state *s)
 {
     static const char first[] = "optimizer.first.", second[] = "optimizer.second.";
     const tp_params *ps = t->optimizer->params;
-    *s = (state){.room = 3 * ps->n + 3};
+    *s = (state){.room = 3 * ps->n + ps->buffers + 3};
     for (int i = 0; i < ps->n; i++)
         s->name_bytes += 2 * strlen(ps->item[i]->name) + sizeof first + sizeof second;
     s->items = tp_alloc((size_t)s->room * sizeof *s->items);
@@ -123,6 +123,8 @@ static tp_status state_of(const tp_trainer *t, state *s)
     char *at = s->names;
     for (int i = 0; i < ps->n; i++)
         add(s, ps->item[i]->name, &ps->item[i]->value);
+    for (int i = 0; i < ps->buffers; i++)
+        add(s, ps->buffer[i]->name, &ps->buffer[i]->value);
     for (int i = 0; i < ps->n; i++)
         add(s, prefixed(s, &at, first, ps->item[i]->name), &t->optimizer->moments[i].first);
     for (int i = 0; i < ps->n; i++)

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-/* Writes the state of a run into directory: parameters by their names, the optimizer with its moments, where
+/* Writes the state of a run into directory: parameters and buffers by their names, the optimizer with its moments, where
  * the trainer is (step, epoch, batches and means of the epoch so far), seed, and what the data are. Noise and
  * order follow from seed, step and epoch. texts are the caller's own: key, value, …, NULL, or NULL. Then all but the
  * two newest checkpoints are removed. May be called from on_batch.

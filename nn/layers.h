@@ -7,7 +7,7 @@
 #define TP_NN_LAYERS_H
 
 #include "nn/ctx.h"
-#include "nn/params.h"
+#include "nn/init.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,13 +1,13 @@
-/* params.h: the named parameters of a model, in the order they were made.
+/* params.h: the named parameters and buffers of a model, in the order they were made.
  *
- * Layers hold their tp_parameter by value and register it here; the list frees them all. A layer must not
- * move in memory after its init. Names are PyTorch's: "encoder.0.weight". Read next: layers.h.
+ * Layers hold their tp_parameter and tp_buffer by value and register it here; the list frees them all. A layer must
+ * not move in memory after its init. Names are PyTorch's: "encoder.0.weight". Read next: init.h, layers.h.
  */
 #ifndef TP_NN_PARAMS_H
 #define TP_NN_PARAMS_H
 
 #include "autograd/parameter.h"
-#include "tensor/rng.h"
+#include "nn/buffer.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,29 +16,33 @@ extern "C" {
 typedef struct tp_params {
     tp_parameter **item;
     int n, capacity;
+    tp_buffer **buffer; /* what is kept but not learned: buffer.h */
+    int buffers, buffer_capacity;
     tp_dtype dtype; /* of every parameter made from here on */
     uint64_t seed;  /* of the initial values */
 } tp_params;
 
 /* An empty list whose parameters will be of dtype (f32 or f64), initialised from seed. */
 tp_params tp_params_make(tp_dtype dtype, uint64_t seed);
-/* Frees every registered parameter and the list. */
+/* Frees every registered parameter and buffer, and the list. */
 void tp_params_free(tp_params *ps);
 
-/* Makes p a zero parameter and registers it. TP_EARG if the name is taken. */
+/* Makes p a zero parameter, b a zero buffer of any type, and registers it. TP_EARG if the name is taken. */
 tp_status tp_params_add(tp_params *ps, tp_parameter *p, const char *name, tp_shape shape);
-/* The parameter of that name, or NULL. */
+tp_status tp_params_add_buffer(tp_params *ps, tp_buffer *b, const char *name, tp_dtype dtype,
+                               tp_shape shape);
+/* The parameter, the buffer of that name, or NULL. */
 tp_parameter *tp_params_find(const tp_params *ps, const char *name);
+tp_buffer *tp_params_find_buffer(const tp_params *ps, const char *name);
 /* tp_zero_grad of every parameter. */
 void tp_params_zero_grad(const tp_params *ps);
-/* Number of scalars. */
+/* Behind tp_optimizer_step that succeeded, which is the end of a step: buffers get the values that the forward pass
+ * recorded on t has given them. The trainer calls it; a loop of one's own that trains layers with buffers must. */
+void tp_params_commit(const tp_params *ps, const tp_tape *t);
+/* Number of scalars that are learned. */
 int64_t tp_params_count(const tp_params *ps);
 
-/* Overwrites p with uniform draws in [−bound, bound], keyed by seed and the parameter's place in the list:
- * the initial values do not depend on the dtype beyond rounding. */
-tp_status tp_init_uniform(const tp_params *ps, tp_parameter *p, double bound);
-
-/* Writes all parameters to a safetensors file (atomically), and reads them back. metadata: key, value, …,
+/* Writes all parameters and buffers to a safetensors file (atomically), and reads them back. metadata: key, value, …,
  * NULL, or NULL. Loading wants exactly the names, shapes and dtypes of ps: TP_EFORMAT names the first that is
  * missing, unexpected or different, and nothing is changed. */
 tp_status tp_params_save(const tp_params *ps, const char *path, const char *const *metadata);

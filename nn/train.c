@@ -50,6 +50,7 @@ static tp_status train_step(tp_trainer *t, const tp_batch *batch)
         tp_fail(status, "%s; the trap (.trap, vae train --trap) names the operation that did it",
                 tp_last_error() + strlen(tp_status_name(status)) + 1);
     if (status == TP_OK) {
+        tp_params_commit(t->optimizer->params, t->tape);
         t->done = done;
         t->step++;
     }

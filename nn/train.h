@@ -45,7 +45,7 @@ typedef struct tp_trainer {
     tp_stats done;  /* its batches so far */
 } tp_trainer;
 
-/* One pass over the data in the order of (seed, epoch). On failure the parameters and t->done are those of the
+/* One pass over the data in the order of (seed, epoch). On failure parameters, buffers and t->done are those of the
  * last good step and the message says which step failed. TP_ENONFINITE names the operation that the loss became
  * infinite or NaN by, or, where only a gradient did, the parameter: which operation that was, only the trap can
  * say. *stats covers what was done; after a whole epoch t->done is empty, and t->epoch the next. */

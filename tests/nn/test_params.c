@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "nn/params.h"
+#include "nn/init.h"
 #include "tensor/io/safetensors.h"
 #include "tensor/mem.h"
 
