@@ -1,4 +1,4 @@
-/* refuse.h: how a composition refuses its arguments. Private to autograd/compose. */
+/* refuse.h: how a composition refuses its arguments. Private to autograd/compose and nn. */
 #ifndef TP_AUTOGRAD_COMPOSE_REFUSE_H
 #define TP_AUTOGRAD_COMPOSE_REFUSE_H
 

@@ -42,6 +42,13 @@ def save(name, tensors):
     (HERE / name).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
 
 
+def write_sums():
+    sums = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n"
+            for p in sorted(HERE.glob("*.safetensors"))]
+    (HERE / "SHA256SUMS").write_text("".join(sums))
+    print("".join(sums), end="")
+
+
 # --- ops ------------------------------------------------------------------------------------------
 
 def pad(x, axis, start, step, size):
@@ -433,10 +440,7 @@ def main():
     write_ops()
     write_vae()
     write_adam()
-    sums = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n"
-            for p in sorted(HERE.glob("*.safetensors"))]
-    (HERE / "SHA256SUMS").write_text("".join(sums))
-    print("".join(sums), end="")
+    write_sums()
 
 
 if __name__ == "__main__":

@@ -47,17 +47,18 @@ typedef struct scenario {
     tp_status (*prepare)(scene *s); /* NULL: nothing */
     tp_status (*act)(scene *s);
     const char *(*intact)(scene *s); /* what a failure has spoiled, or NULL */
-    bool bare; /* a message need not say what the memory was for: the caller knows */
-    const char *says;                /* part of every message of a failure; NULL: anything */
+    bool bare;           /* a message need not say what the memory was for: the caller knows */
+    const char *says;    /* part of every message of a failure; NULL: anything */
     const char *foreign; /* whose own allocations are expected: "libc.so", "libgomp"; or NULL */
     const tp_op *op;     /* of a scenario made from a table */
     int sample;
     bool files; /* works on files in oom_path() */
 } scenario;
 
-extern const scenario oom_tensors[], oom_files[], oom_tape[], oom_models[], oom_controls[];
+extern const scenario oom_tensors[], oom_files[], oom_tape[], oom_models[], oom_layers[],
+    oom_controls[];
 extern const int oom_tensors_count, oom_files_count, oom_tape_count, oom_models_count,
-    oom_controls_count;
+    oom_layers_count, oom_controls_count;
 /* One for each sample of every row and composition, or for the first ones. */
 int oom_table(scenario *list, int room, int samples);
 

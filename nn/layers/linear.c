@@ -1,0 +1,26 @@
+/* linear.c: see linear.h. */
+#include "nn/layers/linear.h"
+#include "autograd/compose.h"
+#include "nn/layers/layer.h"
+
+#include <math.h>
+
+tp_status tp_nn_linear_init(tp_nn_linear *l, tp_params *ps, const char *name, int64_t in,
+                            int64_t out)
+{
+    if (in < 1 || out < 1)
+        return tp_fail(
+            TP_ESHAPE,
+            "linear layer '%.120s' of %lld inputs and %lld outputs: at least 1 of each needed",
+            name, (long long)in, (long long)out);
+    TP_TRY(tp_layer_parameter(ps, &l->weight, name, "weight", TP_SHAPE(out, in)));
+    TP_TRY(tp_layer_parameter(ps, &l->bias, name, "bias", TP_SHAPE(out)));
+    double bound = 1 / sqrt((double)in);
+    TP_TRY(tp_init_uniform(ps, &l->weight, bound));
+    return tp_init_uniform(ps, &l->bias, bound);
+}
+
+tp_var tp_nn_linear_apply(const tp_nn_linear *l, tp_ctx *c, tp_var x)
+{
+    return tp_linear(x, tp_layer_param(c, &l->weight), tp_layer_param(c, &l->bias));
+}
