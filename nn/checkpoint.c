@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "nn/checkpoint_files.h"
+#include "nn/optim/rule.h"
 #include "tensor/io/safetensors_header.h"
 #include "tensor/kernels/kernels.h"
 #include "tensor/mem.h"
@@ -41,7 +42,7 @@ static const struct {
     {"epoch_terms", offsetof(counts, terms), NULL},
 };
 
-enum { ROWS = sizeof rows / sizeof *rows, FORMAT_VERSION = 1, COUNT_TEXT = 24, SETTINGS = 5 };
+enum { ROWS = sizeof rows / sizeof *rows, FORMAT_VERSION = 2, COUNT_TEXT = 24 };
 
 static const char kind_key[] = "optimizer", set_key[] = "instruction_set";
 static const char settings_name[] = "optimizer.settings";
@@ -74,10 +75,10 @@ static tp_status counts_of(const tp_trainer *t, tp_batches *b, counts *c)
 typedef struct state {
     tp_named_tensor *items;
     int n, room;
-    char *names; /* of the moments */
+    char *names; /* of the optimizer's state */
     size_t name_bytes;
     tp_tensor updates;  /* i64 [parameters]: steps that each parameter was part of */
-    tp_tensor settings; /* f64 [SETTINGS]: those of the optimizer, which schedules change */
+    tp_tensor settings; /* f64 [options]: those of the optimizer, of which schedules change lr */
     tp_tensor means;    /* f64 [1 + TP_MAX_TERMS]: loss and terms of the epoch so far */
 } state;
 
@@ -108,27 +109,31 @@ static const char *prefixed(const state *s, char **at, const char *prefix, const
 /* Lists the tensors of a run; their values are not touched. Freed with state_free, also on failure. */
 static tp_status state_of(const tp_trainer *t, state *s)
 {
-    static const char first[] = "optimizer.first.", second[] = "optimizer.second.";
+    static const char *const prefix[TP_MAX_STATES] = {"optimizer.first.", "optimizer.second.",
+                                                      "optimizer.third."};
     const tp_params *ps = t->optimizer->params;
-    *s = (state){.room = 3 * ps->n + ps->buffers + 3};
-    for (int i = 0; i < ps->n; i++)
-        s->name_bytes += 2 * strlen(ps->item[i]->name) + sizeof first + sizeof second;
+    double values[TP_MAX_OPTIONS];
+    int options = tp_optimizer_get(t->optimizer, values);
+    *s = (state){.room = (1 + TP_MAX_STATES) * ps->n + ps->buffers + 3};
+    for (int k = 0; k < TP_MAX_STATES; k++)
+        for (int i = 0; i < ps->n; i++)
+            s->name_bytes += strlen(prefix[k]) + strlen(ps->item[i]->name) + 1;
     s->items = tp_alloc((size_t)s->room * sizeof *s->items);
     s->names = s->items ? tp_alloc(s->name_bytes) : NULL;
     if (s->names == NULL)
         return TP_ENOMEM;
     TP_TRY(tp_tensor_new(&s->updates, TP_I64, TP_SHAPE(ps->n)));
-    TP_TRY(tp_tensor_new(&s->settings, TP_F64, TP_SHAPE(SETTINGS)));
+    TP_TRY(tp_tensor_new(&s->settings, TP_F64, TP_SHAPE(options)));
     TP_TRY(tp_tensor_new(&s->means, TP_F64, TP_SHAPE(1 + TP_MAX_TERMS)));
     char *at = s->names;
     for (int i = 0; i < ps->n; i++)
         add(s, ps->item[i]->name, &ps->item[i]->value);
     for (int i = 0; i < ps->buffers; i++)
         add(s, ps->buffer[i]->name, &ps->buffer[i]->value);
-    for (int i = 0; i < ps->n; i++)
-        add(s, prefixed(s, &at, first, ps->item[i]->name), &t->optimizer->moments[i].first);
-    for (int i = 0; i < ps->n; i++)
-        add(s, prefixed(s, &at, second, ps->item[i]->name), &t->optimizer->moments[i].second);
+    for (int k = 0; k < TP_MAX_STATES; k++)
+        for (int i = 0; i < ps->n; i++)
+            add(s, prefixed(s, &at, prefix[k], ps->item[i]->name),
+                tp_moment(&t->optimizer->moments[i], k));
     add(s, "optimizer.updates", &s->updates);
     add(s, settings_name, &s->settings);
     add(s, "trainer.means", &s->means);
@@ -139,22 +144,15 @@ static tp_status state_of(const tp_trainer *t, state *s)
 static void numbers_out(const tp_trainer *t, state *s)
 {
     const tp_optimizer *o = t->optimizer;
-    const double settings[SETTINGS] = {o->lr, o->momentum, o->beta1, o->beta2, o->eps};
+    double settings[TP_MAX_OPTIONS];
+    int options = tp_optimizer_get(o, settings);
     int64_t *updates = tp_data_mut(&s->updates);
     double *means = tp_data_mut(&s->means);
     for (int i = 0; i < o->n; i++)
         updates[i] = (int64_t)o->moments[i].step;
-    memcpy(tp_data_mut(&s->settings), settings, sizeof settings);
+    memcpy(tp_data_mut(&s->settings), settings, (size_t)options * sizeof *settings);
     means[0] = t->done.loss;
     memcpy(means + 1, t->done.term, sizeof t->done.term);
-}
-
-static void settings_in(tp_optimizer *o, const state *s)
-{
-    double *settings[SETTINGS] = {&o->lr, &o->momentum, &o->beta1, &o->beta2, &o->eps};
-    const double *from = tp_data(&s->settings);
-    for (int i = 0; i < SETTINGS; i++)
-        *settings[i] = from[i];
 }
 
 static void numbers_in(tp_trainer *t, const state *s)
@@ -164,17 +162,12 @@ static void numbers_in(tp_trainer *t, const state *s)
     const double *means = tp_data(&s->means);
     for (int i = 0; i < o->n; i++)
         o->moments[i].step = (uint64_t)updates[i];
-    settings_in(o, s);
+    (void)tp_optimizer_set(o, tp_data(&s->settings)); /* check_settings has tried it */
     t->done.loss = means[0];
     memcpy(t->done.term, means + 1, sizeof t->done.term);
 }
 
 /* --- saving ------------------------------------------------------------------------------------- */
-
-static const char *kind_of(const tp_optimizer *o)
-{
-    return o->adam ? "adam" : o->momentum > 0 ? "momentum" : "sgd";
-}
 
 /* Metadata: the counts, the kind of optimizer, the names of the terms, and the caller's texts. */
 static tp_status save_state(const char *path, const tp_trainer *t, const state *s, const counts *c,
@@ -182,7 +175,7 @@ static tp_status save_state(const char *path, const tp_trainer *t, const state *
 {
     enum { OWN = 2 * (ROWS + 3 + TP_MAX_TERMS) };
     counts copy = *c;
-    char text[ROWS][COUNT_TEXT];
+    char text[ROWS][COUNT_TEXT], kind[TP_OPTIMIZER_KIND];
     int own = 0, n = 0;
     while (texts != NULL && texts[n] != NULL)
         n++;
@@ -200,7 +193,8 @@ static tp_status save_state(const char *path, const tp_trainer *t, const state *
         metadata[own++] = t->done.name[i];
     }
     metadata[own++] = kind_key;
-    metadata[own++] = kind_of(t->optimizer);
+    tp_optimizer_kind(t->optimizer, kind);
+    metadata[own++] = kind;
     metadata[own++] = set_key;
     metadata[own++] = tp_isa();
     for (int i = 0; i < n; i++)
@@ -355,17 +349,17 @@ static tp_status check_run(const tp_checkpoint *c, const tp_trainer *t, const co
                            const counts *want)
 {
     counts is = *have, needed = *want;
-    char text[TP_ST_TEXT];
+    char text[TP_ST_TEXT], expected[TP_OPTIMIZER_KIND];
+    tp_optimizer_kind(t->optimizer, expected);
     for (int i = 0; i < ROWS; i++)
         if (rows[i].differs != NULL && *count_at(&is, i) != *count_at(&needed, i))
             return tp_fail(TP_EFORMAT, "%s: %s is %llu, expected %llu: %s", c->path, rows[i].key,
                            (unsigned long long)*count_at(&is, i),
                            (unsigned long long)*count_at(&needed, i), rows[i].differs);
     const char *kind = tp_safetensors_metadata(&c->file, kind_key);
-    if (kind == NULL || strcmp(kind, kind_of(t->optimizer)) != 0)
+    if (kind == NULL || strcmp(kind, expected) != 0)
         return tp_fail(TP_EFORMAT, "%s: the optimizer was %s, expected %s", c->path,
-                       kind != NULL ? tp_st_printable(kind, text) : "not named",
-                       kind_of(t->optimizer));
+                       kind != NULL ? tp_st_printable(kind, text) : "not named", expected);
     for (uint64_t i = 0; i < have->terms; i++) {
         const char *name = tp_safetensors_metadata(&c->file, term_keys[i]);
         if (name == NULL || strlen(name) >= TP_TERM_NAME)
@@ -378,17 +372,17 @@ static tp_status check_run(const tp_checkpoint *c, const tp_trainer *t, const co
 /* Settings that an optimizer of this kind can have? Asked before anything of the run is changed. */
 static tp_status check_settings(const tp_checkpoint *c, const tp_trainer *t, state *s)
 {
+    char kind[TP_OPTIMIZER_KIND];
     tp_optimizer as_saved = *t->optimizer;
     const tp_safetensors_entry *e = tp_safetensors_find(&c->file, settings_name);
     if (e == NULL || e->dtype != TP_F64 || !tp_shape_equal(e->shape, s->settings.shape))
         return TP_OK; /* which the load will say */
     TP_TRY(tp_safetensors_load(&c->file, settings_name, &s->settings));
-    settings_in(&as_saved, s);
-    if (tp_optimizer_check(&as_saved) == TP_OK &&
-        strcmp(kind_of(&as_saved), kind_of(t->optimizer)) == 0)
+    if (tp_optimizer_set(&as_saved, tp_data(&s->settings)) == TP_OK)
         return TP_OK;
+    tp_optimizer_kind(t->optimizer, kind);
     return tp_fail(TP_EFORMAT, "%s: tensor '%s' holds what %s cannot have", c->path, settings_name,
-                   kind_of(t->optimizer));
+                   kind);
 }
 
 tp_status tp_checkpoint_load(const tp_checkpoint *c, tp_trainer *t, tp_batches *b)

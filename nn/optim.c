@@ -1,10 +1,9 @@
-/* optim.c: SGD and Adam: what a step does to which parameter, and in which pieces.
+/* optim.c: what all optimizers share: options, state, and what a step does to which parameter, in which pieces.
  *
  * A step cuts every parameter into the same number of slices: one parallel region looks at the gradients,
- * one updates. Not here: the arithmetic of a rule, which is a row of tensor/kernels/updates.def.
- * Read next: kernels/update.inc. */
-#include "nn/optim.h"
-#include "tensor/kernels/kernels.h"
+ * one updates. Not here: what makes a rule (optim/<rule>.c), and its arithmetic, which is a row of
+ * tensor/kernels/updates.def. Read next: optim/sgd.c, kernels/update.inc. */
+#include "nn/optim/rule.h"
 #include "tensor/mem.h"
 #include "tensor/parallel.h"
 #include "tensor/scan.h"
@@ -12,16 +11,8 @@
 #include <float.h>
 #include <math.h>
 #include <stdatomic.h>
-
-tp_sgd_opts tp_sgd_defaults(void)
-{
-    return (tp_sgd_opts){.lr = 1e-2};
-}
-
-tp_adam_opts tp_adam_defaults(void)
-{
-    return (tp_adam_opts){.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
-}
+#include <stdio.h>
+#include <string.h>
 
 /* One parameter of a step. */
 typedef struct tp_update {
@@ -29,88 +20,128 @@ typedef struct tp_update {
     int64_t n, size; /* elements, and bytes of one */
     tp_dtype dtype;
     const char *g;
-    char *p, *m, *v;               /* m, v: NULL if the rule has no such moment */
-    double c[TP_UPDATE_CONSTANTS]; /* of the rule */
+    char *p;
+    char *state[TP_MAX_STATES]; /* NULL if the rule keeps none */
+    double c[TP_UPDATE_CONSTANTS];
 } tp_update;
+
+/* A row of updates.def. */
+static const struct {
+    const char *name;
+    int states;
+} rows[] = {
+#define TP_UPDATE(name, states, ...) {#name, states},
+#include "tensor/kernels/updates.def"
+#undef TP_UPDATE
+};
+
+/* --- options ------------------------------------------------------------------------------------ */
+
+const char *tp_optimizer_name(const tp_optimizer *o)
+{
+    return o->rule->name;
+}
+
+const char *tp_optimizer_formula(const tp_optimizer *o)
+{
+    return o->rule->formula;
+}
+
+void tp_optimizer_kind(const tp_optimizer *o, char text[TP_OPTIMIZER_KIND])
+{
+    const char *form = rows[o->update].name;
+    bool plain = strcmp(form, o->rule->name) == 0;
+    snprintf(text, TP_OPTIMIZER_KIND, plain ? "%s" : "%s/%s", o->rule->name, form);
+}
+
+int tp_optimizer_get(const tp_optimizer *o, double values[TP_MAX_OPTIONS])
+{
+    int n = 0;
+    for (const tp_option *p = o->rule->option; n < TP_MAX_OPTIONS && p->name != NULL; p++, n++) {
+        const char *at = (const char *)&o->opts + p->offset;
+        values[n] = p->range == TP_SWITCH ? *(const bool *)at : *(const double *)at;
+    }
+    values[0] = o->lr;
+    return n;
+}
+
+tp_status tp_optimizer_check(const tp_optimizer *o)
+{
+    static const char *const expected[] = {[TP_NOT_NEGATIVE] = "a finite number >= 0",
+                                           [TP_POSITIVE] = "a finite number > 0",
+                                           [TP_BELOW_ONE] = "0 <= x < 1"};
+    double value[TP_MAX_OPTIONS];
+    int n = tp_optimizer_get(o, value);
+    for (int i = 0; i < n; i++) {
+        const tp_option *p = &o->rule->option[i];
+        double v = value[i];
+        bool good =
+            p->range == TP_SWITCH || (v >= 0 && v < (p->range == TP_BELOW_ONE ? 1 : INFINITY) &&
+                                      (v > 0 || p->range != TP_POSITIVE));
+        if (!good && v == 0) /* as in a struct that only some fields of were set */
+            return tp_fail(TP_EARG, "%s: %s is 0, expected %s: start from tp_%s_defaults()",
+                           o->rule->name, p->name, expected[p->range], o->rule->name);
+        if (!good)
+            return tp_fail(TP_EARG, "%s: %s is %g, expected %s", o->rule->name, p->name, v,
+                           expected[p->range]);
+    }
+    return TP_OK;
+}
+
+tp_status tp_optimizer_set(tp_optimizer *o, const double values[TP_MAX_OPTIONS])
+{
+    tp_optimizer with = *o;
+    const tp_option *p = o->rule->option;
+    for (int i = 1; i < TP_MAX_OPTIONS && p[i].name != NULL; i++) {
+        char *at = (char *)&with.opts + p[i].offset;
+        if (p[i].range == TP_SWITCH)
+            *(bool *)at = values[i] != 0;
+        else
+            *(double *)at = values[i];
+    }
+    with.lr = values[0];
+    TP_TRY(tp_optimizer_check(&with));
+    if ((int)with.rule->update(&with) != o->update)
+        return tp_fail(TP_EARG, "%s: the options are those of another kind", o->rule->name);
+    *o = with;
+    return TP_OK;
+}
 
 /* --- state -------------------------------------------------------------------------------------- */
 
+int tp_optimizer_states(const tp_optimizer *o)
+{
+    return rows[o->update].states;
+}
+
 void tp_optimizer_free(tp_optimizer *o)
 {
-    for (int i = 0; i < o->n && o->moments != NULL; i++) {
-        tp_tensor_free(&o->moments[i].first);
-        tp_tensor_free(&o->moments[i].second);
-    }
+    for (int i = 0; i < o->n && o->moments != NULL; i++)
+        for (int k = 0; k < TP_MAX_STATES; k++)
+            tp_tensor_free(tp_moment(&o->moments[i], k));
     tp_free(o->moments, (size_t)o->n * sizeof *o->moments);
     tp_free(o->plan, (size_t)o->n * sizeof *o->plan);
     *o = (tp_optimizer){0};
 }
 
-static tp_status finish_init(tp_optimizer *made, tp_optimizer *o, bool first, bool second)
+tp_status tp_optimizer_make(tp_optimizer *o)
 {
-    int n = made->n = made->params->n;
-    made->moments = tp_alloc_zero((size_t)n * sizeof *made->moments);
-    made->plan = tp_alloc_zero((size_t)n * sizeof *made->plan);
-    tp_status s = made->moments == NULL || made->plan == NULL ? TP_ENOMEM : TP_OK;
-    for (int i = 0; i < n && s == TP_OK; i++) {
-        const tp_tensor *v = &made->params->item[i]->value;
-        if (first)
-            s = tp_tensor_new(&made->moments[i].first, v->dtype, v->shape);
-        if (second && s == TP_OK)
-            s = tp_tensor_new(&made->moments[i].second, v->dtype, v->shape);
+    TP_TRY(tp_optimizer_check(o));
+    int n = o->n = o->params->n;
+    o->update = (int)o->rule->update(o);
+    o->moments = tp_alloc_zero((size_t)n * sizeof *o->moments);
+    o->plan = tp_alloc_zero((size_t)n * sizeof *o->plan);
+    tp_status s = o->moments == NULL || o->plan == NULL ? TP_ENOMEM : TP_OK;
+    for (int i = 0; i < n; i++) {
+        const tp_tensor *v = &o->params->item[i]->value;
+        for (int k = 0; k < tp_optimizer_states(o) && s == TP_OK; k++)
+            s = tp_tensor_new(tp_moment(&o->moments[i], k), v->dtype, v->shape);
     }
     if (s != TP_OK) {
         tp_fail_prefix("the optimizer's state: ");
-        tp_optimizer_free(made);
-        return s;
+        tp_optimizer_free(o);
     }
-    *o = *made;
-    return TP_OK;
-}
-
-static bool is_rate(double lr)
-{
-    return lr >= 0 && lr < INFINITY;
-}
-
-static bool is_decay(double beta)
-{
-    return beta >= 0 && beta < 1;
-}
-
-tp_status tp_optimizer_check(const tp_optimizer *o)
-{
-    if (o->adam) {
-        if (is_rate(o->lr) && is_decay(o->beta1) && is_decay(o->beta2) && o->eps > 0)
-            return TP_OK;
-        return tp_fail(TP_EARG,
-                       "adam: lr %g, betas %g and %g, eps %g: lr >= 0, eps > 0 and "
-                       "0 <= beta < 1 needed: start from tp_adam_defaults()",
-                       o->lr, o->beta1, o->beta2, o->eps);
-    }
-    if (is_rate(o->lr) && is_decay(o->momentum))
-        return TP_OK;
-    return tp_fail(TP_EARG, "sgd: lr %g and momentum %g: lr >= 0 and 0 <= momentum < 1 needed",
-                   o->lr, o->momentum);
-}
-
-tp_status tp_sgd_init(tp_optimizer *o, const tp_params *ps, tp_sgd_opts opts)
-{
-    tp_optimizer made = {.params = ps, .lr = opts.lr, .momentum = opts.momentum};
-    TP_TRY(tp_optimizer_check(&made));
-    return finish_init(&made, o, opts.momentum > 0, false);
-}
-
-tp_status tp_adam_init(tp_optimizer *o, const tp_params *ps, tp_adam_opts opts)
-{
-    tp_optimizer made = {.params = ps,
-                         .lr = opts.lr,
-                         .beta1 = opts.beta1,
-                         .beta2 = opts.beta2,
-                         .eps = opts.eps,
-                         .adam = true};
-    TP_TRY(tp_optimizer_check(&made));
-    return finish_init(&made, o, true, true);
+    return s;
 }
 
 /* --- the slices of a step ----------------------------------------------------------------------- */
@@ -121,7 +152,7 @@ enum { SLICES = 64 };
 
 typedef struct step_job {
     const tp_kernels *kernels;
-    tp_update_kernel rule;
+    int row; /* of updates.def */
     const tp_update *plan;
     int n; /* entries of the plan */
     atomic_bool not_finite;
@@ -151,23 +182,20 @@ static void update_slice(int64_t slice, void *arg)
     for (const tp_update *u = j->plan; u < j->plan + j->n; u++) {
         int64_t first = slice_start(u->n, slice), last = slice_start(u->n, slice + 1);
         int64_t at = first * u->size;
-        j->kernels->update[j->rule][u->dtype](last - first, u->p + at, u->g + at,
-                                              u->m ? u->m + at : NULL, u->v ? u->v + at : NULL,
-                                              u->c);
+        char *state[TP_MAX_STATES];
+        for (int k = 0; k < TP_MAX_STATES; k++)
+            state[k] = u->state[k] != NULL ? u->state[k] + at : NULL;
+        j->kernels->update[j->row][u->dtype](last - first, u->p + at, u->g + at, state[0], state[1],
+                                             state[2], u->c);
     }
 }
 
 /* --- a step ------------------------------------------------------------------------------------- */
 
-static tp_update_kernel rule_of(const tp_optimizer *o)
-{
-    return o->adam ? TP_U_adam : o->momentum > 0 ? TP_U_momentum : TP_U_sgd;
-}
-
 /* Lists the parameters that have a gradient, are not frozen and not empty; changes nothing else. */
 static step_job make_plan(const tp_optimizer *o)
 {
-    step_job j = {.kernels = tp_kernels_get(), .rule = rule_of(o), .plan = o->plan};
+    step_job j = {.kernels = tp_kernels_get(), .row = o->update, .plan = o->plan};
     for (int i = 0; i < o->n; i++) {
         const tp_parameter *p = o->params->item[i];
         int64_t n = tp_numel(&p->value);
@@ -194,42 +222,21 @@ static tp_status check_gradients(const tp_optimizer *o, step_job *j)
                    o->params->item[o->plan[i].index]->name);
 }
 
-static void *data_or_null(tp_tensor *t)
-{
-    return t->storage != NULL ? tp_data_mut(t) : NULL;
-}
-
-/* The constants of updates.def. Adam's bias corrections meet in two of them: with r = √(1−β2^t),
- * lr/(1−β1^t) · m / (√v/r + eps) = lr·r/(1−β1^t) · m / (√v + eps·r), as at the end of the paper's section 2. */
-static void set_constants(const tp_optimizer *o, uint64_t step, double c[TP_UPDATE_CONSTANTS])
-{
-    c[0] = o->lr;
-    c[1] = o->momentum;
-    if (!o->adam)
-        return;
-    double root = sqrt(1 - pow(o->beta2, (double)step));
-    c[0] = o->lr * root / (1 - pow(o->beta1, (double)step));
-    c[1] = o->beta1;
-    c[2] = 1 - o->beta1;
-    c[3] = o->beta2;
-    c[4] = 1 - o->beta2;
-    c[5] = o->eps * root;
-}
-
 tp_status tp_optimizer_step(tp_optimizer *o)
 {
     if (o->n != o->params->n)
         return tp_fail(TP_EARG, "the optimizer was made for %d parameters, now there are %d", o->n,
                        o->params->n);
+    TP_TRY(tp_optimizer_check(o));
     step_job j = make_plan(o);
     TP_TRY(check_gradients(o, &j));
     for (int i = 0; i < j.n; i++) {
         tp_update *u = &o->plan[i];
         tp_moments *moments = &o->moments[u->index];
-        set_constants(o, ++moments->step, u->c);
+        o->rule->constants(o, (double)++moments->step, u->c);
         u->p = tp_data_mut(&o->params->item[u->index]->value);
-        u->m = data_or_null(&moments->first);
-        u->v = data_or_null(&moments->second);
+        for (int k = 0; k < tp_optimizer_states(o); k++)
+            u->state[k] = tp_data_mut(tp_moment(moments, k));
     }
     tp_parallel(SLICES, update_slice, &j);
     o->step++;

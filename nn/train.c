@@ -36,6 +36,19 @@ static void begin(tp_trainer *t)
         tp_tape_trap(t->tape, true);
 }
 
+/* With the gradients of this step. */
+static tp_status update(tp_trainer *t)
+{
+    const tp_params *ps = t->optimizer->params;
+    if (t->schedule != NULL)
+        TP_TRY(tp_schedule_lr(t->schedule, t->step, &t->optimizer->lr));
+    if (t->clip_value != 0)
+        TP_TRY(tp_clip_grad_value(ps, t->clip_value));
+    if (t->clip_norm != 0)
+        TP_TRY(tp_clip_grad_norm(ps, t->clip_norm, NULL));
+    return tp_optimizer_step(t->optimizer);
+}
+
 static tp_status train_step(tp_trainer *t, const tp_batch *batch)
 {
     begin(t);
@@ -45,7 +58,7 @@ static tp_status train_step(tp_trainer *t, const tp_batch *batch)
     TP_TRY(add_stats(&done, &o, batch->n));
     tp_params_zero_grad(t->optimizer->params);
     TP_TRY(tp_backward_opts(o.total, (tp_sweep_opts){.release = true}));
-    tp_status status = tp_optimizer_step(t->optimizer);
+    tp_status status = update(t);
     if (status == TP_ENONFINITE && !t->trap)
         tp_fail(status, "%s; the trap (.trap, vae train --trap) names the operation that did it",
                 tp_last_error() + strlen(tp_status_name(status)) + 1);

@@ -6,9 +6,11 @@
 #ifndef TP_NN_TRAIN_H
 #define TP_NN_TRAIN_H
 
+#include "nn/clip.h"
 #include "nn/data.h"
 #include "nn/objective.h"
 #include "nn/optim.h"
+#include "nn/schedule.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,6 +35,9 @@ typedef struct tp_trainer {
     tp_loss_fn loss;
     void *model;
     tp_optimizer *optimizer;
+    const tp_schedule *schedule; /* of optimizer->lr, by t->step; NULL: the caller sets it */
+    double clip_value,
+        clip_norm; /* as in clip.h, in this order, before each step of the optimizer; 0: not */
     uint64_t seed;
     bool trap; /* turns the tape's trap on: see tp_tape_trap */
     /* Called after every training batch, if set; false stops there. May save a checkpoint, or evaluate other batches

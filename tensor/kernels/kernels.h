@@ -36,19 +36,20 @@ typedef void (*tp_scaled_fn)(int64_t n, void *y, const void *x, double scale);
 typedef void (*tp_words_fn)(const tp_rng_key *key, uint32_t first, uint32_t *word);
 typedef void (*tp_draw_fn)(const tp_rng_key *key, uint32_t first, double *value);
 
-/* p[i] -= step for i < n by a rule of updates.def: g is the gradient, m and v its moments (unused ones
- * may be NULL), c the rule's TP_UPDATE_CONSTANTS constants. No two arrays overlap. */
-typedef void (*tp_update_fn)(int64_t n, void *p, const void *g, void *m, void *v, const double *c);
+/* p[i] -= step for i < n by a row of updates.def: g is the gradient, m, v and u the state (unused ones may be
+ * NULL), c the row's TP_UPDATE_CONSTANTS constants. No two arrays overlap. */
+typedef void (*tp_update_fn)(int64_t n, void *p, const void *g, void *m, void *v, void *u,
+                             const double *c);
 
 /* TP_U_adam and so on: one value per row of updates.def. */
 typedef enum tp_update_kernel {
-#define TP_UPDATE(name, moments, first, second, step) TP_U_##name,
+#define TP_UPDATE(name, ...) TP_U_##name,
 #include "tensor/kernels/updates.def"
 #undef TP_UPDATE
     TP_UPDATE_COUNT
 } tp_update_kernel;
 
-enum { TP_DRAW = 256, TP_UPDATE_CONSTANTS = 6 };
+enum { TP_DRAW = 256, TP_UPDATE_CONSTANTS = 8 };
 
 /* One tile of a matrix product:
  *   c[i][j] = init[i][j] + sum over p < k of a[i*a_lane + p*a_step] * b[p*b_step + j]

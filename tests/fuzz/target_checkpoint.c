@@ -81,7 +81,9 @@ static image look(const run *r)
     image i;
     memset(&i, 0, sizeof i);
     const tp_optimizer *o = &r->optimizer;
-    const double settings[5] = {o->lr, o->momentum, o->beta1, o->beta2, o->eps};
+    const tp_sgd_opts *opts = &o->opts.sgd;
+    const double settings[5] = {o->lr, opts->momentum, opts->dampening, opts->weight_decay,
+                                opts->nesterov};
     memcpy(i.w, tp_data(&r->w.value), sizeof i.w);
     memcpy(i.moment, tp_data(&o->moments[0].first), sizeof i.moment);
     memcpy(i.settings, settings, sizeof settings);
@@ -102,7 +104,8 @@ static void rewind_run(run *r)
     tp_trainer *t = &r->trainer;
     t->step = 0, t->epoch = 1;
     memset(&t->done, 0, sizeof t->done);
-    r->optimizer.step = 0, r->optimizer.lr = 0.1, r->optimizer.momentum = 0.5;
+    r->optimizer.step = 0, r->optimizer.lr = 0.1,
+    r->optimizer.opts.sgd = (tp_sgd_opts){.lr = 0.1, .momentum = 0.5};
     r->optimizer.moments[0].step = 0;
     tp_fill(&r->w.value, 1);
     tp_fill(&r->optimizer.moments[0].first, 0);

@@ -482,7 +482,7 @@ static void test_settings(void **state)
         assert_ok(tp_checkpoint_save(directory, &s.trainer, &s.batches, NULL));
         load(&s); /* the control */
         s.optimizer.lr = broken[i].lr;
-        s.optimizer.momentum = broken[i].momentum;
+        s.optimizer.opts.sgd.momentum = broken[i].momentum;
         s.trainer.step = 1;
         assert_ok(tp_checkpoint_save(directory, &s.trainer, &s.batches, NULL));
         finish(&s);
@@ -490,7 +490,7 @@ static void test_settings(void **state)
         start(&s, v, directory);
         assert_ok(tp_checkpoint_open(&c, directory));
         assert_status(tp_checkpoint_load(&c, &s.trainer, &s.batches), TP_EFORMAT);
-        assert_message("'optimizer.settings' holds what momentum cannot have");
+        assert_message("'optimizer.settings' holds what sgd/momentum cannot have");
         assert_true(same_state(&s, &untouched));
         tp_checkpoint_close(&c);
         finish(&s);

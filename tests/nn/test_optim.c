@@ -263,18 +263,46 @@ static void test_options(void **state)
     fixture f;
     make(&f, TP_F32);
     size_t before = tp_mem().live_bytes;
-    const tp_adam_opts adam[] = {{-1, 0.9, 0.999, 1e-8},  {INFINITY, 0.9, 0.999, 1e-8},
-                                 {NAN, 0.9, 0.999, 1e-8}, {1e-3, 1, 0.999, 1e-8},
-                                 {1e-3, -0.1, 0.9, 1e-8}, {1e-3, 0.9, 1.5, 1e-8},
-                                 {1e-3, 0.9, NAN, 1e-8},  {1e-3, 0.9, 0.999, -1}};
+    const struct {
+        tp_adam_opts opts;
+        const char *message;
+    } adam[] = {
+        {{-1, 0.9, 0.999, 1e-8}, "E_ARG adam: lr is -1, expected a finite number >= 0"},
+        {{INFINITY, 0.9, 0.999, 1e-8}, "E_ARG adam: lr is inf, expected a finite number >= 0"},
+        {{NAN, 0.9, 0.999, 1e-8}, "E_ARG adam: lr is nan, expected"},
+        {{1e-3, 1, 0.999, 1e-8}, "E_ARG adam: beta1 is 1, expected 0 <= x < 1"},
+        {{1e-3, -0.1, 0.9, 1e-8}, "E_ARG adam: beta1 is -0.1, expected 0 <= x < 1"},
+        {{1e-3, 0.9, 1.5, 1e-8}, "E_ARG adam: beta2 is 1.5, expected 0 <= x < 1"},
+        {{1e-3, 0.9, NAN, 1e-8}, "E_ARG adam: beta2 is nan, expected 0 <= x < 1"},
+        {{1e-3, 0.9, 0.999, -1}, "E_ARG adam: eps is -1, expected a finite number > 0"},
+        {{.lr = 1e-3},
+         "E_ARG adam: eps is 0, expected a finite number > 0: start from tp_adam_defaults()"},
+        {{1e-3, 0.9, 0.999, 1e-8, -1},
+         "E_ARG adam: weight_decay is -1, expected a finite number >= 0"},
+    };
     for (size_t i = 0; i < sizeof adam / sizeof *adam; i++) {
-        assert_status(tp_adam_init(&f.o, &f.ps, adam[i]), TP_EARG);
-        assert_message("adam: lr");
+        assert_status(tp_adam_init(&f.o, &f.ps, adam[i].opts), TP_EARG);
+        assert_message(adam[i].message);
     }
-    const tp_sgd_opts sgd[] = {{-1, 0}, {NAN, 0}, {1, 1}, {1, -0.5}, {1, NAN}};
+    const struct {
+        tp_sgd_opts opts;
+        const char *message;
+    } sgd[] = {
+        {{-1}, "E_ARG sgd: lr is -1, expected a finite number >= 0"},
+        {{NAN}, "E_ARG sgd: lr is nan, expected a finite number >= 0"},
+        {{1, 1}, "E_ARG sgd: momentum is 1, expected 0 <= x < 1"},
+        {{1, -0.5}, "E_ARG sgd: momentum is -0.5, expected 0 <= x < 1"},
+        {{1, NAN}, "E_ARG sgd: momentum is nan, expected 0 <= x < 1"},
+        {{1, 0.5, 2}, "E_ARG sgd: dampening is 2, expected 0 <= x < 1"},
+        {{1, 0.5, 0, INFINITY}, "E_ARG sgd: weight_decay is inf, expected a finite number >= 0"},
+        {{.lr = 1, .nesterov = true},
+         "E_ARG sgd: nesterov with momentum 0 and dampening 0, expected momentum > 0 and dampening 0"},
+        {{.lr = 1, .momentum = 0.5, .dampening = 0.5, .nesterov = true},
+         "E_ARG sgd: nesterov with momentum 0.5 and dampening 0.5, expected"},
+    };
     for (size_t i = 0; i < sizeof sgd / sizeof *sgd; i++) {
-        assert_status(tp_sgd_init(&f.o, &f.ps, sgd[i]), TP_EARG);
-        assert_message("sgd: lr");
+        assert_status(tp_sgd_init(&f.o, &f.ps, sgd[i].opts), TP_EARG);
+        assert_message(sgd[i].message);
     }
     assert_int_equal(tp_mem().live_bytes, before);
     drop(&f);

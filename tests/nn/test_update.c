@@ -16,56 +16,108 @@
 
 /* --- kernels ------------------------------------------------------------------------------------ */
 
-/* One rule over n elements in doubles, rounded to the type as little as C allows. */
-static void naive_update(tp_update_kernel rule, int n, double *p, const double *g, double *m,
-                         double *v, const double *c)
+/* One row over n elements in doubles, rounded to the type as little as C allows; x is p, g and the state. */
+static void naive_update(tp_update_kernel row, int i, double *x[5], const double *c)
 {
-    for (int i = 0; i < n; i++) {
-        double step = c[0] * g[i];
-        if (rule == TP_U_momentum)
-            step = c[0] * (m[i] = c[1] * m[i] + g[i]);
-        if (rule == TP_U_adam) {
-            m[i] = c[1] * m[i] + c[2] * g[i];
-            v[i] = c[3] * v[i] + c[4] * g[i] * g[i];
-            step = c[0] * m[i] / (sqrt(v[i]) + c[5]);
-        }
-        p[i] -= step;
+    double *p = &x[0][i], *m = &x[2][i], *v = &x[3][i], *u = &x[4][i], g = x[1][i];
+    double decayed = g + c[6] * *p, root;
+    switch (row) {
+    case TP_U_sgd:
+        *p -= c[0] * g;
+        return;
+    case TP_U_momentum:
+        *m = c[1] * *m + g;
+        *p -= c[0] * *m;
+        return;
+    case TP_U_decay:
+        *p -= c[0] * decayed;
+        return;
+    case TP_U_nesterov:
+        *m = c[1] * *m + c[2] * decayed;
+        *p -= c[3] * decayed + c[4] * *m;
+        return;
+    case TP_U_adam:
+    case TP_U_adam_decay:
+    case TP_U_amsgrad:
+        g = row == TP_U_adam ? g : decayed;
+        *m = c[1] * *m + c[2] * g;
+        *v = c[3] * *v + c[4] * g * g;
+        if (row == TP_U_amsgrad)
+            *u = fmax(*u, *v);
+        root = sqrt(row == TP_U_amsgrad ? *u : *v) + c[5];
+        *p -= c[0] * *m / root + (row == TP_U_adam ? 0 : c[7] * *p);
+        return;
+    case TP_U_rmsprop:
+    case TP_U_rmsprop_momentum:
+        *m = c[1] * *m + c[2] * decayed * decayed;
+        root = sqrt(*m) + c[5];
+        if (row == TP_U_rmsprop_momentum)
+            *v = c[3] * *v + decayed / root;
+        *p -= c[0] * (row == TP_U_rmsprop ? decayed / root : *v);
+        return;
+    case TP_U_centered:
+    case TP_U_centered_momentum:
+        *m = c[1] * *m + c[2] * decayed * decayed;
+        *v = c[1] * *v + c[2] * decayed;
+        root = sqrt(fmax(0, *m - *v * *v)) + c[5];
+        if (row == TP_U_centered_momentum)
+            *u = c[3] * *u + decayed / root;
+        *p -= c[0] * (row == TP_U_centered ? decayed / root : *u);
+        return;
+    case TP_U_adagrad:
+        *m += decayed * decayed;
+        *p -= c[0] * decayed / (sqrt(*m) + c[5]);
+        return;
+    case TP_UPDATE_COUNT:
+        break;
     }
+    fail_msg("row %d of updates.def has no reference here", (int)row);
 }
+
+static const int states_of[] = {
+#define TP_UPDATE(name, states, ...) states,
+#include "tensor/kernels/updates.def"
+#undef TP_UPDATE
+};
 
 /* Every length up to two vectors; one of several blocks of a pass. */
 enum { MOST = 2 * 64 / 4 + 2, LONG = 3 * 1024 + 5 };
 
-/* p, g, m, v start at different odd places between guards. */
-static void check_update(tp_update_kernel rule, tp_dtype d, int n)
+/* p, g, m, v, u start at different odd places between guards. */
+enum { ARRAYS = 5 };
+
+static void check_update(tp_update_kernel row, tp_dtype d, int n)
 {
-    static double want[4][LONG];
-    tp_tensor t[4];
-    char *x[4] = {NULL};
-    const double c[TP_UPDATE_CONSTANTS] = {0.5, 0.875, 0.125, 0.75, 0.25, 0.0625};
-    int moments = rule == TP_U_adam ? 2 : rule == TP_U_momentum ? 1 : 0;
-    for (int k = 0; k < 4; k++) {
+    static double want[ARRAYS][LONG];
+    bool is_centered = row == TP_U_centered || row == TP_U_centered_momentum;
+    tp_tensor t[ARRAYS], before[ARRAYS];
+    char *x[ARRAYS] = {NULL};
+    double *y[ARRAYS];
+    const double c[TP_UPDATE_CONSTANTS] = {0.5, 0.875, 0.125, 0.75, 0.25, 0.0625, 0.5, 0.125};
+    for (int k = 0; k < ARRAYS; k++) {
         assert_ok(tp_tensor_new(&t[k], d, TP_SHAPE(n + 8)));
         assert_ok(tp_random_uniform(&t[k], (tp_rng_key){.seed = 7, .draw = (uint32_t)k}));
+        for (int i = 0; i < n + 8 && k == 2 && is_centered; i++) /* no variance near 0 */
+            assert_ok(tp_set_flat(&t[k], i, 2 + tp_flat(&t[k], i)));
+        assert_ok(tp_clone(&before[k], &t[k]));
         for (int i = 0; i < n; i++)
             want[k][i] = tp_flat(&t[k], i + k + n % 3);
-        if (k < 2 + moments)
+        y[k] = want[k];
+        if (k < 2 + states_of[row])
             x[k] = (char *)tp_data_mut(&t[k]) + (k + n % 3) * tp_dtype_size(d);
     }
-    tp_kernels_get()->update[rule][d](n, x[0], x[1], x[2], x[3], c);
-    naive_update(rule, n, want[0], want[1], want[2], want[3], c);
-    for (int k = 0; k < 4; k++) {
-        tp_tensor before;
+    tp_kernels_get()->update[row][d](n, x[0], x[1], x[2], x[3], x[4], c);
+    for (int i = 0; i < n; i++)
+        naive_update(row, i, y, c);
+    for (int k = 0; k < ARRAYS; k++) {
         double eps = d == TP_F32 ? FLT_EPSILON : DBL_EPSILON;
-        assert_ok(tp_clone(&before, &t[k]));
-        assert_ok(tp_random_uniform(&before, (tp_rng_key){.seed = 7, .draw = (uint32_t)k}));
         for (int i = 0; i < n + 8; i++) {
             int at = i - k - n % 3;
-            bool written = at >= 0 && at < n && k != 1 && k < 2 + moments;
-            assert_close(tp_flat(&t[k], i), written ? want[k][at] : tp_flat(&before, i),
-                         written ? 4 * eps : 0, 0);
+            bool written = at >= 0 && at < n && k != 1 && k < 2 + states_of[row];
+            assert_close(tp_flat(&t[k], i), written ? want[k][at] : tp_flat(&before[k], i),
+                         written ? 8 * eps : 0, 0);
         }
-        tp_tensor_free(&before);
+        tp_tensor_free(&before[k]);
         tp_tensor_free(&t[k]);
     }
 }
@@ -78,7 +130,7 @@ static void test_kernels(void **state)
         if (tp_set_isa(levels[l]) == TP_OK)
             for (int rule = 0; rule < TP_UPDATE_COUNT; rule++)
                 for (int d = TP_F32; d <= TP_F64; d++) {
-                    for (int n = 0; n < MOST; n++)
+                    for (int n = 0; n < MOST; n += SANITIZED ? 3 : 1)
                         check_update((tp_update_kernel)rule, (tp_dtype)d, n);
                     check_update((tp_update_kernel)rule, (tp_dtype)d, LONG);
                 }
@@ -88,7 +140,7 @@ static void test_kernels(void **state)
 /* --- several chunks ----------------------------------------------------------------------------- */
 
 /* Parameters of many chunks, of one element, and of none. */
-enum { LARGE = 5 };
+enum { LARGE = 5, RULES = 6 };
 
 typedef struct large {
     tp_params ps;
@@ -109,9 +161,16 @@ static void make_large(large *f, tp_dtype dtype, int rule)
         assert_ok(tp_random_normal(&f->p[i].grad, key));
         f->p[i].has_grad = true;
     }
-    assert_ok(rule == 0 ? tp_adam_init(&f->o, &f->ps, tp_adam_defaults())
-                        : tp_sgd_init(&f->o, &f->ps,
-                                      (tp_sgd_opts){.lr = 0.1, .momentum = rule == 1 ? 0.9 : 0}));
+    tp_sgd_opts sgd = {.lr = 0.1, .momentum = rule == 1 ? 0.9 : 0};
+    tp_adam_opts amsgrad = tp_adamw_defaults();
+    tp_rmsprop_opts rmsprop = tp_rmsprop_defaults();
+    amsgrad.amsgrad = rmsprop.centered = true;
+    rmsprop.momentum = 0.5;
+    assert_ok(rule == 0   ? tp_adam_init(&f->o, &f->ps, tp_adam_defaults())
+              : rule < 3  ? tp_sgd_init(&f->o, &f->ps, sgd)
+              : rule == 3 ? tp_adamw_init(&f->o, &f->ps, amsgrad)
+              : rule == 4 ? tp_rmsprop_init(&f->o, &f->ps, rmsprop)
+                          : tp_adagrad_init(&f->o, &f->ps, tp_adagrad_defaults()));
 }
 
 static void drop_large(large *f)
@@ -126,6 +185,7 @@ static void assert_same_state(const large *a, const large *b)
         assert_true(equal_bits(&a->p[i].value, &b->p[i].value));
         assert_true(equal_bits(&a->o.moments[i].first, &b->o.moments[i].first));
         assert_true(equal_bits(&a->o.moments[i].second, &b->o.moments[i].second));
+        assert_true(equal_bits(&a->o.moments[i].third, &b->o.moments[i].third));
         assert_true(a->o.moments[i].step == b->o.moments[i].step);
     }
     assert_true(a->o.step == b->o.step);
@@ -134,13 +194,13 @@ static void assert_same_state(const large *a, const large *b)
 static void test_threads(void **state)
 {
     (void)state;
-    for (int k = 0; k < 6; k++) {
+    for (int k = 0; k < 2 * RULES; k++) {
         large one, many;
-        make_large(&one, k < 3 ? TP_F32 : TP_F64, k % 3);
+        make_large(&one, k < RULES ? TP_F32 : TP_F64, k % RULES);
         for (int i = 0; i < 3; i++)
             assert_ok(tp_optimizer_step(&one.o));
         for (int threads = 2; threads <= 3; threads++) {
-            make_large(&many, k < 3 ? TP_F32 : TP_F64, k % 3);
+            make_large(&many, k < RULES ? TP_F32 : TP_F64, k % RULES);
             assert_ok(tp_set_threads(threads));
             for (int i = 0; i < 3; i++)
                 assert_ok(tp_optimizer_step(&many.o));

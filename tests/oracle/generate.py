@@ -3,8 +3,8 @@
 
 Writes ops.safetensors, vae.safetensors, adam.safetensors and SHA256SUMS beside itself. Knows nothing of tapir:
 every number comes from PyTorch and seeded NumPy draws. Inputs are rounded to f32 first, so that one f64 answer
-judges both element types. More ops stand in algebra.py. Read next: README.md, then cases.def, which has tapir's
-side of every op case.
+judges both element types. More ops stand in algebra.py, optimizers in optim.py, layers in layers.py. Read next: README.md, then
+cases.def, which has tapir's side of every op case.
 """
 import hashlib
 import json

@@ -143,11 +143,26 @@ static tp_status with_model(scene *s)
     return TP_OK;
 }
 
+/* The most that a rule keeps. */
+static tp_rmsprop_opts three_states(void)
+{
+    tp_rmsprop_opts o = tp_rmsprop_defaults();
+    o.centered = true;
+    o.momentum = 0.9;
+    return o;
+}
+
 static tp_status make_optimizers(scene *s)
 {
     tp_sgd_opts momentum = tp_sgd_defaults();
     momentum.momentum = 0.9;
     TP_TRY(tp_sgd_init(&s->made_optimizer, &s->model.params, momentum));
+    tp_optimizer_free(&s->made_optimizer);
+    TP_TRY(tp_adamw_init(&s->made_optimizer, &s->model.params, tp_adamw_defaults()));
+    tp_optimizer_free(&s->made_optimizer);
+    TP_TRY(tp_rmsprop_init(&s->made_optimizer, &s->model.params, three_states()));
+    tp_optimizer_free(&s->made_optimizer);
+    TP_TRY(tp_adagrad_init(&s->made_optimizer, &s->model.params, tp_adagrad_defaults()));
     tp_optimizer_free(&s->made_optimizer);
     return tp_adam_init(&s->made_optimizer, &s->model.params, tp_adam_defaults());
 }
@@ -199,6 +214,8 @@ static uint64_t state_of(scene *s)
             oom_note(s, &o->moments[i].first);
         if (o->moments[i].second.storage != NULL)
             oom_note(s, &o->moments[i].second);
+        if (o->moments[i].third.storage != NULL)
+            oom_note(s, &o->moments[i].third);
     }
     oom_note_memory(s, &o->step, sizeof o->step);
     state = s->bits;
@@ -240,6 +257,11 @@ static tp_status momentum(scene *s)
     o.momentum = 0.9;
     TP_TRY(tp_sgd_init(&s->optimizer, &s->model.params, o));
     return tp_optimizer_check(&s->optimizer);
+}
+
+static tp_status rmsprop(scene *s)
+{
+    return tp_rmsprop_init(&s->optimizer, &s->model.params, three_states());
 }
 
 static tp_status sgd(scene *s)
@@ -300,6 +322,18 @@ static tp_status ae_momentum(scene *s)
     return ready(s, momentum, false);
 }
 
+static tp_status vae_rmsprop(scene *s)
+{
+    /* ready did without: this is RMSprop's default, and nothing reaches the bounds. */
+    static const tp_schedule constant = {.kind = TP_LR_constant, .lr = 1e-2};
+    TP_TRY(with_model_of(s, &tp_model_vae, TP_BERNOULLI, TP_F32));
+    TP_TRY(ready(s, rmsprop, false));
+    s->trainer.schedule = &constant;
+    s->trainer.clip_norm = 1e9;
+    s->trainer.clip_value = 1e9;
+    return TP_OK;
+}
+
 static tp_status own_sgd(scene *s)
 {
     TP_TRY(with_model_of(s, &own_type, TP_GAUSSIAN, TP_F32));
@@ -341,6 +375,11 @@ static tp_status step_by_hand(scene *s)
     tp_objective o = tp_model_loss(&s->model, &c, tp_constant(s->tape, &batch.x));
     tp_params_zero_grad(&s->model.params);
     TP_TRY(tp_backward(o.total));
+    tp_schedule constant = tp_schedule_defaults();
+    constant.lr = 1e-3;
+    TP_TRY(tp_schedule_lr(&constant, 0, &s->optimizer.lr));
+    TP_TRY(tp_clip_grad_value(&s->model.params, 0.5));
+    TP_TRY(tp_clip_grad_norm(&s->model.params, 1, NULL));
     TP_TRY(tp_optimizer_step(&s->optimizer));
     return note_params(s, &s->model.params);
 }
@@ -472,6 +511,11 @@ const scenario oom_models[] = {
      .says = "training step "},
     {.name = "train an autoencoder with momentum",
      .prepare = ae_momentum,
+     .act = train,
+     .intact = as_of_last_step,
+     .says = "training step "},
+    {.name = "train with RMSprop, a schedule and clipping",
+     .prepare = vae_rmsprop,
      .act = train,
      .intact = as_of_last_step,
      .says = "training step "},
