@@ -1,5 +1,5 @@
 /* 06_vae.c: a variational autoencoder, complete. The encoder gives q(z|x) = N(μ, e^logvar), one sample of
- * it is decoded, and the loss is the negative evidence lower bound. Read nn/objective.c next. */
+ * it is decoded, and the loss is the negative evidence lower bound. Read nn/objective.h next. */
 #include "models/tapir.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* losses.c: how far a prediction x is from its target t, per element. Broadcasting here is a mistake more
- * often than a wish ([n] against [n,1] gives n² pairs), so it is refused. Read next: ../../nn/objective.c. */
+ * often than a wish ([n] against [n,1] gives n² pairs), so it is refused. Read next: ../../nn/objective/elbo.c. */
 #include "autograd/compose/refuse.h"
 
 #include <math.h>
