@@ -56,9 +56,9 @@ typedef struct scenario {
 } scenario;
 
 extern const scenario oom_tensors[], oom_files[], oom_tape[], oom_models[], oom_layers[],
-    oom_controls[];
+    oom_objectives[], oom_controls[];
 extern const int oom_tensors_count, oom_files_count, oom_tape_count, oom_models_count,
-    oom_layers_count, oom_controls_count;
+    oom_layers_count, oom_objectives_count, oom_controls_count;
 /* One for each sample of every row and composition, or for the first ones. */
 int oom_table(scenario *list, int room, int samples);
 

@@ -1,0 +1,102 @@
+/* objectives.c: scenarios of nn/objective: every objective of a small Gaussian model, with its gradient. One that takes a
+ * gradient on the way (tp_dreg) must leave the tape as usable as the others. Read next: tables.c. */
+#include "tests/fault/oom/oom.h"
+
+enum { BATCH = 3, D = 2, K = 2, M = 2 };
+
+static tp_status prepare(scene *s)
+{
+    TP_TRY(tp_tape_new(&s->tape));
+    TP_TRY(tp_parameter_init(&s->w[0], "mu", TP_F64, TP_SHAPE(BATCH, D)));
+    TP_TRY(tp_random_normal(&s->w[0].value, (tp_rng_key){.seed = 1}));
+    TP_TRY(oom_draw(&s->t[0], TP_F64, TP_SHAPE(M, K, BATCH, D), 2));
+    TP_TRY(oom_watch(s, &s->w[0].value));
+    return oom_watch(s, &s->t[0]);
+}
+
+/* log N(x; mu, 1) over the last axis, up to a constant */
+static tp_var log_normal(tp_var x, tp_var mu)
+{
+    return tp_scale(tp_sum(tp_square(tp_sub(x, mu)), TP_AXES(-1), false), -0.5);
+}
+
+typedef struct drawn {
+    tp_var mu, zs, z, log_q, log_prior, logprob, kl; /* [b,D] [M,K,b,D] [b,D] [b] … */
+} drawn;
+
+static drawn draw(scene *s)
+{
+    tp_tape_reset(s->tape);
+    tp_var mu = tp_param(s->tape, &s->w[0]), eps = tp_constant(s->tape, &s->t[0]);
+    drawn d = {.mu = mu, .zs = tp_add(mu, eps)};
+    tp_var first = tp_slice(tp_slice(d.zs, 0, 0, 1, 1), 1, 0, 1, 1);
+    tp_var zero = tp_scalar(s->tape, TP_F64, 0);
+    d.z = tp_reshape(first, TP_SHAPE(BATCH, D));
+    d.log_q = log_normal(d.z, tp_detach(mu));
+    d.log_prior = log_normal(d.z, zero);
+    d.logprob = log_normal(tp_shift(d.z, -1), zero);
+    d.kl = tp_square(mu); /* [b, D] */
+    return d;
+}
+
+static tp_status note(scene *s, int n, const tp_objective *o)
+{
+    tp_var sum = o[0].total;
+    for (int i = 1; i < n; i++)
+        sum = tp_add(sum, o[i].total);
+    for (int i = 0; i < n; i++)
+        TP_TRY(oom_note_var(s, o[i].total));
+    tp_zero_grad(&s->w[0]);
+    TP_TRY(tp_backward(sum));
+    return oom_note(s, tp_parameter_grad(&s->w[0]));
+}
+
+static tp_status bounds(scene *s)
+{
+    drawn d = draw(s);
+    tp_var kl = tp_sum(d.kl, TP_AXES(1), false);
+    tp_var sampled = tp_sampled_kl(d.log_q, d.log_prior);
+    tp_var two = tp_sample_mean(tp_stack((tp_var[]){d.logprob, d.logprob}, 2, 0));
+    tp_var term = tp_free_bits(d.kl, 0.1);
+    tp_objective o[] = {
+        tp_negative_elbo(two, sampled, tp_elbo_defaults()), tp_capacity_elbo(d.logprob, kl, 3, 0.5),
+        tp_free_bits_elbo(d.logprob, d.kl, 0.1), tp_objective_of(1, &(tp_term){"bits", term, 2}),
+        tp_reconstruction(d.logprob)};
+    return note(s, 5, o);
+}
+
+static tp_status importance(scene *s)
+{
+    drawn d = draw(s);
+    tp_var zero = tp_scalar(s->tape, TP_F64, 0);
+    tp_var prior = log_normal(d.zs, zero), logprob = log_normal(tp_shift(d.zs, -1), zero);
+    tp_var log_w = tp_log_weight(logprob, prior, log_normal(d.zs, tp_detach(d.mu)));
+    tp_var z = tp_reshape(tp_slice(d.zs, 0, 0, 1, 1), TP_SHAPE(K, BATCH, D));
+    tp_var w = log_normal(z, zero); /* [K, batch] */
+    tp_var baseline = tp_leave_one_out(w);
+    tp_var score = tp_score_function(w, log_normal(tp_detach(z), d.mu), baseline);
+    tp_var bound = tp_mean(tp_importance_logprob(score), TP_ALL_AXES, false);
+    tp_objective o[] = {tp_iwae(w), tp_miwae(log_w), tp_dreg(w, z),
+                        tp_objective_of(1, &(tp_term){"score", bound, 1})};
+    return note(s, 4, o);
+}
+
+static tp_status aggregates(scene *s)
+{
+    drawn d = draw(s);
+    tp_var kl = tp_sum(d.kl, TP_AXES(1), false);
+    tp_var mmd = tp_mmd(d.z, tp_detach(d.mu), (tp_mmd_opts){.kernel = TP_MMD_IMQ});
+    tp_var pair = tp_square(tp_sub(tp_unsqueeze(d.z, 1), tp_unsqueeze(d.mu, 0))); /* [b, b, D] */
+    tp_tc_parts parts = tp_tc_decompose(pair, d.log_prior, (tp_tc_opts){.data_size = 9});
+    tp_objective o[] = {tp_wae(d.logprob, mmd, 10), tp_info_elbo(d.logprob, kl, mmd, 0.5, 2),
+                        tp_tc_elbo(d.logprob, parts, (tp_tc_weights){1, 2, 3}),
+                        tp_dip_elbo(d.logprob, kl, d.mu, d.z, (tp_dip_opts){1, 2})};
+    return note(s, 4, o);
+}
+
+const scenario oom_objectives[] = {
+    {.name = "bounds", .prepare = prepare, .act = bounds},
+    {.name = "bounds from importance weights", .prepare = prepare, .act = importance},
+    {.name = "objectives of whole minibatches", .prepare = prepare, .act = aggregates},
+};
+const int oom_objectives_count = (int)(sizeof oom_objectives / sizeof *oom_objectives);

@@ -1,0 +1,128 @@
+/* test_mmd.c: the maximum mean discrepancy against hand-computed values and the closed form for normals.
+ *
+ * E k(x, y) of the RBF kernel for independent normals is a product over dimensions, so MMD² is known. The unbiased
+ * estimate must have that mean within four standard errors, the biased one a known bias. Read next:
+ * test_total_correlation.c.
+ */
+#include "tests/objective/exact.h"
+
+#include "nn/objective.h"
+
+/* --- by hand -------------------------------------------------------------------------------------------- */
+
+/* x = {0, 1}, y = {2, 2, 4} on a line, h = 2: r² within x 1; within y 0, 4, 4; across 4, 4, 16, 1, 1, 9. */
+static double by_hand(double (*k)(double r2), bool biased)
+{
+    double across = (2 * k(4) + k(16) + 2 * k(1) + k(9)) / 6;
+    if (biased)
+        return (2 * k(0) + 2 * k(1)) / 4 + (3 * k(0) + 2 * (k(0) + 2 * k(4))) / 9 - 2 * across;
+    return k(1) + (k(0) + 2 * k(4)) / 3 - 2 * across;
+}
+
+static double rbf(double r2)
+{
+    return exp(-r2 / 2);
+}
+
+static double imq(double r2)
+{
+    return 2 / (2 + r2);
+}
+
+static void test_by_hand(void **state)
+{
+    (void)state;
+    fixture *f = fixture_new();
+    const double a[] = {0, 1}, b[] = {2, 2, 4};
+    tp_var x = given(f, TP_SHAPE(2, 1), a), y = given(f, TP_SHAPE(3, 1), b);
+    for (int biased = 0; biased < 2; biased++)
+        for (int kernel = TP_MMD_RBF; kernel <= TP_MMD_IMQ; kernel++)
+            for (int explicit_h = 0; explicit_h < 2; explicit_h++) { /* the default is 2·d = 2 */
+                tp_mmd_opts o = {(tp_mmd_kernel)kernel, explicit_h ? 2 : 0, biased};
+                double want = by_hand(kernel == TP_MMD_RBF ? rbf : imq, biased);
+                assert_close(tp_item_of(tp_mmd(x, y, o)), want, 1e-15, 0);
+                assert_close(tp_item_of(tp_mmd(y, x, o)), want, 1e-15, 0);
+            }
+    /* a sample against itself: 0 for the biased one, below 0 for the other, which leaves out the equal pairs */
+    assert_close(tp_item_of(tp_mmd(y, y, (tp_mmd_opts){.biased = true})), 0, 1e-15, 0);
+    assert_true(tp_item_of(tp_mmd(y, y, (tp_mmd_opts){0})) < -0.1);
+    fixture_free(f);
+}
+
+/* --- normals ---------------------------------------------------------------------------------------------- */
+
+enum { D = 2, ROWS_X = 20, ROWS_Y = 30, RUNS = SANITIZED ? 150 : 800 };
+
+static const double H = 3;
+
+/* E exp(−|x − y|²/h) where each dimension of x − y is N(gap, s2) */
+static double expected_kernel(double gap, double s2)
+{
+    return pow(exp(-gap * gap / (H + 2 * s2)) / sqrt(1 + 2 * s2 / H), D);
+}
+
+/* x ~ N(gap, var I) and y ~ N(0, I); the mean of RUNS estimates and its standard error. */
+static double mean_estimate(double gap, double var, bool biased, double *se)
+{
+    static double value[RUNS];
+    for (int i = 0; i < RUNS; i++) {
+        fixture *f = fixture_new();
+        tp_var x = tp_constant(f->tape, fixture_draw(f, TP_F64, TP_SHAPE(ROWS_X, D),
+                                                     2 * (uint64_t)i + 1, sqrt(var), gap));
+        tp_var y = drawn(f, TP_SHAPE(ROWS_Y, D), 2 * (uint64_t)i + 2);
+        value[i] = tp_item_of(tp_mmd(x, y, (tp_mmd_opts){.h = H, .biased = biased}));
+        assert_true(!biased || value[i] >= 0);
+        fixture_free(f);
+    }
+    return mean_of(value, RUNS, 1, se);
+}
+
+static void test_normals(void **state)
+{
+    (void)state;
+    const struct {
+        double gap, var;
+    } rows[] = {{0, 1}, {0.5, 1}, {0, 2.5}, {-1, 0.3}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        double se, xx = expected_kernel(0, 2 * rows[i].var), yy = expected_kernel(0, 2);
+        double truth = xx + yy - 2 * expected_kernel(rows[i].gap, 1 + rows[i].var);
+        double unbiased = mean_estimate(rows[i].gap, rows[i].var, false, &se);
+        assert_close(unbiased, truth, 4 * se, 0);
+        assert_true(i == 0 ? fabs(truth) < 1e-15 : truth > 10 * se);
+        double bias = (1 - xx) / ROWS_X + (1 - yy) / ROWS_Y;
+        double biased = mean_estimate(rows[i].gap, rows[i].var, true, &se);
+        assert_close(biased, truth + bias, 4 * se, 0);
+        assert_true(biased - truth >
+                    8 * se); /* so the control, pairs with itself counted, is refuted */
+    }
+}
+
+/* --- objectives ------------------------------------------------------------------------------------------- */
+
+static void test_objectives(void **state)
+{
+    (void)state;
+    fixture *f = fixture_new();
+    const double logprob[] = {-1, -2, -6}, kls[] = {0.5, 1, 3};
+    tp_var p = given(f, TP_SHAPE(3), logprob), kl = given(f, TP_SHAPE(3), kls);
+    tp_var mmd = tp_mmd(drawn(f, TP_SHAPE(4, 2), 1), drawn(f, TP_SHAPE(5, 2), 2), (tp_mmd_opts){0});
+    double m = tp_item_of(mmd);
+    assert_close(tp_item_of(tp_wae(p, mmd, 10).total), 3 + 10 * m, 0, 1e-15);
+    assert_close(tp_item_of(tp_info_elbo(p, kl, mmd, 0.25, 100).total), 3 + 0.75 * 1.5 + 99.25 * m,
+                 0, 1e-14);
+    /* the two ends of InfoVAE */
+    assert_close(tp_item_of(tp_info_elbo(p, kl, mmd, 0, 1).total), 4.5, 0, 1e-15);
+    assert_close(tp_item_of(tp_info_elbo(p, kl, mmd, 1, 7).total),
+                 tp_item_of(tp_wae(p, mmd, 7).total), 0, 1e-15);
+    fixture_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_normals),
+        cmocka_unit_test(test_objectives),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}
