@@ -5,7 +5,7 @@
  * [K, batch]. Nothing broadcasts: shapes that do not fit are TP_ESHAPE, with a message that starts with "objective: ".
  * Read next: objective/elbo.c, one file per section below; train.h.
  *
- *   what                              minimised (· is the mean over the batch)             from
+ *   what                              minimised, as a mean over the batch                  from
  *   tp_reconstruction                 −log p(x|z)                                          logprob
  *   tp_negative_elbo                  −log p(x|z) + β·KL                                   logprob, kl
  *   tp_capacity_elbo                  −log p(x|z) + γ·|KL − C|                             logprob, kl

@@ -9,6 +9,7 @@
 #include "autograd/check.h"
 #include "autograd/sweep.h"
 #include "nn/objective.h"
+#include "tensor/mem.h"
 
 enum { BATCH = 5, D = 2, K = 3, M = 2, PARAMETERS = 3 };
 
@@ -18,6 +19,7 @@ typedef struct made {
     tp_var z, log_q, log_prior;     /* [b, D], [b], [b] */
     tp_var logprob, log_w;          /* [b], [M, K, b] */
     tp_var mmd, pair;               /* 0-d, [b, b, D] */
+    tp_var zs, path_w; /* [K, b, D]; [K, b], the weights of zs with q detached in its density */
 } made;
 
 static made make(tp_var mu, tp_var logvar, tp_var x, tp_var eps, tp_var noise)
@@ -35,6 +37,9 @@ static made make(tp_var mu, tp_var logvar, tp_var x, tp_var eps, tp_var noise)
     a.logprob = log_normal(x, a.z, noise);
     a.log_w = tp_log_weight(log_normal(x, zs, noise), log_normal(zs, zero, zero),
                             log_normal(zs, mu, logvar));
+    a.zs = tp_reshape(tp_slice(zs, 0, 0, 1, 1), TP_SHAPE(K, s.dim[0], D));
+    a.path_w = tp_log_weight(log_normal(x, a.zs, noise), log_normal(a.zs, zero, zero),
+                             log_normal(a.zs, tp_detach(mu), tp_detach(logvar)));
     a.mmd =
         tp_mmd(a.z, tp_noise_normal(t, tp_dtype_of(mu), TP_SHAPE(4, D), (tp_rng_key){.seed = 9}),
                (tp_mmd_opts){.kernel = TP_MMD_IMQ});
@@ -85,6 +90,18 @@ static tp_objective miwae(const made *a)
     return tp_miwae(a->log_w);
 }
 
+static tp_objective dreg(const made *a)
+{
+    return tp_dreg(a->path_w, a->zs);
+}
+
+static tp_objective score(const made *a)
+{
+    tp_var log_q = log_normal(tp_detach(a->zs), a->mu, a->logvar); /* [K, b] */
+    tp_var f = tp_score_function(tp_detach(a->path_w), log_q, tp_leave_one_out(a->path_w));
+    return tp_reconstruction(tp_sample_mean(f));
+}
+
 static tp_objective wae(const made *a)
 {
     return tp_wae(a->logprob, a->mmd, 10);
@@ -120,7 +137,8 @@ static tp_objective dip_two(const made *a)
 static const struct row {
     const char *name;
     tp_objective (*objective)(const made *a);
-    bool additive; /* a sum over examples */
+    bool additive;  /* a sum over examples */
+    bool estimator; /* whose gradient is that of another function than its value */
 } rows[] = {{"reconstruction", reconstruction, true},
             {"elbo", elbo, true},
             {"sampled elbo", sampled_elbo, true},
@@ -128,6 +146,8 @@ static const struct row {
             {"free bits", free_bits, false},
             {"iwae", iwae, true},
             {"miwae", miwae, true},
+            {"dreg", dreg, true, true},
+            {"score function", score, true, true},
             {"wae", wae, false},
             {"info", info, false},
             {"tc, stratified", stratified, false},
@@ -236,34 +256,71 @@ static tp_var loss_of_parameters(tp_tape *t, void *user)
     return c->row->objective(&a).total;
 }
 
+static void check_init(check *c)
+{
+    static const char *const names[] = {"mu", "logvar", "noise"};
+    for (int i = 0; i < PARAMETERS; i++) {
+        tp_shape s = i < 2 ? TP_SHAPE(BATCH, D) : TP_SHAPE();
+        assert_ok(tp_parameter_init(&c->p[i], names[i], TP_F64, s));
+        assert_ok(tp_random_normal(&c->p[i].value, (tp_rng_key){.seed = 1 + (uint64_t)i}));
+    }
+    assert_ok(tp_tensor_new(&c->x, TP_F64, TP_SHAPE(BATCH, D)));
+    assert_ok(tp_random_normal(&c->x, (tp_rng_key){.seed = 5}));
+    assert_ok(tp_tensor_new(&c->eps, TP_F64, TP_SHAPE(M, K, BATCH, D)));
+    assert_ok(tp_random_normal(&c->eps, (tp_rng_key){.seed = 6}));
+}
+
+static void check_free(check *c)
+{
+    for (int i = 0; i < PARAMETERS; i++)
+        tp_parameter_free(&c->p[i]);
+    tp_tensor_free(&c->x);
+    tp_tensor_free(&c->eps);
+}
+
+/* Estimators must fail the same check, or it would say nothing of the others. */
 static void test_gradients(void **state)
 {
     (void)state;
     check c;
-    tp_parameter *list[PARAMETERS];
-    static const char *const names[] = {"mu", "logvar", "noise"};
-    for (int i = 0; i < PARAMETERS; i++) {
-        tp_shape s = i < 2 ? TP_SHAPE(BATCH, D) : TP_SHAPE();
-        list[i] = &c.p[i];
-        assert_ok(tp_parameter_init(&c.p[i], names[i], TP_F64, s));
-        assert_ok(tp_random_normal(&c.p[i].value, (tp_rng_key){.seed = 1 + (uint64_t)i}));
-    }
-    assert_ok(tp_tensor_new(&c.x, TP_F64, TP_SHAPE(BATCH, D)));
-    assert_ok(tp_random_normal(&c.x, (tp_rng_key){.seed = 5}));
-    assert_ok(tp_tensor_new(&c.eps, TP_F64, TP_SHAPE(M, K, BATCH, D)));
-    assert_ok(tp_random_normal(&c.eps, (tp_rng_key){.seed = 6}));
+    check_init(&c);
+    tp_parameter *list[PARAMETERS] = {&c.p[0], &c.p[1], &c.p[2]};
     for (int i = 0; i < ROWS; i++)
-        for (int order = 1; order <= (SANITIZED ? 1 : 2); order++) {
+        for (int order = 1; order <= (SANITIZED || rows[i].estimator ? 1 : 2); order++) {
             tp_check_report report;
-            c.row = &rows[i];
             tp_check_opts opts = {.order = order};
-            assert_ok(tp_gradcheck(loss_of_parameters, &c, PARAMETERS, list, opts, &report));
-            assert_true(report.checked == 2 * BATCH * D + 1 && report.skipped_kinks == 0);
+            c.row = &rows[i];
+            tp_status got = tp_gradcheck(loss_of_parameters, &c, PARAMETERS, list, opts, &report);
+            assert_status(got, rows[i].estimator ? TP_EVALUE : TP_OK);
+            if (!rows[i].estimator)
+                assert_true(report.checked == 2 * BATCH * D + 1 && report.skipped_kinks == 0);
         }
-    for (int i = 0; i < PARAMETERS; i++)
-        tp_parameter_free(&c.p[i]);
-    tp_tensor_free(&c.x);
-    tp_tensor_free(&c.eps);
+    check_free(&c);
+}
+
+/* As the trainer steps: with release, and without memory once the tape has what it needs. */
+static void test_steps_allocate_nothing(void **state)
+{
+    (void)state;
+    check c;
+    tp_tape *t;
+    check_init(&c);
+    assert_ok(tp_tape_new(&t));
+    for (int i = 0; i < ROWS; i++) {
+        size_t calls = 0;
+        c.row = &rows[i];
+        for (int step = 0; step < 6; step++) {
+            calls = step == 3 ? tp_mem().calls : calls;
+            tp_tape_reset(t);
+            for (int j = 0; j < PARAMETERS; j++)
+                tp_zero_grad(&c.p[j]);
+            tp_var loss = loss_of_parameters(t, &c);
+            assert_ok(tp_backward_opts(loss, (tp_sweep_opts){.release = true}));
+        }
+        assert_true(tp_mem().calls == calls);
+    }
+    tp_tape_free(t);
+    check_free(&c);
 }
 
 int main(void)
@@ -271,7 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_permutation),      cmocka_unit_test(test_union),
         cmocka_unit_test(test_single_precision), cmocka_unit_test(test_total_is_its_terms),
-        cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_gradients),        cmocka_unit_test(test_steps_allocate_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
