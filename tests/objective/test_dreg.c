@@ -9,7 +9,7 @@
 #include "autograd/sweep.h"
 #include "nn/objective.h"
 
-enum { N = SANITIZED ? 1000 : 6000, COORDINATES = 2 * NZ };
+enum { N = 6000, COORDINATES = 2 * NZ };
 
 static const double X[NX] = {0.8, -0.5, 1.1}, MEAN[NZ] = {0.4, -0.3}, LOGVAR[NZ] = {-1, -0.6};
 

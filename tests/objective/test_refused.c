@@ -104,6 +104,16 @@ static void dreg_of_other_samples(void)
     tp_dreg(V(3, 4), V(4, 3, 2));
 }
 
+static void dreg_of_another_batch(void)
+{
+    tp_dreg(V(3, 4), V(3, 5, 2));
+}
+
+static void dreg_of_a_vector(void)
+{
+    tp_dreg(V(3, 4), V(3));
+}
+
 static void dreg_without_path(void)
 {
     static double zero[1];
@@ -249,6 +259,12 @@ static const struct {
     {dreg_of_other_samples,
      "E_SHAPE objective: the log-weight has shape [3,4], z [4,3,2]: [K, batch] and [K, batch, …] "
      "of the same samples needed"},
+    {dreg_of_another_batch,
+     "E_SHAPE objective: the log-weight has shape [3,4], z [3,5,2]: [K, batch] and [K, batch, …] "
+     "of the same samples needed"},
+    {dreg_of_a_vector,
+     "E_SHAPE objective: the log-weight has shape [3,4], z [3]: [K, batch] and [K, batch, …] of the "
+     "same samples needed"},
     {dreg_without_path, "E_GRAD tp_grad: no output depends on input 0, leaf #1"},
     {score_of_other_samples,
      "E_SHAPE objective: the function has shape [3,4], the log-density of the samples [4]: "

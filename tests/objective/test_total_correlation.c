@@ -274,7 +274,7 @@ static double mean_tc(double rho, int n, int b, tp_tc_estimator estimator, doubl
 static void test_normal_aggregate(void **state)
 {
     (void)state;
-    enum { N = SANITIZED ? 300 : 800 };
+    enum { N = SANITIZED ? 400 : 800 };
     const double rho[] = {0, 0.3, 0.45};
     for (int i = 0; i < 3; i++) {
         double se, truth = -0.5 * log(1 - rho[i] * rho[i]);
