@@ -124,11 +124,11 @@ tp_objective tp_miwae(tp_var log_w);
 
 /* The value of tp_iwae, with the doubly reparameterized gradient for the inference network:
  *     ∇_φ = −mean Σ_k w̃_k² (∂log w_k/∂z_k) ∂z_k/∂φ
- * (Tucker et al. 2018), of the same expectation and with a noise that does not drown it as K grows; all that
- * log_w depends on otherwise (decoder, prior) gets the gradient of tp_iwae. log_w [K, batch] must be made from z
- * [K, batch, …] with the parameters of q detached in log q(z|x), so that φ is reached through z only. Costs one more pass
- * back to z. Term "iwae". An estimator: differences of its value are not its gradient. TP_EGRAD if log_w does not depend
- * on z. Where log_w or z needs no gradient it is tp_iwae. */
+ * (Tucker et al. 2018), of the same expectation and with a noise that does not drown it as K grows; all that log_w
+ * depends on otherwise (decoder, prior) gets the gradient of tp_iwae. log_w [K, batch] must be made from z [K, batch, …],
+ * one var (several latents: concatenated), with the parameters of q detached in log q(z|x), so that φ is reached through
+ * z only. Costs one more pass back to z. Term "iwae". An estimator: differences of its value are not its gradient.
+ * TP_EGRAD if log_w does not depend on z. Where log_w or z needs no gradient it is tp_iwae. */
 tp_objective tp_dreg(tp_var log_w, tp_var z);
 
 /* --- two gradients of an expectation (objective/estimators.c) --------------------------------------- */
@@ -141,7 +141,8 @@ tp_objective tp_dreg(tp_var log_w, tp_var z);
 
 /* The value of f, with the gradient ∇f + (f − baseline)·∇log_q; f, log_q and baseline of equal shapes, [batch] or
  * [K, batch]; baseline may be the zero var: none. What f itself depends on (a decoder) gets its gradient as usual. z must
- * be detached, or f's gradient would count its path as well. An estimator. Williams 1992 (REINFORCE). */
+ * be detached, or f's gradient would count its path as well. Where f contains −log_q, as a log-weight does, what that
+ * sends to q has mean 0: noise, unless q's parameters are detached there. An estimator. Williams 1992 (REINFORCE). */
 tp_var tp_score_function(tp_var f, tp_var log_q, tp_var baseline);
 
 /* f [K, batch] -> [K, batch]: for each sample the mean of the K−1 others, a baseline that needs no learning and keeps
@@ -156,12 +157,12 @@ typedef enum tp_mmd_kernel {
     TP_MMD_IMQ  /* h/(h + r²): heavier tails, so that far outliers are still pulled in */
 } tp_mmd_kernel;
 
+/* Unbiased is the U-statistic, which may be negative. The biased one, the V-statistic, never is: it also counts the
+ * pairs of a point with itself, and so is (1 − E k(x,x'))/n + (1 − E k(y,y'))/m too large. */
 typedef struct tp_mmd_opts {
     tp_mmd_kernel kernel;
     double h; /* squared length; 0: 2·d, the mean squared distance of two draws from N(0, I_d) */
-    bool
-        biased; /* false: the U-statistic, unbiased, may be negative. true: the V-statistic, never negative: it
-                    counts pairs of a point with itself and is 2/n·(1 − E k) too large for equal distributions */
+    bool biased;
 } tp_mmd_opts;
 
 /* MMD² = E k(x,x') + E k(y,y') − 2 E k(x,y) between samples x [n, d] and y [m, d], 0-d; for the aggregate posterior
@@ -186,13 +187,12 @@ tp_objective tp_info_elbo(tp_var logprob, tp_var kl, tp_var divergence, double a
  * q(z) = 1/N Σ_n q(z|x_n) is estimated from a minibatch of B out of N examples, with all pairs log q(z_i|x_j).
  */
 
-typedef enum tp_tc_estimator {
-    TP_TC_MSS, /* stratified: q(z_i) ≈ q(z_i|x_i)/N + (N−1)/N · mean over j≠i of q(z_i|x_j). Unbiased (its logarithm is not,
-                  by Jensen), exact for B = N. Chen et al. give one j another weight; this is the mean of theirs over
-                  the order of the batch, so it has less variance and does not depend on that order. Needs B > 1 */
-    TP_TC_MWS /* weighted: q(z_i) ≈ 1/(N·B) Σ_j q(z_i|x_j). Biased: for B = N it is q(z_i)/N, so MI is too large by
-                  log N, TC by (D−1)·log N, and Σ_d KL_d too small by D·log N, each a constant without gradient */
-} tp_tc_estimator;
+/* MSS, stratified: q(z_i) ≈ q(z_i|x_i)/N + (N−1)/N · mean over j≠i of q(z_i|x_j). Unbiased (its logarithm is not, by
+ * Jensen), exact for B = N; needs B > 1. Chen et al. give one j another weight; this is the mean of theirs over the order
+ * of the batch, so it has less variance and does not depend on that order.
+ * MWS, weighted: q(z_i) ≈ 1/(N·B) Σ_j q(z_i|x_j). Biased: for B = N it is q(z_i)/N, so MI is too large by log N, TC by
+ * (D−1)·log N, and KL_dim too small by D·log N, each a constant without gradient. */
+typedef enum tp_tc_estimator { TP_TC_MSS, TP_TC_MWS } tp_tc_estimator;
 
 typedef struct tp_tc_opts {
     tp_tc_estimator estimator;

@@ -93,6 +93,44 @@ static void test_unbiased(void **state)
     }
 }
 
+/* The ELBO of a discrete latent variable, by the score alone: over all tuples the estimate has the mean q_s (log w_s −
+ * ELBO), the gradient by the logits; with −log q in the function detached or not. */
+static void test_elbo(void **state)
+{
+    (void)state;
+    static int pick[3 * TUPLES];
+    static double probability[TUPLES], weight[3 * TUPLES];
+    for (int which = 0; which < 2 * MODELS; which++) {
+        fixture *f = fixture_new();
+        states m = enumerable(which / 2);
+        double bound = states_evidence(&m) - states_kl_to_posterior(&m);
+        int k = 3, n = tuples(&m, k, pick, probability);
+        tp_shape tuple = TP_SHAPE(k, n), list = TP_SHAPE(STATES);
+        tp_tensor *index = &f->tensor[f->n++];
+        assert_ok(tp_tensor_new(index, TP_I64, TP_SHAPE(k * n)));
+        for (int i = 0; i < k * n; i++) {
+            ((int64_t *)tp_data_mut(index))[i] = pick[i % n * k + i / n];
+            weight[i] = probability[i % n] / k;
+        }
+        tp_var phi = tp_leaf(f->tape, fixture_tensor(f, TP_F64, list, m.q));
+        tp_var at = tp_constant(f->tape, index), drawn_at[3];
+        tp_var density[] = {given(f, list, m.logprob), given(f, list, m.prior),
+                            tp_log_softmax(phi, 0)};
+        for (int i = 0; i < 3; i++)
+            drawn_at[i] = tp_reshape(tp_index_select(density[i], at, 0), tuple);
+        tp_var log_q = which % 2 ? tp_detach(drawn_at[2]) : drawn_at[2];
+        tp_var log_w = tp_log_weight(drawn_at[0], drawn_at[1], log_q);
+        tp_var y = tp_score_function(log_w, drawn_at[2], tp_leave_one_out(log_w));
+        tp_var total = tp_sum(tp_mul(y, given(f, tuple, weight)), TP_ALL_AXES, false);
+        assert_close(tp_item_of(total), bound, 1e-13, 0);
+        assert_ok(tp_backward(total));
+        for (int s = 0; s < STATES; s++)
+            assert_close(tp_flat(tp_leaf_grad(phi), s), exp(m.q[s]) * (log_weight(&m, s) - bound),
+                         1e-13, 0);
+        fixture_free(f);
+    }
+}
+
 static void test_leave_one_out(void **state)
 {
     (void)state;
@@ -170,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unbiased),
+        cmocka_unit_test(test_elbo),
         cmocka_unit_test(test_leave_one_out),
         cmocka_unit_test(test_side_by_side),
     };
