@@ -18,7 +18,7 @@ static tp_status draw(tp_model *model, tp_tape *tape, const tp_dataset *test, co
     TP_TRY(tp_batches_next(&few, &batch, &got));
     tp_tape_reset(tape);
     tp_ctx c = tp_ctx_eval(tape, 0, 0);
-    tp_var z = tp_model_encode(model, &c, tp_constant(tape, &batch.x)).mu;
+    tp_var z = tp_dist_mean(tp_model_encode(model, &c, tp_constant(tape, &batch.x)));
     const tp_tensor *rebuilt = tp_value(tp_model_decode(model, &c, z));
     if (rebuilt == NULL)
         return tp_tape_status(tape);

@@ -17,7 +17,7 @@ static tp_status init(vae *m, tp_params *ps)
     return tp_nn_linear_init(&m->out, ps, "out", 400, 784);
 }
 
-static tp_bernoulli decode(const vae *m, tp_ctx *c, tp_var z)
+static tp_dist decode(const vae *m, tp_ctx *c, tp_var z)
 {
     tp_var h = tp_relu(tp_nn_linear_apply(&m->dec, c, z)); /* [batch, 400] */
     return tp_bernoulli_logits(tp_nn_linear_apply(&m->out, c, h));
@@ -26,12 +26,13 @@ static tp_bernoulli decode(const vae *m, tp_ctx *c, tp_var z)
 static tp_objective loss(void *model, tp_ctx *c, tp_var x)
 {
     const vae *m = model;
-    tp_var h = tp_relu(tp_nn_linear_apply(&m->enc, c, x));           /* [batch, 400] */
-    tp_normal q = tp_normal_logvar(tp_nn_linear_apply(&m->mu, c, h), /* [batch, 20] each */
-                                   tp_nn_linear_apply(&m->logvar, c, h));
-    tp_var z = tp_normal_rsample(q, c); /* z = μ + e^{logvar/2} ⊙ ε: reparameterize */
-    tp_bernoulli p = decode(m, c, z);
-    return tp_negative_elbo(tp_bernoulli_logprob(p, x), tp_normal_kl_std(q), tp_elbo_defaults());
+    tp_var h = tp_relu(tp_nn_linear_apply(&m->enc, c, x));         /* [batch, 400] */
+    tp_dist q = tp_normal_logvar(tp_nn_linear_apply(&m->mu, c, h), /* [batch, 20] each */
+                                 tp_nn_linear_apply(&m->logvar, c, h));
+    tp_var z = tp_dist_rsample(q, c); /* z = μ + e^{logvar/2} ⊙ ε: reparameterize */
+    tp_dist p = decode(m, c, z);
+    return tp_negative_elbo(tp_dist_logprob(p, x), tp_kl(q, tp_normal_standard(z)),
+                            tp_elbo_defaults());
 }
 
 static tp_status run(void)

@@ -33,7 +33,7 @@ static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
     return tp_fill(&m->noise.value, -3);
 }
 
-static tp_normal encode(const void *self, tp_ctx *c, tp_var x)
+static tp_dist encode(const void *self, tp_ctx *c, tp_var x)
 {
     const curve *m = self;
     tp_var h = tp_nn_mlp_apply(&m->encoder, c, x);            /* [batch, nh] */
@@ -49,11 +49,13 @@ static tp_var decode(const void *self, tp_ctx *c, tp_var z)
 static tp_objective loss(const void *self, tp_ctx *c, tp_var x)
 {
     curve *m = (curve *)self; /* tp_param wants to write the gradient later */
-    tp_normal q = encode(m, c, x);
-    tp_var mean = decode(m, c, tp_normal_rsample(q, c));
+    tp_dist q = encode(m, c, x);
+    tp_var z = tp_dist_rsample(q, c);
+    tp_var mean = decode(m, c, z);
     tp_var logvar = tp_expand(tp_param(c->tape, &m->noise), tp_shape_of(mean));
-    tp_normal p = tp_normal_logvar(mean, logvar);
-    return tp_negative_elbo(tp_normal_logprob(p, x), tp_normal_kl_std(q), tp_elbo_defaults());
+    tp_dist p = tp_normal_logvar(mean, logvar);
+    return tp_negative_elbo(tp_dist_logprob(p, x), tp_kl(q, tp_normal_standard(z)),
+                            tp_elbo_defaults());
 }
 
 static const tp_model_type curve_type = {.name = "curve",

@@ -11,7 +11,7 @@ static tp_objective loss(const void *self, tp_ctx *c, tp_var x)
     return tp_model_vae.loss(self, c, x);
 }
 
-static tp_normal encode(const void *self, tp_ctx *c, tp_var x)
+static tp_dist encode(const void *self, tp_ctx *c, tp_var x)
 {
     return tp_model_vae.encode(self, c, x);
 }

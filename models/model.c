@@ -79,7 +79,7 @@ tp_objective tp_model_loss(void *model, tp_ctx *c, tp_var x)
     return m->type->loss(m->self, c, x);
 }
 
-tp_normal tp_model_encode(const tp_model *m, tp_ctx *c, tp_var x)
+tp_dist tp_model_encode(const tp_model *m, tp_ctx *c, tp_var x)
 {
     return m->type->encode(m->self, c, x);
 }

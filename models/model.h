@@ -7,8 +7,8 @@
 #ifndef TP_MODELS_MODEL_H
 #define TP_MODELS_MODEL_H
 
+#include "nn/dist.h"
 #include "nn/layers.h"
-#include "nn/normal.h"
 #include "nn/objective.h"
 #include "nn/train.h"
 
@@ -41,8 +41,8 @@ typedef struct tp_model_type {
     tp_status (*init)(void *self, tp_params *ps, const tp_model_config *config);
     /* Objective of a batch x [n, data_dim]. */
     tp_objective (*loss)(const void *self, tp_ctx *c, tp_var x);
-    /* q(z|x); an autoencoder has no spread and gives a log-variance of −200. */
-    tp_normal (*encode)(const void *self, tp_ctx *c, tp_var x);
+    /* q(z|x), a normal distribution; an autoencoder has no spread and gives a log-variance of −200. */
+    tp_dist (*encode)(const void *self, tp_ctx *c, tp_var x);
     /* Mean of p(x|z) for z [.., latent_dim]: [.., data_dim]. */
     tp_var (*decode)(const void *self, tp_ctx *c, tp_var z);
 } tp_model_type;
@@ -63,7 +63,7 @@ void tp_model_free(tp_model *m);
 
 /* tp_loss_fn over a tp_model: hand it to a tp_trainer with .model = the model. */
 tp_objective tp_model_loss(void *model, tp_ctx *c, tp_var x);
-tp_normal tp_model_encode(const tp_model *m, tp_ctx *c, tp_var x);
+tp_dist tp_model_encode(const tp_model *m, tp_ctx *c, tp_var x);
 tp_var tp_model_decode(const tp_model *m, tp_ctx *c, tp_var z);
 
 /* The types of models.def, and the one of a name (NULL if there is none). */

@@ -1,10 +1,9 @@
 /* vae.c: the variational autoencoder (Kingma and Welling 2014; Rezende et al. 2014).
  *
- * Architecture only: the posterior is nn/normal.h, the objective nn/objective.h. The same model for one
+ * Architecture only: the posterior is nn/dist.h, the objective nn/objective.h. The same model for one
  * screen, without options, is examples/06_vae.c. */
 #include "models/vae.h"
 #include "autograd/compose.h"
-#include "nn/bernoulli.h"
 
 tp_status tp_vae_init(tp_vae *m, tp_params *ps, const tp_model_config *config, bool stochastic)
 {
@@ -31,10 +30,10 @@ static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
 }
 
 /* q(z|x) = N(μ(x), e^{logvar(x)}); without spread for the autoencoder */
-static tp_normal encode(const void *self, tp_ctx *c, tp_var x)
+static tp_dist encode(const void *self, tp_ctx *c, tp_var x)
 {
     const tp_vae *m = self;
-    tp_normal q;
+    tp_dist q;
     tp_scope_begin(c->tape, "encoder");
     tp_var h = tp_nn_mlp_apply(&m->encoder, c, x);         /* [batch, nh] */
     tp_var mu = tp_nn_linear_apply(&m->mu, c, TP_NAME(h)); /* [batch, nz] */
@@ -66,19 +65,19 @@ static tp_var decode(const void *self, tp_ctx *c, tp_var z)
 static tp_var logprob(const tp_vae *m, tp_var y, tp_var x)
 {
     if (m->likelihood == TP_GAUSSIAN)
-        return tp_normal_logprob(tp_normal_fixed(tp_sigmoid(y), 0), x);
-    return tp_bernoulli_logprob(tp_bernoulli_logits(y), x);
+        return tp_dist_logprob(tp_normal_fixed(tp_sigmoid(y), 0), x);
+    return tp_dist_logprob(tp_bernoulli_logits(y), x);
 }
 
 static tp_objective loss(const void *self, tp_ctx *c, tp_var x)
 {
     const tp_vae *m = self;
-    tp_normal q = encode(self, c, x);
+    tp_dist q = encode(self, c, x);
     if (!m->stochastic)
-        return tp_reconstruction(logprob(m, logits(m, c, q.mu), x));
-    tp_var z = tp_normal_rsample(q, c); /* reparameterize */
-    return tp_negative_elbo(logprob(m, logits(m, c, TP_NAME(z)), x), tp_normal_kl_std(q),
-                            (tp_elbo_opts){.beta = m->beta});
+        return tp_reconstruction(logprob(m, logits(m, c, tp_dist_mean(q)), x));
+    tp_var z = tp_dist_rsample(q, c); /* reparameterize */
+    return tp_negative_elbo(logprob(m, logits(m, c, TP_NAME(z)), x),
+                            tp_kl(q, tp_normal_standard(z)), (tp_elbo_opts){.beta = m->beta});
 }
 
 const tp_model_type tp_model_vae = {.name = "vae",

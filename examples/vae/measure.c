@@ -58,11 +58,13 @@ static tp_status measure_batch(run *r, const tp_batch *batch, latents *l)
     tp_tape_reset(r->tape);
     tp_no_grad_begin(r->tape);
     tp_ctx c = tp_ctx_eval(r->tape, r->o.seed, 0);
-    tp_normal q = tp_model_encode(&r->model, &c, tp_constant(r->tape, &batch->x)); /* [n, nz] */
-    tp_var elements = l->kl != NULL ? tp_normal_kl_std_elements(q) : q.mu;
+    tp_dist q = tp_model_encode(&r->model, &c, tp_constant(r->tape, &batch->x)); /* [n, nz] */
+    tp_var mean = tp_dist_mean(q), elements = mean;
+    if (l->kl != NULL)
+        elements = tp_kl_elements(q, tp_normal_standard(mean));
     tp_no_grad_end(r->tape);
     TP_TRY(tp_var_status(elements));
-    add_batch(l, tp_value(q.mu), l->kl != NULL ? tp_value(elements) : NULL);
+    add_batch(l, tp_value(mean), l->kl != NULL ? tp_value(elements) : NULL);
     return TP_OK;
 }
 

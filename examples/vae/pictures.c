@@ -68,8 +68,8 @@ tp_status picture_reconstructions(run *r, const char *path)
     }
     if (s == TP_OK) {
         tp_ctx c = begin(r, r->o.seed);
-        tp_normal q = tp_model_encode(&r->model, &c, tp_constant(r->tape, &inputs));
-        tp_var x = tp_model_decode(&r->model, &c, q.mu);
+        tp_dist q = tp_model_encode(&r->model, &c, tp_constant(r->tape, &inputs));
+        tp_var x = tp_model_decode(&r->model, &c, tp_dist_mean(q));
         tp_no_grad_end(r->tape);
         s = tp_var_status(x);
         if (s == TP_OK)

@@ -9,7 +9,7 @@ count() { # files on standard input
         { gsub(/\/\*[^*]*\*+([^\/*][^*]*\*+)*\//, "") }       # comments on one line
         /\/\*/ { sub(/\/\*.*/, ""); open = 1 }
         open && /\*\// { sub(/.*\*\//, ""); open = 0 }
-        !open && /^static const tp_(sample|refusal) / { table = 1 }
+        !open && /^static const tp_(sample|refusal|dist_case|dist_value|dist_refusal) / { table = 1 }
         table { if (/^};/) table = 0; next }
         !open && /[^ \t]/ { n++ }
         END { print n + 0 }'

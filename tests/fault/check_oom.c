@@ -54,6 +54,16 @@ static void test_tables(void **state)
     assert_int_equal(run_list(list, n, full ? 0 : 6), 0);
 }
 
+static void test_dists(void **state)
+{
+    (void)state;
+    enum { ROOM = 60 };
+    static scenario list[ROOM];
+    int n = oom_dists(list, ROOM);
+    assert_true(n < ROOM);
+    assert_int_equal(run_list(list, n, full ? 0 : 6), 0);
+}
+
 static void test_controls(void **state)
 {
     (void)state;
@@ -76,6 +86,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_controls),
         cmocka_unit_test(test_scenarios),
         cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_dists),
     };
     full = argc > 1 && strcmp(argv[1], "full") == 0;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@ public()
     local header
     for header in $TAPIR_HEADERS; do
         [ "$header" = autograd/compose.h ] && continue
-        sed -nE 's/^(tp_status|tp_var|tp_objective|tp_tc_parts|tp_normal|tp_bernoulli|tp_sweep|void \*|char \*) ?(tp_[a-z0-9_]+)\(.*/\2/p' "$header"
+        sed -nE 's/^(tp_status|tp_var|tp_objective|tp_tc_parts|tp_dist|tp_sweep|void \*|char \*) ?(tp_[a-z0-9_]+)\(.*/\2/p' "$header"
     done | sort -u
 }
 

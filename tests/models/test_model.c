@@ -73,16 +73,16 @@ static void test_encode_decode(void **state)
         tp_tape_reset(t);
         assert_ok(tp_model_init(&m, tp_model_types[i], tiny(TP_RELU, TP_GAUSSIAN), TP_F32, 1));
         tp_ctx c = tp_ctx_eval(t, 1, 0);
-        tp_normal q = tp_model_encode(&m, &c, tp_constant(t, &x));
-        assert_true(tp_shape_equal(tp_shape_of(q.mu), TP_SHAPE(5, 2)));
-        assert_true(tp_shape_equal(tp_shape_of(q.logvar), TP_SHAPE(5, 2)));
+        tp_dist q = tp_model_encode(&m, &c, tp_constant(t, &x));
+        assert_true(tp_shape_equal(tp_shape_of(q.param[0]), TP_SHAPE(5, 2)));
+        assert_true(tp_shape_equal(tp_shape_of(q.param[1]), TP_SHAPE(5, 2)));
         tp_var mean = tp_model_decode(&m, &c, tp_full(t, TP_F32, TP_SHAPE(4, 5, 2), 0.3));
         assert_true(tp_shape_equal(tp_shape_of(mean), TP_SHAPE(4, 5, 3)));
         for (int64_t k = 0; k < 60; k++)
             assert_true(tp_flat(tp_value(mean), k) > 0 && tp_flat(tp_value(mean), k) < 1);
         assert_int_equal(c.key.draw, 0); /* nothing was drawn */
         if (tp_model_types[i] == &tp_model_ae)
-            assert_close(tp_flat(tp_value(q.logvar), 0), -200, 0, 0);
+            assert_close(tp_flat(tp_value(q.param[1]), 0), -200, 0, 0);
         tp_tensor_free(&x);
         tp_model_free(&m);
     }

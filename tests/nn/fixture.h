@@ -1,6 +1,6 @@
 /* fixture.h: a tape with tensors that live as long as it does: what the tests of nn/ start from.
  *
- * Read next: test_distributions.c.
+ * Read next: test_objective.c.
  */
 #ifndef TP_TESTS_FIXTURE_H
 #define TP_TESTS_FIXTURE_H

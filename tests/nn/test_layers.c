@@ -1,6 +1,6 @@
 /* test_layers.c: linear layers, multilayer perceptrons, dropout: names, initial values, what they compute.
  *
- * Agreement of whole networks with PyTorch is tests/oracle. Read next: test_distributions.c.
+ * Agreement of whole networks with PyTorch is tests/oracle. Read next: test_objective.c.
  */
 #include "tests/nn/fixture.h"
 

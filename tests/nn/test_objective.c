@@ -9,8 +9,7 @@
 #include <string.h>
 
 #include "autograd/sweep.h"
-#include "nn/bernoulli.h"
-#include "nn/normal.h"
+#include "nn/dist.h"
 #include "nn/objective.h"
 
 /* --- the node that is minimised ----------------------------------------------------------------- */
@@ -77,8 +76,8 @@ static void test_zero_logits(void **state)
         tp_var logits = tp_full(f->tape, dtype, TP_SHAPE(5, 784), 0);
         tp_var mu = tp_full(f->tape, dtype, TP_SHAPE(5, 20), 0);
         tp_objective o = tp_negative_elbo(
-            tp_bernoulli_logprob(tp_bernoulli_logits(logits), tp_constant(f->tape, x)),
-            tp_normal_kl_std(tp_normal_fixed(mu, 0)), tp_elbo_defaults());
+            tp_dist_logprob(tp_bernoulli_logits(logits), tp_constant(f->tape, x)),
+            tp_kl(tp_normal_fixed(mu, 0), tp_normal_standard(mu)), tp_elbo_defaults());
         assert_close(tp_item_of(o.total), 543.42738955899714, 0, dtype == TP_F64 ? 1e-14 : 1e-6);
         assert_true(tp_item_of(o.term[1].value) == 0);
         fixture_free(f);
@@ -164,20 +163,20 @@ static double kl_to_posterior(const double *x, const double *m, const double *v)
     return 0.5 * (sum - solve(NZ, a, mu, unused));
 }
 
-static tp_normal decode(fixture *f, tp_var z)
+static tp_dist decode(fixture *f, tp_var z)
 {
     return tp_normal_fixed(tp_linear(z, given(f, TP_SHAPE(NX, NZ), W), given(f, TP_SHAPE(NX), B)),
                            LOG_S2);
 }
 
 /* E_q log p(x|z) in closed form: at the mean, less ½ Σ_k e^{v_k} |W_k|²/s². */
-static tp_var expected_logprob(fixture *f, tp_normal q, tp_var x)
+static tp_var expected_logprob(fixture *f, tp_dist q, tp_var x)
 {
     double columns[NZ] = {0};
     for (int i = 0; i < NX * NZ; i++)
         columns[i % NZ] += W[i] * W[i] / exp(LOG_S2);
-    tp_var spread = tp_mul(tp_exp(q.logvar), given(f, TP_SHAPE(NZ), columns));
-    return tp_sub(tp_normal_logprob(decode(f, q.mu), x),
+    tp_var spread = tp_mul(tp_exp(q.param[1]), given(f, TP_SHAPE(NZ), columns));
+    return tp_sub(tp_dist_logprob(decode(f, q.param[0]), x),
                   tp_scale(tp_sum(spread, TP_AXES(-1), false), 0.5));
 }
 
@@ -189,9 +188,9 @@ static void test_exact_evidence(void **state)
     tp_tensor *x = fixture_draw(f, TP_F64, TP_SHAPE(BATCH, NX), 1, 1, 0);
     tp_tensor *m = fixture_draw(f, TP_F64, TP_SHAPE(BATCH, NZ), 2, 1, 0);
     tp_tensor *v = fixture_draw(f, TP_F64, TP_SHAPE(BATCH, NZ), 3, 0.7, -1);
-    tp_normal q = tp_normal_logvar(tp_constant(f->tape, m), tp_constant(f->tape, v));
+    tp_dist q = tp_normal_logvar(tp_constant(f->tape, m), tp_constant(f->tape, v));
     tp_objective o = tp_negative_elbo(expected_logprob(f, q, tp_constant(f->tape, x)),
-                                      tp_normal_kl_std(q), tp_elbo_defaults());
+                                      tp_kl(q, tp_normal_standard(q.param[0])), tp_elbo_defaults());
     double log_p = 0, gap = 0;
     for (int i = 0; i < BATCH; i++) {
         const double *xi = (const double *)tp_data(x) + i * NX;
@@ -213,12 +212,13 @@ static void test_sampled_bound(void **state)
     enum { N = 40000 };
     fixture *f = fixture_new();
     const double x[NX] = {0.8, -0.5, 1.1}, m[NZ] = {0.4, -0.3}, v[NZ] = {-1, -0.6};
-    tp_normal q = tp_normal_logvar(tp_expand(given(f, TP_SHAPE(NZ), m), TP_SHAPE(N, NZ)),
-                                   tp_expand(given(f, TP_SHAPE(NZ), v), TP_SHAPE(N, NZ)));
+    tp_dist q = tp_normal_logvar(tp_expand(given(f, TP_SHAPE(NZ), m), TP_SHAPE(N, NZ)),
+                                 tp_expand(given(f, TP_SHAPE(NZ), v), TP_SHAPE(N, NZ)));
     tp_var many_x = tp_expand(given(f, TP_SHAPE(NX), x), TP_SHAPE(N, NX));
     tp_ctx c = tp_ctx_train(f->tape, 5, 0);
-    tp_var logprob = tp_normal_logprob(decode(f, tp_normal_rsample(q, &c)), many_x);
-    tp_objective o = tp_negative_elbo(logprob, tp_normal_kl_std(q), tp_elbo_defaults());
+    tp_var logprob = tp_dist_logprob(decode(f, tp_dist_rsample(q, &c)), many_x);
+    tp_objective o =
+        tp_negative_elbo(logprob, tp_kl(q, tp_normal_standard(q.param[0])), tp_elbo_defaults());
     double square = 0, recon = tp_item_of(o.term[0].value);
     const double *value = tp_data(tp_value(logprob));
     for (int64_t i = 0; i < N; i++)

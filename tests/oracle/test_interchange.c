@@ -85,11 +85,11 @@ static answer reconstruct(const tp_model *m, const tp_tensor *x)
     answer a;
     assert_ok(tp_tape_new(&t));
     tp_ctx c = tp_ctx_eval(t, 1, 0);
-    tp_normal q = tp_model_encode(m, &c, tp_constant(t, x));
-    tp_var y = tp_model_decode(m, &c, q.mu); /* [n, width] */
+    tp_dist q = tp_model_encode(m, &c, tp_constant(t, x));
+    tp_var y = tp_model_decode(m, &c, q.param[0]); /* [n, width] */
     assert_ok(tp_tape_status(t));
-    assert_ok(tp_clone(&a.mu, tp_value(q.mu)));
-    assert_ok(tp_clone(&a.logvar, tp_value(q.logvar)));
+    assert_ok(tp_clone(&a.mu, tp_value(q.param[0])));
+    assert_ok(tp_clone(&a.logvar, tp_value(q.param[1])));
     assert_ok(tp_clone(&a.y, tp_value(y)));
     tp_tape_free(t);
     return a;

@@ -3,8 +3,7 @@
 
 #include "autograd/compose.h"
 #include "autograd/sweep.h"
-#include "nn/bernoulli.h"
-#include "nn/normal.h"
+#include "nn/dist.h"
 #include "tests/oracle/oracle.h"
 
 static tp_var second(tp_var y, tp_var x)

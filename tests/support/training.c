@@ -252,7 +252,7 @@ static tp_status save_picture(running *r, const char *path)
     TP_TRY(tp_batches_next(&r->batches, &batch, &got));
     tp_tape_reset(t);
     tp_ctx c = tp_ctx_eval(t, 1, 0);
-    tp_var z = tp_model_encode(&r->model, &c, tp_constant(t, &batch.x)).mu;
+    tp_var z = tp_model_encode(&r->model, &c, tp_constant(t, &batch.x)).param[0];
     const tp_tensor *y = tp_value(tp_model_decode(&r->model, &c, z)); /* [batch, width] */
     if (y == NULL)
         return tp_tape_status(t);

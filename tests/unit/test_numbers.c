@@ -19,7 +19,7 @@
 
 #include "autograd/compose.h"
 #include "autograd/sweep.h"
-#include "nn/normal.h"
+#include "nn/dist.h"
 
 enum { INPUTS = 3, VALUE_ULPS = 2, GRADIENT_ULPS = 3 };
 static double worst_value, worst_gradient;
@@ -80,9 +80,9 @@ static tp_var kl(const tp_var *x)
 
 static tp_var normal(const tp_var *x)
 {
-    tp_normal p = tp_normal_logvar(x[1], x[2]);
+    tp_dist p = tp_normal_logvar(x[1], x[2]);
     p.event_dims = 0;
-    return tp_normal_logprob(p, x[0]);
+    return tp_dist_logprob(p, x[0]);
 }
 
 static tp_var sample(const tp_var *x)
@@ -392,9 +392,9 @@ static void test_mixture(void **state)
         tp_var mu = enter(&data[1], dtype, TP_SHAPE(3), (double[]){-1, 2, 0});
         tp_var logvar = enter(&data[2], dtype, TP_SHAPE(3), (double[]){0, -2, 3});
         tp_var w = tp_log(enter(&data[3], dtype, TP_SHAPE(3), (double[]){0.5, 0.25, 0.25}));
-        tp_normal p = tp_normal_logvar(mu, logvar);
+        tp_dist p = tp_normal_logvar(mu, logvar);
         p.event_dims = 0;
-        tp_var parts = tp_add(w, tp_normal_logprob(p, tp_expand(x, TP_SHAPE(3))));
+        tp_var parts = tp_add(w, tp_dist_logprob(p, tp_expand(x, TP_SHAPE(3))));
         tp_var y = tp_logsumexp(parts, TP_ALL_AXES, false);
         check_number(dtype, tp_item_of(y), want[k / 2], false, "mixture");
         assert_ok(tp_backward(y));

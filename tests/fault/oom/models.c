@@ -67,7 +67,7 @@ static tp_status own_init(void *self, tp_params *ps, const tp_model_config *c)
     return tp_fill(&m->noise.value, -3);
 }
 
-static tp_normal own_encode(const void *self, tp_ctx *c, tp_var x)
+static tp_dist own_encode(const void *self, tp_ctx *c, tp_var x)
 {
     const own *m = self;
     tp_var h = tp_nn_mlp_apply(&m->encoder, c, x); /* [batch, nh] */
@@ -82,11 +82,12 @@ static tp_var own_decode(const void *self, tp_ctx *c, tp_var z)
 static tp_objective own_loss(const void *self, tp_ctx *c, tp_var x)
 {
     own *m = (own *)self;
-    tp_normal q = own_encode(m, c, x);
-    tp_var mean = own_decode(m, c, tp_normal_rsample(q, c));
+    tp_dist q = own_encode(m, c, x);
+    tp_var z = tp_dist_rsample(q, c);
+    tp_var mean = own_decode(m, c, z);
     tp_var logvar = tp_expand(tp_param(c->tape, &m->noise), tp_shape_of(mean));
-    return tp_negative_elbo(tp_normal_logprob(tp_normal_logvar(mean, logvar), x),
-                            tp_normal_kl_std(q), tp_elbo_defaults());
+    return tp_negative_elbo(tp_dist_logprob(tp_normal_logvar(mean, logvar), x),
+                            tp_kl(q, tp_normal_standard(z)), tp_elbo_defaults());
 }
 
 static const tp_model_type own_type = {.name = "own",
@@ -402,8 +403,8 @@ static tp_status sample(scene *s)
     bool got;
     tp_batches_rewind(&s->batches);
     TP_TRY(tp_batches_next(&s->batches, &batch, &got));
-    tp_normal q = tp_model_encode(&s->model, &c, tp_constant(s->tape, &batch.x));
-    tp_var y = tp_model_decode(&s->model, &c, tp_normal_rsample(q, &c));
+    tp_dist q = tp_model_encode(&s->model, &c, tp_constant(s->tape, &batch.x));
+    tp_var y = tp_model_decode(&s->model, &c, tp_dist_rsample(q, &c));
     return oom_note_var(s, y);
 }
 
@@ -414,12 +415,11 @@ static tp_status distributions(scene *s)
     tp_ctx c = tp_ctx_train(s->tape, 1, 0);
     tp_var x = tp_constant(s->tape, &s->t[0]); /* [3,5] in (0,1) */
     tp_var h = tp_nn_mlp_apply(&s->mlp, &c, tp_nn_linear_apply(&s->linear, &c, x));
-    tp_bernoulli p = tp_bernoulli_logits(tp_dropout(&c, h, 0.5));
-    tp_normal n = tp_normal_fixed(tp_bernoulli_mean(p), -1);
-    tp_var drawn = tp_event_match(h, tp_bernoulli_sample(p, &c), "x");
-    tp_var kl = tp_event_sum(tp_normal_kl_std_elements(n), 1);
-    tp_objective o = tp_negative_elbo(tp_bernoulli_logprob(p, drawn), kl, tp_elbo_defaults());
-    tp_objective r = tp_reconstruction(tp_normal_logprob(n, drawn));
+    tp_dist p = tp_bernoulli_logits(tp_dropout(&c, h, 0.5));
+    tp_dist n = tp_normal_fixed(tp_dist_mean(p), -1);
+    tp_var drawn = tp_dist_sample(p, &c), kl = tp_kl(n, tp_normal_standard(h));
+    tp_objective o = tp_negative_elbo(tp_dist_logprob(p, drawn), kl, tp_elbo_defaults());
+    tp_objective r = tp_reconstruction(tp_dist_logprob(n, drawn));
     TP_TRY(oom_note_var(s, o.total));
     TP_TRY(oom_note_var(s, tp_activate(TP_SOFTPLUS, r.total)));
     tp_params_zero_grad(&s->params);

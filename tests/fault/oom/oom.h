@@ -61,6 +61,8 @@ extern const int oom_tensors_count, oom_files_count, oom_tape_count, oom_models_
     oom_layers_count, oom_objectives_count, oom_controls_count;
 /* One for each sample of every row and composition, or for the first ones. */
 int oom_table(scenario *list, int room, int samples);
+/* One for each distribution and each KL divergence. */
+int oom_dists(scenario *list, int room);
 
 /* --- for scenarios -------------------------------------------------------------------------------- */
 

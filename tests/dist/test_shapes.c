@@ -1,0 +1,260 @@
+/* test_shapes.c: events, leading samples, and what does not fit: the same for every distribution.
+ *
+ * Read next: nn/dist.c. */
+#include "tests/support/dists.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "autograd/sweep.h"
+
+/* Runs f on the first case of every row. */
+static void on_every_row(void (*run)(fixture *f, tp_dist d))
+{
+    for (int i = 0; i < tp_dist_type_count; i++) {
+        fixture *f = fixture_new();
+        print_message("%s\n", tp_dist_types[i]->name);
+        run(f, dist_make(f, TP_F64, tp_dist_types[i], tp_dist_types[i]->cases[0].param));
+        fixture_free(f);
+    }
+}
+
+/* --- events -------------------------------------------------------------------------------------------------- */
+
+/* What an event sums is the sum of its elements, for densities and entropies. */
+static void check_events(fixture *f, tp_dist d)
+{
+    tp_ctx c = tp_ctx_train(f->tape, 1, 0);
+    tp_var x = tp_dist_sample(d, &c), small[] = {tp_dist_logprob(d, x), tp_dist_entropy(d)};
+    int rank = d.type->rank, ndim = tp_dist_shape(&d).ndim;
+    for (d.event_dims = rank; d.event_dims <= ndim; d.event_dims++) {
+        tp_var large[] = {tp_dist_logprob(d, x), tp_dist_entropy(d)};
+        for (int k = 0; k < 2; k++) {
+            tp_var want = tp_event_sum(small[k], d.event_dims - rank);
+            assert_true(same_values(tp_value(large[k]), tp_value(want)));
+            assert_int_equal(tp_shape_of(large[k]).ndim, ndim - d.event_dims);
+        }
+    }
+    assert_ok(tp_tape_status(f->tape));
+    assert_status(tp_var_status(tp_dist_logprob(d, x)), TP_ESHAPE); /* one more than there are */
+    assert_message("event_dims is");
+    assert_message(d.type->name);
+}
+
+static void test_events(void **state)
+{
+    (void)state;
+    on_every_row(check_events);
+}
+
+static void test_event_dims_of_a_batch(void **state)
+{
+    (void)state;
+    fixture *f = fixture_new();
+    tp_dist p = tp_normal_logvar(drawn(f, TP_SHAPE(2, 3, 4), 1), drawn(f, TP_SHAPE(2, 3, 4), 2));
+    tp_dist standard = tp_normal_standard(p.param[0]);
+    tp_var x = drawn(f, TP_SHAPE(2, 3, 4), 3);
+    assert_true(tp_shape_equal(tp_shape_of(tp_dist_logprob(p, x)), TP_SHAPE(2, 3)));
+    assert_true(tp_shape_equal(tp_shape_of(tp_dist_entropy(p)), TP_SHAPE(2, 3)));
+    assert_true(tp_shape_equal(tp_shape_of(tp_kl(p, standard)), TP_SHAPE(2, 3)));
+    assert_true(tp_shape_equal(tp_shape_of(tp_kl_elements(p, standard)), TP_SHAPE(2, 3, 4)));
+    p.event_dims = standard.event_dims = 2;
+    assert_true(tp_shape_equal(tp_shape_of(tp_dist_logprob(p, x)), TP_SHAPE(2)));
+    assert_true(tp_shape_equal(tp_shape_of(tp_kl(p, standard)), TP_SHAPE(2)));
+    p.event_dims = standard.event_dims = 0;
+    assert_true(tp_shape_equal(tp_shape_of(tp_kl(p, standard)), TP_SHAPE(2, 3, 4)));
+    fixture_free(f);
+}
+
+/* --- samples ---------------------------------------------------------------------------------------------------- */
+
+/* k draws come as [k, draw…] and differ; the density of all is the densities of each. */
+static void check_samples(fixture *f, tp_dist d)
+{
+    enum { K = 64 };
+    tp_ctx c = tp_ctx_train(f->tape, 1, 0);
+    tp_shape draw = tp_dist_shape(&d);
+    tp_var z = tp_dist_sample_n(d, &c, K), logprob = tp_dist_logprob(d, z), first = {0};
+    assert_int_equal(tp_shape_of(z).ndim, draw.ndim + 1);
+    assert_int_equal(tp_shape_of(z).dim[0], K);
+    bool differ = false;
+    for (int64_t k = 0; k < K; k++) {
+        tp_var one_z = tp_squeeze(tp_slice(z, 0, k, k + 1, 1), 0);
+        tp_var want = tp_squeeze(tp_slice(logprob, 0, k, k + 1, 1), 0);
+        assert_true(tp_shape_equal(tp_shape_of(one_z), draw));
+        assert_true(same_values(tp_value(tp_dist_logprob(d, one_z)), tp_value(want)));
+        first = k == 0 ? one_z : first;
+        differ = differ || !same_values(tp_value(first), tp_value(one_z));
+    }
+    assert_true(differ);
+    assert_true(tp_shape_equal(tp_shape_of(tp_dist_sample(d, &c)), draw));
+    assert_ok(tp_tape_status(f->tape));
+}
+
+static void test_samples(void **state)
+{
+    (void)state;
+    on_every_row(check_samples);
+}
+
+/* With gradient, without, and refused where there is none. */
+static void check_sample_gradient(fixture *f, tp_dist d)
+{
+    tp_ctx c = tp_ctx_train(f->tape, 1, 0), again = c;
+    for (int i = 0; i < d.type->params; i++)
+        d.param[i] = tp_leaf(f->tape, tp_value(d.param[i]));
+    d = d.type->make(d.param);
+    tp_var z = tp_dist_sample(d, &c);
+    assert_false(tp_needs_grad(z));
+    assert_int_equal(tp_dist_has_rsample(&d), d.type->pathwise);
+    tp_var r = tp_dist_rsample(d, &again);
+    if (d.type->pathwise) {
+        assert_true(tp_needs_grad(r));
+        assert_true(same_values(tp_value(r), tp_value(z)));
+        return;
+    }
+    assert_status(tp_var_status(r), TP_EGRAD);
+    assert_message("no gradient flows through its draws");
+    assert_message(d.type->name);
+}
+
+static void test_sample_gradient(void **state)
+{
+    (void)state;
+    on_every_row(check_sample_gradient);
+}
+
+/* Noise depends on seed, stream, step and the number of the draw: all of them, and nothing else. */
+static void test_noise_streams(void **state)
+{
+    (void)state;
+    fixture *f = fixture_new();
+    tp_dist q = tp_normal_standard(tp_full(f->tape, TP_F64, TP_SHAPE(8), 0));
+    tp_ctx c[] = {tp_ctx_train(f->tape, 1, 2), tp_ctx_train(f->tape, 1, 2),
+                  tp_ctx_train(f->tape, 2, 2), tp_ctx_train(f->tape, 1, 3),
+                  tp_ctx_eval(f->tape, 1, 2)};
+    tp_var z[6];
+    for (int i = 0; i < 5; i++)
+        z[i] = tp_dist_rsample(q, &c[i]);
+    z[5] = tp_dist_rsample(q, &c[0]); /* the second draw of its step */
+    assert_true(same_values(tp_value(z[0]), tp_value(z[1])));
+    for (int i = 1; i < 6; i++)
+        for (int k = i + 1; k < 6; k++)
+            assert_false(same_values(tp_value(z[i]), tp_value(z[k])));
+    fixture_free(f);
+}
+
+static void test_number_of_samples(void **state)
+{
+    (void)state;
+    for (int64_t k = 0; k >= -1; k--) {
+        fixture *f = fixture_new();
+        tp_ctx c = tp_ctx_train(f->tape, 1, 0);
+        tp_dist q = tp_normal_standard(drawn(f, TP_SHAPE(3), 1));
+        assert_status(
+            tp_var_status(k == 0 ? tp_dist_rsample_n(q, &c, k) : tp_dist_sample_n(q, &c, k)),
+            TP_EARG);
+        assert_message("samples: 1 or more needed");
+        fixture_free(f);
+    }
+}
+
+/* More axes than a tensor has. */
+static void test_too_many_axes(void **state)
+{
+    (void)state;
+    fixture *f = fixture_new();
+    tp_ctx c = tp_ctx_train(f->tape, 1, 0);
+    tp_dist q = tp_normal_standard(drawn(f, TP_SHAPE(1, 1, 1, 1, 1, 1, 1, 2), 1));
+    assert_status(tp_var_status(tp_dist_rsample_n(q, &c, 2)), TP_ESHAPE);
+    assert_message("at most 8 axes");
+    fixture_free(f);
+}
+
+/* --- what does not fit -------------------------------------------------------------------------------------- */
+
+/* Losses do not broadcast: a forgotten dimension must not become a wrong number. */
+static void test_no_broadcasting(void **state)
+{
+    (void)state;
+    static const tp_shape wrong[] = {TP_DIMS(3),    TP_DIMS(1, 3),    TP_DIMS(4, 1),
+                                     TP_DIMS(2, 3), TP_DIMS(2, 3, 4), TP_DIMS()};
+    for (int i = 0; i < 6; i++)
+        for (int k = 0; k < 4; k++) {
+            fixture *f = fixture_new();
+            tp_var full = drawn(f, TP_SHAPE(4, 3), 1), bad = {0};
+            tp_var part = tp_constant(f->tape, fixture_draw(f, TP_F64, wrong[i], 1, 0, 0.5));
+            tp_ctx c = tp_ctx_train(f->tape, 1, 0);
+            if (k == 0)
+                bad = tp_dist_logprob(tp_normal_logvar(full, full), part);
+            if (k == 1)
+                bad = tp_dist_logprob(tp_bernoulli_logits(full), part);
+            if (k < 2)
+                assert_message("losses do not broadcast");
+            if (k == 2)
+                bad = tp_dist_logprob(tp_normal_logvar(full, part), full);
+            if (k == 3)
+                bad = tp_dist_rsample(tp_normal_logvar(full, part), &c);
+            assert_status(tp_var_status(bad), TP_ESHAPE);
+            fixture_free(f);
+        }
+}
+
+/* Poisoned, stale or empty vars, and a distribution without a type, pass through without a crash; the first failure
+ * stays. */
+static void check_poison(fixture *f, tp_dist d)
+{
+    tp_ctx c = tp_ctx_train(f->tape, 1, 0);
+    tp_dist ok = tp_normal_standard(drawn(f, TP_SHAPE(3), 1)), bad = d;
+    bad.param[0] = tp_add(drawn(f, TP_SHAPE(2), 1), drawn(f, TP_SHAPE(3), 1));
+    bad = d.type->make(bad.param);
+    tp_var error, y[] = {tp_dist_logprob(bad, ok.param[0]),
+                         tp_dist_sample(bad, &c),
+                         tp_dist_mean(bad),
+                         tp_dist_variance(bad),
+                         tp_dist_entropy(bad),
+                         tp_dist_logprob(ok, bad.param[0]),
+                         tp_kl(bad, ok),
+                         tp_kl(ok, bad),
+                         tp_kl_monte_carlo(ok, bad, &c, 2, &error),
+                         error};
+    for (size_t i = 0; i < sizeof y / sizeof *y; i++)
+        assert_status(tp_var_status(y[i]), TP_ESHAPE);
+    assert_non_null(strstr(tp_tape_message(f->tape), "add"));
+}
+
+static void test_poison(void **state)
+{
+    (void)state;
+    on_every_row(check_poison);
+    fixture *f = fixture_new();
+    tp_ctx c = tp_ctx_train(f->tape, 1, 0);
+    tp_dist old = tp_normal_standard(drawn(f, TP_SHAPE(3), 1)), none = {0};
+    tp_tape_reset(f->tape);
+    assert_status(tp_var_status(tp_dist_rsample(old, &c)), TP_ESTALE);
+    tp_tape_reset(f->tape);
+    tp_dist ok = tp_normal_standard(drawn(f, TP_SHAPE(3), 1));
+    tp_dist_logprob(none, (tp_var){0});
+    tp_dist_rsample(none, &c);
+    tp_dist_entropy(none);
+    tp_dist_mean(tp_bernoulli_logits((tp_var){0}));
+    tp_kl(none, none);
+    tp_kl(tp_normal_logvar((tp_var){0}, (tp_var){0}), ok);
+    assert_ok(tp_tape_status(f->tape));
+    ok.type = NULL;
+    assert_status(tp_var_status(tp_dist_logprob(ok, ok.param[0])), TP_EARG);
+    assert_message("a distribution without a type");
+    fixture_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_events),        cmocka_unit_test(test_event_dims_of_a_batch),
+        cmocka_unit_test(test_samples),       cmocka_unit_test(test_sample_gradient),
+        cmocka_unit_test(test_noise_streams), cmocka_unit_test(test_number_of_samples),
+        cmocka_unit_test(test_too_many_axes), cmocka_unit_test(test_no_broadcasting),
+        cmocka_unit_test(test_poison),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}

@@ -1,0 +1,117 @@
+/* dists.c: a scenario for every row of dist.def and of kl.def: draws, densities, moments, divergences, backward.
+ * Read next: tables.c. */
+#include "tests/fault/oom/oom.h"
+
+/* The numbers of a case as tensors from at on. */
+static tp_status keep(scene *s, const tp_dist_type *type, int at)
+{
+    for (int i = 0; i < type->params; i++) {
+        const tp_dist_numbers *n = &type->cases[0].param[i];
+        TP_TRY(tp_tensor_from(&s->t[at + i], TP_F64, n->shape, n->at));
+        TP_TRY(oom_watch(s, &s->t[at + i]));
+    }
+    return TP_OK;
+}
+
+static tp_dist enter(scene *s, const tp_dist_type *type, int at)
+{
+    tp_var param[TP_DIST_PARAMS] = {{0}};
+    for (int i = 0; i < type->params; i++)
+        param[i] = tp_leaf(s->tape, &s->t[at + i]);
+    tp_dist d = type->make(param);
+    d.event_dims = type->rank + (type->rank == 0); /* the last axis */
+    return d;
+}
+
+static tp_status note_sum(scene *s, int n, const tp_var *y)
+{
+    tp_var total = tp_sum(y[0], TP_ALL_AXES, false);
+    for (int i = 1; i < n; i++)
+        total = tp_add(total, tp_sum(y[i], TP_ALL_AXES, false));
+    TP_TRY(oom_note_var(s, total));
+    return tp_needs_grad(total) ? tp_backward(total) : TP_OK;
+}
+
+/* --- one distribution --------------------------------------------------------------------------------- */
+
+static tp_status a_row(scene *s)
+{
+    TP_TRY(tp_tape_new(&s->tape));
+    return keep(s, tp_dist_types[s->is->sample], 0);
+}
+
+static tp_status use_row(scene *s)
+{
+    tp_tape_reset(s->tape);
+    tp_ctx c = tp_ctx_train(s->tape, 1, 0);
+    tp_dist d = enter(s, tp_dist_types[s->is->sample], 0);
+    bool pathwise = tp_dist_has_rsample(&d);
+    tp_var some = pathwise ? tp_dist_rsample_n(d, &c, 2) : tp_dist_sample_n(d, &c, 2);
+    tp_var z = pathwise ? tp_dist_rsample(d, &c) : tp_dist_sample(d, &c);
+    tp_dist twice = tp_dist_repeat(d, TP_SHAPE(2));
+    TP_TRY(oom_note_var(s, some));
+    tp_var y[] = {tp_dist_logprob(d, some), tp_dist_logprob(d, z), tp_dist_mean(d),
+                  tp_dist_variance(d), tp_dist_entropy(twice)};
+    return note_sum(s, sizeof y / sizeof *y, y);
+}
+
+/* --- two of them -------------------------------------------------------------------------------------- */
+
+static tp_status a_pair(scene *s)
+{
+    const tp_kl_type *pair = &tp_kl_types[s->is->sample];
+    TP_TRY(tp_tape_new(&s->tape));
+    TP_TRY(keep(s, pair->q, 0));
+    return keep(s, pair->p, TP_DIST_PARAMS);
+}
+
+static tp_status use_pair(scene *s)
+{
+    const tp_kl_type *pair = &tp_kl_types[s->is->sample];
+    tp_tape_reset(s->tape);
+    tp_ctx c = tp_ctx_train(s->tape, 1, 0);
+    tp_dist q = enter(s, pair->q, 0), p = enter(s, pair->p, TP_DIST_PARAMS);
+    tp_var error, y[] = {tp_kl(q, p), tp_event_sum(tp_kl_elements(q, p), 1)};
+    TP_TRY(note_sum(s, 2, y));
+    tp_no_grad_begin(s->tape);
+    tp_var estimate = tp_kl_monte_carlo(q, p, &c, 3, &error);
+    tp_no_grad_end(s->tape);
+    TP_TRY(oom_note_var(s, estimate));
+    return oom_note_var(s, error);
+}
+
+/* --- constructors that make something ------------------------------------------------------------------ */
+
+static tp_status raw_numbers(scene *s)
+{
+    TP_TRY(tp_tape_new(&s->tape));
+    return oom_draw(&s->t[0], TP_F32, TP_SHAPE(3, 2), 3);
+}
+
+static tp_status construct(scene *s)
+{
+    tp_tape_reset(s->tape);
+    tp_var x = tp_leaf(s->tape, &s->t[0]);
+    tp_dist d[] = {tp_normal_softplus(x, x), tp_normal_fixed(x, -1), tp_normal_standard(x),
+                   tp_bernoulli_logits(x)};
+    enum { N = sizeof d / sizeof *d };
+    tp_var y[N];
+    for (int i = 0; i < N; i++)
+        y[i] = tp_dist_logprob(d[i], tp_detach(x));
+    return note_sum(s, N, y);
+}
+
+int oom_dists(scenario *list, int room)
+{
+    int n = 0;
+    for (int i = 0; i < tp_dist_type_count && n < room; i++)
+        list[n++] = (scenario){
+            .name = tp_dist_types[i]->name, .prepare = a_row, .act = use_row, .sample = i};
+    for (int i = 0; i < tp_kl_type_count && n < room; i++)
+        list[n++] =
+            (scenario){.name = "a KL divergence", .prepare = a_pair, .act = use_pair, .sample = i};
+    if (n < room)
+        list[n++] =
+            (scenario){.name = "make distributions", .prepare = raw_numbers, .act = construct};
+    return n;
+}
