@@ -33,16 +33,37 @@ tp_dist tp_dist_refused(tp_dist d, tp_status status)
     return d;
 }
 
-/* Of a distribution that is not valid: an operation on its bad parameter says what is wrong with that. */
-static tp_var pass_on(const tp_dist *d)
+tp_dist tp_dist_same_shapes(tp_dist d, const char *a, const char *b)
+{
+    char ta[TP_SHAPE_TEXT], tb[TP_SHAPE_TEXT];
+    tp_shape first = tp_shape_of(d.param[0]), second = tp_shape_of(d.param[1]);
+    if (!tp_dist_valid(&d) || tp_shape_equal(first, second))
+        return d;
+    return tp_dist_refused(d, tp_fail(TP_ESHAPE, "%s: %s has shape %s, %s %s: equal shapes needed",
+                                      d.type->name, a, tp_shape_text(first, ta), b,
+                                      tp_shape_text(second, tb)));
+}
+
+tp_dist tp_dist_part(const tp_dist *d)
+{
+    tp_dist part = {.type = d->part, .event_dims = d->part_dims, .temperature = d->temperature};
+    for (int i = 0; d->part != NULL && i < d->part->params; i++)
+        part.param[i] = d->param[i];
+    return part;
+}
+
+/* Of a distribution that is not valid: an operation on its bad parameter says what is wrong with that, on the tape of
+ * the other var if it has none itself. */
+static tp_var pass_on(const tp_dist *d, tp_var other)
 {
     int bad = 0;
-    if (d->type == NULL)
-        return tp_dist_refuse(d, tp_fail(TP_EARG, "a distribution without a type"));
+    tp_tape *t = other.tape != NULL ? other.tape : d->param[0].tape;
+    if (d->type == NULL && t != NULL)
+        return tp_tape_poison(t, tp_fail(TP_EARG, "a distribution without a type"));
     for (int i = 0; i < TP_DIST_PARAMS; i++)
         if (d->param[i].tape != NULL && tp_var_status(d->param[i]) != TP_OK)
             bad = i;
-    return tp_detach(d->param[bad]);
+    return other.tape != NULL ? tp_add(other, d->param[bad]) : tp_detach(d->param[bad]);
 }
 
 /* --- shapes ------------------------------------------------------------------------------------------ */
@@ -62,6 +83,12 @@ tp_shape tp_dist_shape(const tp_dist *d)
     return d->type == NULL || d->type->shape == NULL ? tp_shape_of(d->param[0]) : d->type->shape(d);
 }
 
+int64_t tp_dist_width(const tp_dist *d)
+{
+    tp_shape s = tp_shape_of(d->param[0]);
+    return s.ndim > 0 ? s.dim[s.ndim - 1] : 1;
+}
+
 bool tp_dist_has_rsample(const tp_dist *d)
 {
     return d->type != NULL && d->type->pathwise;
@@ -71,7 +98,7 @@ tp_status tp_dist_check_event(const tp_dist *d)
 {
     char text[TP_SHAPE_TEXT];
     tp_shape s = tp_dist_shape(d);
-    if (d->event_dims >= d->type->rank && d->event_dims <= s.ndim)
+    if (d->event_dims >= tp_dist_rank(d) && d->event_dims <= s.ndim)
         return TP_OK;
     return tp_fail(TP_ESHAPE, "%s: event_dims is %d, one draw has shape %s", d->type->name,
                    d->event_dims, tp_shape_text(s, text));
@@ -116,7 +143,7 @@ tp_var tp_dist_logprob(tp_dist d, tp_var x)
     char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
     tp_shape draw = tp_dist_shape(&d), lead;
     if (!tp_dist_valid(&d))
-        return pass_on(&d);
+        return pass_on(&d, x);
     if (tp_var_status(x) != TP_OK)
         return tp_add(d.param[0], x); /* which says what is wrong with x */
     if (!tp_dist_leads(tp_shape_of(x), draw, &lead))
@@ -128,18 +155,25 @@ tp_var tp_dist_logprob(tp_dist d, tp_var x)
     if (tp_dist_check_event(&d) != TP_OK)
         return tp_dist_refuse(&d, TP_ESHAPE);
     d = tp_dist_repeat(d, lead);
-    return tp_neg(tp_event_sum(d.type->nll(&d, x), d.event_dims - d.type->rank));
+    if (!tp_dist_valid(&d))
+        return pass_on(&d, x);
+    return tp_neg(tp_event_sum(d.type->nll(&d, x), d.event_dims - tp_dist_rank(&d)));
+}
+
+static tp_var refuse_gradient(const tp_dist *d)
+{
+    return tp_dist_refuse(d, tp_fail(TP_EGRAD,
+                                     "%s: no gradient flows through its draws; tp_dist_sample "
+                                     "draws without one",
+                                     d->type->name));
 }
 
 static tp_var draw(tp_dist d, tp_ctx *c, bool gradient)
 {
     if (!tp_dist_valid(&d))
-        return pass_on(&d);
+        return pass_on(&d, (tp_var){0});
     if (gradient && !d.type->pathwise)
-        return tp_dist_refuse(&d, tp_fail(TP_EGRAD,
-                                          "%s: no gradient flows through its draws; "
-                                          "tp_dist_sample draws without one",
-                                          d.type->name));
+        return refuse_gradient(&d);
     tp_var z = d.type->draw(&d, c);
     return gradient || !d.type->pathwise ? z : tp_detach(z);
 }
@@ -173,11 +207,30 @@ tp_var tp_dist_sample_n(tp_dist d, tp_ctx *c, int64_t k)
     return draw(copies(d, k), c, false);
 }
 
+tp_var tp_dist_rsample_logprob(tp_dist d, tp_ctx *c, tp_var *logprob)
+{
+    tp_var z, nll;
+    if (!tp_dist_valid(&d))
+        return *logprob = pass_on(&d, (tp_var){0});
+    if (!d.type->pathwise)
+        return *logprob = refuse_gradient(&d);
+    if (tp_dist_check_event(&d) != TP_OK)
+        return *logprob = tp_dist_refuse(&d, TP_ESHAPE);
+    if (d.type->draw_nll != NULL) {
+        z = d.type->draw_nll(&d, c, &nll);
+    } else {
+        z = d.type->draw(&d, c);
+        nll = tp_var_status(z) == TP_OK ? d.type->nll(&d, z) : z;
+    }
+    *logprob = tp_neg(tp_event_sum(nll, d.event_dims - tp_dist_rank(&d)));
+    return z;
+}
+
 /* what: "mean", …, which some rows do not have. */
 static tp_var moment(tp_dist d, tp_var (*f)(const tp_dist *), const char *what)
 {
     if (!tp_dist_valid(&d))
-        return pass_on(&d);
+        return pass_on(&d, (tp_var){0});
     if (f == NULL)
         return tp_dist_refuse(
             &d, tp_fail(TP_EARG, "%s: its %s has no closed form", d.type->name, what));
@@ -199,5 +252,5 @@ tp_var tp_dist_entropy(tp_dist d)
     if (tp_dist_valid(&d) && tp_dist_check_event(&d) != TP_OK)
         return tp_dist_refuse(&d, TP_ESHAPE);
     tp_var h = moment(d, d.type == NULL ? NULL : d.type->entropy, "entropy");
-    return tp_var_status(h) != TP_OK ? h : tp_event_sum(h, d.event_dims - d.type->rank);
+    return tp_var_status(h) != TP_OK ? h : tp_event_sum(h, d.event_dims - tp_dist_rank(&d));
 }

@@ -10,7 +10,7 @@
 #ifndef TP_NN_DIST_H
 #define TP_NN_DIST_H
 
-#include "nn/ctx.h"
+#include "nn/flow.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,13 +18,19 @@ extern "C" {
 
 typedef struct tp_dist_type tp_dist_type; /* nn/dist_type.h */
 
-enum { TP_DIST_PARAMS = 3 };
+enum { TP_DIST_PARAMS = 3, TP_DIST_FLOWS = 4 };
 
 typedef struct tp_dist {
     const tp_dist_type *type;
     tp_var param[TP_DIST_PARAMS]; /* as the constructors say; the others are the zero var */
-    int event_dims; /* at least the axes of what is one draw by nature: 1 for vectors */
-    bool standard;  /* N(0,1), as tp_normal_standard made it */
+    int event_dims;     /* at least the axes of what is one draw by nature: 1 for vectors */
+    bool standard;      /* N(0,1), as tp_normal_standard made it */
+    double temperature; /* of a relaxed one-hot vector */
+    /* Of a mixture the type of its components, of a transformed distribution that of its base; and the axes of their
+     * events. flow[0] is next to the base. */
+    const tp_dist_type *part;
+    int part_dims, flows;
+    tp_flow flow[TP_DIST_FLOWS];
 } tp_dist;
 
 /* --- constructors. Arguments that do not fit poison the parameters, and with them all that follows ----- */
@@ -40,6 +46,38 @@ tp_dist tp_normal_standard(tp_var like);
 
 /* Independent bits: param logits = log(p/(1−p)), any shape. */
 tp_dist tp_bernoulli_logits(tp_var logits);
+
+/* A class each: param logits [.., classes]; x is i64 [..], a class number. event_dims is 0 unless set otherwise: the
+ * last axis of logits is not one of x. Mean and variance are those of the one-hot vector, [.., classes]: the mean is
+ * softmax(logits). */
+tp_dist tp_categorical_logits(tp_var logits);
+
+/* Laplace: param mu, logscale = log b, equal shapes; density e^{−|x−μ|/b}/2b. */
+tp_dist tp_laplace_logscale(tp_var mu, tp_var logscale);
+
+/* Uniform on [low, high]: equal shapes; TP_EVALUE unless low < high everywhere. log p is −inf outside. */
+tp_dist tp_uniform_between(tp_var low, tp_var high);
+
+/* Multivariate normal on vectors: param mu [.., n], cholesky [.., n, n], the lower factor L of the covariance L·Lᵀ; what
+ * stands above its diagonal does not matter. TP_EVALUE unless the diagonal is positive. */
+tp_dist tp_mvn_cholesky(tp_var mu, tp_var cholesky);
+/* From any square matrix, as a network gives it: L has e^{raw} on the diagonal, raw below. */
+tp_dist tp_mvn_raw(tp_var mu, tp_var raw);
+/* From the covariance itself; TP_EVALUE unless positive definite. */
+tp_dist tp_mvn_covariance(tp_var mu, tp_var covariance);
+
+/* Relaxed one-hot vectors ("Gumbel-Softmax", "Concrete"): param logits [.., classes]; draws are tp_gumbel_softmax at
+ * this temperature, in the inside of the simplex. TP_EARG unless temperature > 0. No mean, variance or entropy. */
+tp_dist tp_relaxed_one_hot(tp_var logits, double temperature);
+
+/* A mixture of n components of one family: logits [.., n] of their weights, and a distribution whose batch ends with
+ * the components: draws of shape [.., n, event…], event_dims of it being what one component emits. Draws of the
+ * mixture are [.., event…], without gradient; its event_dims are those of a component unless set otherwise. */
+tp_dist tp_mixture(tp_var logits, tp_dist components);
+
+/* Vectors of base (event_dims 1) sent through n <= TP_DIST_FLOWS maps, the first one first (nn/flow.h). log p of
+ * any x needs all maps to have an inverse, TP_EARG otherwise; of its own draws: tp_dist_rsample_logprob. */
+tp_dist tp_transformed(tp_dist base, int n, const tp_flow *flow);
 
 /* --- what every distribution can do ---------------------------------------------------------------------- */
 
@@ -57,7 +95,10 @@ tp_var tp_dist_rsample_n(tp_dist d, tp_ctx *c, int64_t k);
 tp_var tp_dist_sample(tp_dist d, tp_ctx *c);
 tp_var tp_dist_sample_n(tp_dist d, tp_ctx *c, int64_t k);
 
-/* Mean and variance of every element of a draw, in its shape. */
+/* A draw and its log-density together: what a flow without inverse has, and cheaper for any flow. */
+tp_var tp_dist_rsample_logprob(tp_dist d, tp_ctx *c, tp_var *logprob);
+
+/* Mean and variance of every element of a draw, in its shape. TP_EARG where there is no closed form. */
 tp_var tp_dist_mean(tp_dist d);
 tp_var tp_dist_variance(tp_dist d);
 /* −E log p, summed over the event, in nats (of a density: differential, may be negative): [batch…]. */

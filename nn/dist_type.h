@@ -17,8 +17,10 @@ extern "C" {
 
 /* What x can be at all. */
 typedef enum tp_support {
-    TP_REALS, /* any number */
-    TP_BITS,  /* 0 or 1; grey values between get the cross-entropy */
+    TP_REALS,   /* any number */
+    TP_BITS,    /* 0 or 1; grey values between get the cross-entropy */
+    TP_CLASSES, /* i64: 0, 1, … */
+    TP_SIMPLEX  /* vectors of positive numbers whose sum is 1 */
 } tp_support;
 
 /* --- what tests run: literal numbers, row-major ------------------------------------------------------------ */
@@ -56,9 +58,10 @@ typedef struct tp_dist_refusal {
 struct tp_dist_type {
     const char *name;
     tp_support support;
-    int params;    /* canonical parameters: param[0] … */
-    int rank;      /* axes of what is one draw by nature: 0 for numbers, 1 for vectors */
-    bool pathwise; /* draw is differentiable in the parameters */
+    int params; /* canonical parameters: param[0] … */
+    int rank; /* axes of what is one draw by nature, besides those of parts: 0 for numbers, 1 for vectors */
+    bool kinks;                /* the density is not smooth in x */
+    bool pathwise;             /* draw is differentiable in the parameters */
     const char *text, *source; /* log p(x), and where it is from */
 
     /* From canonical parameters, as tests call it. */
@@ -67,7 +70,10 @@ struct tp_dist_type {
     tp_shape (*shape)(const tp_dist *d);
     /* −log p(x) per element: the shape of x without its last rank axes. Refuses values no parameters allow. */
     tp_var (*nll)(const tp_dist *d, tp_var x);
-    tp_var (*draw)(const tp_dist *d, tp_ctx *c);
+    tp_var (*draw)(const tp_dist *d,
+                   tp_ctx *c); /* Optional: a draw, differentiable, with its nll. */
+    tp_var (*draw_nll)(const tp_dist *d, tp_ctx *c, tp_var *nll);
+    /* NULL: no closed form. */
     tp_var (*mean)(const tp_dist *d);
     tp_var (*variance)(const tp_dist *d);
     tp_var (*entropy)(const tp_dist *d); /* per element, as nll */
@@ -85,9 +91,6 @@ struct tp_dist_type {
                                        .make = make,                                               \
                                        .nll = nll,                                                 \
                                        .draw = draw,                                               \
-                                       .mean = mean,                                               \
-                                       .variance = variance,                                       \
-                                       .entropy = entropy,                                         \
                                        .cases = cases,                                             \
                                        .case_count = (int)(sizeof cases / sizeof *cases),          \
                                        .values = values,                                           \
@@ -115,6 +118,17 @@ extern const int tp_kl_type_count;
 
 /* --- for rows and kl.c --------------------------------------------------------------------------------------- */
 
+/* Axes that are one draw by nature: those of the row, and of the event of a part. */
+static inline int tp_dist_rank(const tp_dist *d)
+{
+    return d->type->rank + d->part_dims;
+}
+/* The size of the last axis of param[0]; 1 if it has lost its value, so that there is one to compute with. */
+int64_t tp_dist_width(const tp_dist *d);
+/* The components of a mixture, the base of a transformed distribution. */
+tp_dist tp_dist_part(const tp_dist *d);
+/* What two parameters must be that go together element by element: TP_ESHAPE with both names otherwise. */
+tp_dist tp_dist_same_shapes(tp_dist d, const char *a, const char *b);
 /* Sums over the last dims axes. */
 tp_var tp_event_sum(tp_var x, int dims);
 /* Whether all parameters have values; only then can their shapes not fit. */

@@ -86,5 +86,5 @@ static const tp_dist_refusal refusals[] = {
      "losses do not broadcast"},
 };
 
-TP_DEFINE_DIST(bernoulli, .support = TP_BITS, .params = 1, .text = "−(softplus(a) − x·a)",
-               .source = "");
+TP_DEFINE_DIST(bernoulli, .support = TP_BITS, .mean = mean, .variance = variance,
+               .entropy = entropy, .params = 1, .text = "−(softplus(a) − x·a)", .source = "");

@@ -11,14 +11,8 @@ static const double LOG_2PI = 1.8378770664093454836;
 
 tp_dist tp_normal_logvar(tp_var mu, tp_var logvar)
 {
-    char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
     tp_dist d = {.type = &tp_dist_normal, .param = {mu, logvar}, .event_dims = 1};
-    tp_shape m = tp_shape_of(mu), v = tp_shape_of(logvar);
-    if (tp_dist_valid(&d) && !tp_shape_equal(m, v)) /* the density would broadcast without a word */
-        return tp_dist_refused(d, tp_fail(TP_ESHAPE,
-                                          "normal: mu has shape %s, logvar %s: equal shapes needed",
-                                          tp_shape_text(m, a), tp_shape_text(v, b)));
-    return d;
+    return tp_dist_same_shapes(d, "mu", "logvar");
 }
 
 tp_dist tp_normal_fixed(tp_var mu, double logvar)
@@ -87,6 +81,7 @@ static tp_var entropy(const tp_dist *p)
 static const tp_dist_case cases[] = {
     {"a batch of three", {{TP_DIMS(3, 1), {0, 1.5, -0.7}}, {TP_DIMS(3, 1), {0, -2, 1}}}},
     {"two dimensions", {{TP_DIMS(2), {-3, 0.2}}, {TP_DIMS(2), {0.3, -1}}}},
+    {"a batch of pairs", {{TP_DIMS(2, 2), {0, 1, -1, 2}}, {TP_DIMS(2, 2), {0, 0.5, -1, 1}}}},
     {"sharp and wide", {{TP_DIMS(2, 1), {1, -5}}, {TP_DIMS(2, 1), {-12, 8}}}},
 };
 
@@ -131,6 +126,7 @@ static const tp_dist_refusal refusals[] = {
      "x has shape [4,1], one draw has [4,3]"},
 };
 
-TP_DEFINE_DIST(normal, .support = TP_REALS, .params = 2, .pathwise = true,
+TP_DEFINE_DIST(normal, .support = TP_REALS, .params = 2, .pathwise = true, .mean = mean,
+               .variance = variance, .entropy = entropy,
                .text = "−½(((x − μ)e^{−v/2})² + v + log 2π)",
                .source = "rsample: Kingma and Welling 2014");

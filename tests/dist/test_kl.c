@@ -11,23 +11,32 @@
 
 enum { DRAWS = SANITIZED ? 3000 : 20000 };
 
-/* Runs f on every pair of kl.def: on case k of q and case k of p, whose draws have one shape. p is flipped, so that it
- * is another distribution even where the types are the same. */
+/* Case k of q and case l of p, if their draws have one shape. p is flipped, so that it is another distribution even
+ * where the types are the same. */
+static void on_pair(void (*run)(fixture *f, const tp_kl_type *pair, tp_dist q, tp_dist p),
+                    const tp_kl_type *pair, int k, int l)
+{
+    fixture *f = fixture_new();
+    tp_dist q = dist_make(f, TP_F64, pair->q, pair->q->cases[k].param);
+    tp_dist p = dist_flipped(dist_make(f, TP_F64, pair->p, pair->p->cases[l].param));
+    if (tp_shape_equal(tp_dist_shape(&q), tp_dist_shape(&p))) {
+        print_message("KL(%s ‖ %s): %s, %s\n", pair->q->name, pair->p->name, pair->q->cases[k].note,
+                      pair->p->cases[l].note);
+        q.event_dims = p.event_dims = dist_rank(q, p);
+        run(f, pair, q, p);
+        assert_ok(tp_tape_status(f->tape));
+    }
+    fixture_free(f);
+}
+
+/* Runs f on the cases of every pair of kl.def. */
 static void on_every_pair(void (*run)(fixture *f, const tp_kl_type *pair, tp_dist q, tp_dist p))
 {
     for (int i = 0; i < tp_kl_type_count; i++) {
         const tp_kl_type *pair = &tp_kl_types[i];
-        for (int k = 0; k < pair->q->case_count && k < pair->p->case_count; k++) {
-            fixture *f = fixture_new();
-            print_message("KL(%s ‖ %s): %s\n", pair->q->name, pair->p->name,
-                          pair->q->cases[k].note);
-            tp_dist q = dist_make(f, TP_F64, pair->q, pair->q->cases[k].param);
-            tp_dist p = dist_flipped(dist_make(f, TP_F64, pair->p, pair->p->cases[k].param));
-            q.event_dims = p.event_dims = dist_rank(q, p);
-            run(f, pair, q, p);
-            assert_ok(tp_tape_status(f->tape));
-            fixture_free(f);
-        }
+        for (int k = 0; k < pair->q->case_count; k++)
+            for (int l = 0; l < pair->p->case_count; l++)
+                on_pair(run, pair, k, l);
     }
 }
 
@@ -42,20 +51,33 @@ static double integral_of_ratio(const grid *g, const double *logq, const double 
     return sum;
 }
 
+/* A product of densities has no grid: those of its numbers have, and KLs add up. */
+static bool splits(tp_dist q, tp_dist p)
+{
+    return tp_dist_rank(&q) >= tp_dist_rank(&p);
+}
+
 static void check_definition(fixture *f, const tp_kl_type *pair, tp_dist q, tp_dist p)
 {
-    grid g = grid_make(f, q);
     double *kl = values_of(tp_kl(q, p)),
            *itself = pair->q == pair->p ? values_of(tp_kl(q, q)) : NULL;
-    double *logq = values_of(tp_dist_logprob(q, g.x)), *logp = values_of(tp_dist_logprob(p, g.x));
-    for (int64_t i = 0; i < g.elements; i++) {
+    int64_t n = tp_shape_numel(tp_shape_of(tp_kl(q, p)));
+    for (int64_t i = 0; i < n; i++) {
         assert_true(kl[i] >= 0);
-        assert_close(integral_of_ratio(&g, logq, logp, i), kl[i], 1e-8, 1e-8);
         if (itself != NULL)
             assert_close(itself[i], 0, 1e-14, 0);
     }
-    free(kl), free(itself), free(logq), free(logp);
-    grid_free(&g);
+    if (splits(q, p)) { /* else sampling judges alone */
+        double rel = pair->p->kinks ? 2e-4 : 1e-8;
+        grid g = grid_make(f, q);
+        double *logq = values_of(tp_dist_logprob(q, g.x)),
+               *logp = values_of(tp_dist_logprob(p, g.x));
+        for (int64_t i = 0; i < n; i++)
+            assert_close(integral_of_ratio(&g, logq, logp, i), kl[i], 1e-8, rel);
+        free(logq), free(logp);
+        grid_free(&g);
+    }
+    free(kl), free(itself);
 }
 
 static void test_definition(void **state)
@@ -154,13 +176,16 @@ static void check_gradients(fixture *f, const tp_kl_type *pair, tp_dist q, tp_di
     for (int i = 0; i < n; i++) {
         tp_var v = i < nq ? q.param[i] : p.param[i - nq];
         assert_ok(tp_parameter_init(&k.param[i], i < nq ? "q" : "p", TP_F64, tp_shape_of(v)));
+        if (i >= nq && pair->p == &tp_dist_uniform) /* elsewhere it is infinite */
+            v = tp_shift(tp_scale(v, 0.1), i == nq ? -1000 : 1000);
         assert_ok(tp_copy(&k.param[i].value, tp_value(v)));
         wrt[i] = &k.param[i];
     }
     for (int sampled = 0; sampled <= pair->q->pathwise; sampled++)
         for (int order = 1; order <= 2 - sampled; order++) {
             k.sampled = sampled;
-            if (tp_gradcheck(ask, &k, n, wrt, (tp_check_opts){.order = order, .rounding = 16},
+            if (tp_gradcheck(ask, &k, n, wrt,
+                             (tp_check_opts){.order = order, .rounding = 16, .atol = 1e-12},
                              NULL) != TP_OK)
                 fail_msg("%s, order %d: %s", sampled ? "sampled" : "closed form", order,
                          tp_last_error());

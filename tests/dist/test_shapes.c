@@ -25,11 +25,15 @@ static void on_every_row(void (*run)(fixture *f, tp_dist d))
 static void check_events(fixture *f, tp_dist d)
 {
     tp_ctx c = tp_ctx_train(f->tape, 1, 0);
-    tp_var x = tp_dist_sample(d, &c), small[] = {tp_dist_logprob(d, x), tp_dist_entropy(d)};
-    int rank = d.type->rank, ndim = tp_dist_shape(&d).ndim;
+    int rank = tp_dist_rank(&d), ndim = tp_dist_shape(&d).ndim, n = 1 + (d.type->entropy != NULL);
+    tp_var x = tp_dist_sample(d, &c), small[2] = {tp_dist_logprob(d, x)};
+    if (n == 2)
+        small[1] = tp_dist_entropy(d);
     for (d.event_dims = rank; d.event_dims <= ndim; d.event_dims++) {
-        tp_var large[] = {tp_dist_logprob(d, x), tp_dist_entropy(d)};
-        for (int k = 0; k < 2; k++) {
+        tp_var large[2] = {tp_dist_logprob(d, x)};
+        if (n == 2)
+            large[1] = tp_dist_entropy(d);
+        for (int k = 0; k < n; k++) {
             tp_var want = tp_event_sum(small[k], d.event_dims - rank);
             assert_true(same_values(tp_value(large[k]), tp_value(want)));
             assert_int_equal(tp_shape_of(large[k]).ndim, ndim - d.event_dims);
@@ -101,9 +105,10 @@ static void test_samples(void **state)
 static void check_sample_gradient(fixture *f, tp_dist d)
 {
     tp_ctx c = tp_ctx_train(f->tape, 1, 0), again = c;
-    for (int i = 0; i < d.type->params; i++)
-        d.param[i] = tp_leaf(f->tape, tp_value(d.param[i]));
-    d = d.type->make(d.param);
+    tp_var leaf[TP_DIST_PARAMS] = {{0}};
+    for (int i = 0; i < d.type->params; i++) /* the numbers of the case */
+        leaf[i] = tp_leaf(f->tape, &f->tensor[i]);
+    d = d.type->make(leaf);
     tp_var z = tp_dist_sample(d, &c);
     assert_false(tp_needs_grad(z));
     assert_int_equal(tp_dist_has_rsample(&d), d.type->pathwise);
@@ -206,8 +211,10 @@ static void check_poison(fixture *f, tp_dist d)
 {
     tp_ctx c = tp_ctx_train(f->tape, 1, 0);
     tp_dist ok = tp_normal_standard(drawn(f, TP_SHAPE(3), 1)), bad = d;
-    bad.param[0] = tp_add(drawn(f, TP_SHAPE(2), 1), drawn(f, TP_SHAPE(3), 1));
-    bad = d.type->make(bad.param);
+    tp_var param[TP_DIST_PARAMS] = {tp_add(drawn(f, TP_SHAPE(2), 1), drawn(f, TP_SHAPE(3), 1))};
+    for (int i = 1; i < d.type->params; i++)
+        param[i] = ok.param[0];
+    bad = d.type->make(param);
     tp_var error, y[] = {tp_dist_logprob(bad, ok.param[0]),
                          tp_dist_sample(bad, &c),
                          tp_dist_mean(bad),
@@ -239,8 +246,20 @@ static void test_poison(void **state)
     tp_dist_entropy(none);
     tp_dist_mean(tp_bernoulli_logits((tp_var){0}));
     tp_kl(none, none);
-    tp_kl(tp_normal_logvar((tp_var){0}, (tp_var){0}), ok);
     assert_ok(tp_tape_status(f->tape));
+    for (int k = 0; k < 4; k++) { /* on the tape that is there */
+        tp_tape_reset(f->tape);
+        ok = tp_normal_standard(tp_full(f->tape, TP_F64, TP_SHAPE(3), 1));
+        tp_dist empty = tp_normal_logvar((tp_var){0}, (tp_var){0});
+        tp_var y = k == 0   ? tp_kl(empty, ok)
+                   : k == 1 ? tp_kl(ok, empty)
+                   : k == 2 ? tp_dist_logprob(empty, ok.param[0])
+                            : tp_dist_logprob(ok, (tp_var){0});
+        assert_status(tp_tape_status(f->tape), TP_ETAPE);
+        assert_true(tp_var_status(y) != TP_OK);
+    }
+    tp_tape_reset(f->tape);
+    ok = tp_normal_standard(tp_full(f->tape, TP_F64, TP_SHAPE(3), 1));
     ok.type = NULL;
     assert_status(tp_var_status(tp_dist_logprob(ok, ok.param[0])), TP_EARG);
     assert_message("a distribution without a type");

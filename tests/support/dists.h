@@ -11,20 +11,24 @@
 #include "tests/nn/fixture.h"
 
 /* The distribution of literal numbers, with every element (of rank axes) an event of its own. flipped: its
- * parameters in reverse order along axis 0, so that a batch is another one of the same shape. */
+ * parameters in reverse order along axis 0, if that is an axis of the batch: another one of the same shape. */
 tp_dist dist_make(fixture *f, tp_dtype dtype, const tp_dist_type *type,
                   const tp_dist_numbers *param);
+/* The one whose numbers are the first tensors of f, in another type. */
+tp_dist dist_make_again(fixture *f, tp_dtype dtype, const tp_dist_type *type);
 tp_dist dist_flipped(tp_dist d);
 /* How many axes an event of a pair has at least. */
 static inline int dist_rank(tp_dist q, tp_dist p)
 {
-    return q.type->rank > p.type->rank ? q.type->rank : p.type->rank;
+    int mine = tp_dist_rank(&q), its = tp_dist_rank(&p);
+    return mine > its ? mine : its;
 }
 /* x as this distribution takes it. */
 tp_var dist_x(fixture *f, tp_dtype dtype, const tp_dist_type *type, const tp_dist_numbers *x);
 
 typedef struct grid {
-    int64_t nodes, elements; /* elements: how many events one draw is made of */
+    int64_t nodes, elements; /* elements: how many events one draw is made of, */
+    int64_t width;           /* each of so many numbers */
     tp_var x;                /* [nodes, draw…], f64 */
     double *weight;          /* [nodes][elements] */
 } grid;

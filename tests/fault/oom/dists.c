@@ -19,7 +19,7 @@ static tp_dist enter(scene *s, const tp_dist_type *type, int at)
     for (int i = 0; i < type->params; i++)
         param[i] = tp_leaf(s->tape, &s->t[at + i]);
     tp_dist d = type->make(param);
-    d.event_dims = type->rank + (type->rank == 0); /* the last axis */
+    d.event_dims = tp_dist_rank(&d) > 0 ? tp_dist_rank(&d) : 1; /* the last axis */
     return d;
 }
 
@@ -50,9 +50,15 @@ static tp_status use_row(scene *s)
     tp_var z = pathwise ? tp_dist_rsample(d, &c) : tp_dist_sample(d, &c);
     tp_dist twice = tp_dist_repeat(d, TP_SHAPE(2));
     TP_TRY(oom_note_var(s, some));
-    tp_var y[] = {tp_dist_logprob(d, some), tp_dist_logprob(d, z), tp_dist_mean(d),
-                  tp_dist_variance(d), tp_dist_entropy(twice)};
-    return note_sum(s, sizeof y / sizeof *y, y);
+    tp_var y[6] = {tp_dist_logprob(d, some), tp_dist_logprob(d, z)};
+    int n = 2;
+    if (d.type->mean != NULL)
+        y[n++] = tp_dist_mean(d), y[n++] = tp_dist_variance(d);
+    if (d.type->entropy != NULL)
+        y[n++] = tp_dist_entropy(twice);
+    if (pathwise)
+        tp_dist_rsample_logprob(d, &c, &y[n++]);
+    return note_sum(s, n, y);
 }
 
 /* --- two of them -------------------------------------------------------------------------------------- */
@@ -85,20 +91,38 @@ static tp_status use_pair(scene *s)
 static tp_status raw_numbers(scene *s)
 {
     TP_TRY(tp_tape_new(&s->tape));
-    return oom_draw(&s->t[0], TP_F32, TP_SHAPE(3, 2), 3);
+    return oom_draw(&s->t[0], TP_F32, TP_SHAPE(2, 2), 3);
 }
 
 static tp_status construct(scene *s)
 {
     tp_tape_reset(s->tape);
-    tp_var x = tp_leaf(s->tape, &s->t[0]);
-    tp_dist d[] = {tp_normal_softplus(x, x), tp_normal_fixed(x, -1), tp_normal_standard(x),
-                   tp_bernoulli_logits(x)};
+    tp_var x = tp_leaf(s->tape, &s->t[0]), data = tp_detach(x), logdet; /* [2, 2] in (0,1) */
+    tp_var row = tp_sum(x, TP_AXES(0), false), square = tp_matmul(x, tp_transpose(x));
+    tp_dist part = tp_normal_fixed(x, 0);
+    const tp_flow flow[] = {tp_flow_affine(row, row)};
+    const tp_dist d[] = {tp_normal_softplus(x, x),
+                         tp_normal_fixed(x, -1),
+                         tp_normal_standard(x),
+                         tp_bernoulli_logits(x),
+                         tp_laplace_logscale(x, x),
+                         tp_uniform_between(tp_shift(x, -5), x),
+                         tp_mvn_raw(row, x),
+                         tp_mvn_covariance(row, tp_add(square, tp_diag(tp_ones_like(row)))),
+                         tp_mvn_cholesky(row, tp_diag(row)),
+                         tp_mixture(row, part),
+                         tp_transformed(part, 1, flow)};
     enum { N = sizeof d / sizeof *d };
-    tp_var y[N];
+    tp_flow planar = tp_flow_planar(x, x, row);
+    tp_var y[N + 4], one = tp_softmax(data, -1), z = tp_flow_inverse(&flow[0], x, &logdet);
     for (int i = 0; i < N; i++)
-        y[i] = tp_dist_logprob(d[i], tp_detach(x));
-    return note_sum(s, N, y);
+        y[i] = tp_dist_logprob(d[i], i == 5 ? tp_shift(data, -1) : data);
+    y[N] = tp_dist_logprob(tp_relaxed_one_hot(x, 0.5), one);
+    y[N + 1] = tp_mul(tp_sum(z, TP_AXES(-1), false), logdet);
+    y[N + 2] = tp_flow_forward(&planar, x, &y[N + 3]);
+    TP_TRY(note_sum(s, N + 4, y));
+    return oom_note_var(
+        s, tp_dist_sample(tp_categorical_logits(data), &(tp_ctx){s->tape, TP_EVAL, {0}}));
 }
 
 int oom_dists(scenario *list, int room)
