@@ -113,4 +113,4 @@ static const tp_dist_refusal refusals[] = {
 
 TP_DEFINE_DIST(relaxed_one_hot, .support = TP_SIMPLEX, .params = 1, .rank = 1, .pathwise = true,
                .text = "log (n−1)! + (n−1) log τ + Σ(a − (τ+1) log x) − n log Σ e^{a − τ log x}",
-               .source = "Maddison, Mnih and Teh 2017, equation 10; Jang, Gu and Poole 2017");
+               .source = "Maddison, Mnih and Teh 2017, definition 1; Jang, Gu and Poole 2017");

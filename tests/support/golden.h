@@ -11,5 +11,7 @@
 char *slurp(FILE *f);
 /* text is what stands in tests/golden/<name>.txt. */
 void assert_golden(const char *name, const char *text);
+/* The same of any file of the source tree. */
+void assert_file(const char *name, const char *text);
 
 #endif
