@@ -144,7 +144,7 @@ static grid grid_of_whole_numbers(fixture *f, tp_dist d, int64_t count, tp_dtype
 }
 
 /* A lattice in the plane (or on the line) of real numbers: for a smooth function that is as good as any rule. */
-enum { SIDE = SANITIZED ? 100 : 160 };
+enum { SIDE = 110 };
 
 /* Vectors of one or two numbers; where they are is asked of a thousand draws. */
 static grid grid_of_vectors(fixture *f, tp_dist d)
@@ -186,7 +186,7 @@ static grid grid_of_simplex(fixture *f, tp_dist d)
     tp_shape draw = tp_dist_shape(&d);
     int64_t n = tp_shape_numel(draw), nodes = SIDE * SIDE;
     grid g = empty_grid(nodes, n / 3);
-    double *x = calloc((size_t)(nodes * n), sizeof *x), step = 120.0 / SIDE;
+    double *x = calloc((size_t)(nodes * n), sizeof *x), step = 82.0 / SIDE;
     assert_true(x != NULL && draw.dim[draw.ndim - 1] == 3);
     g.width = 3;
     for (int64_t i = 0; i < nodes * n / 3; i++) {
