@@ -84,7 +84,8 @@ tp_dist tp_transformed(tp_dist base, int n, const tp_flow *flow);
 /* log p(x), summed over the event, in nats: [batch…], or [K…, batch…] for x with leading sample axes. Nothing
  * else broadcasts: the last axes of x must be exactly those of a draw, TP_ESHAPE otherwise. TP_EVALUE for x that
  * no parameter allows (a bit outside [0,1], a class that does not exist); −inf where these parameters do not.
- * The gradient reaches parameters and, unless it is data by nature, x. */
+ * The gradient reaches parameters and, unless it is data by nature, x. Where p has more axes than the data, because
+ * it was decoded from several samples, say so: tp_dist_logprob(p, tp_expand(x, tp_dist_shape(&p))). */
 tp_var tp_dist_logprob(tp_dist d, tp_var x);
 
 /* A draw through which gradients reach the parameters (reparameterization): [batch…, event…], or of k draws

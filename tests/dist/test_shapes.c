@@ -101,6 +101,49 @@ static void test_samples(void **state)
     on_every_row(check_samples);
 }
 
+/* Parameters decoded from several samples, one x: expanded by hand, it is the densities of each. */
+static void test_one_x_for_samples(void **state)
+{
+    (void)state;
+    enum { K = 3 };
+    fixture *f = fixture_new();
+    tp_dist p = tp_bernoulli_logits(drawn(f, TP_SHAPE(K, 4, 2), 1));
+    tp_var x = tp_sigmoid(drawn(f, TP_SHAPE(4, 2), 2));
+    tp_var all = tp_dist_logprob(p, tp_expand(x, tp_dist_shape(&p)));
+    for (int64_t k = 0; k < K; k++) {
+        tp_dist part = tp_bernoulli_logits(tp_squeeze(tp_slice(p.param[0], 0, k, k + 1, 1), 0));
+        tp_var want = tp_squeeze(tp_slice(all, 0, k, k + 1, 1), 0);
+        assert_true(same_values(tp_value(tp_dist_logprob(part, x)), tp_value(want)));
+    }
+    assert_status(tp_var_status(tp_dist_logprob(p, x)), TP_ESHAPE);
+    fixture_free(f);
+}
+
+/* A batch of nothing is legal everywhere. */
+static void check_empty(fixture *f, tp_dist d)
+{
+    tp_ctx c = tp_ctx_train(f->tape, 1, 0);
+    tp_dist none = tp_dist_repeat(d, TP_SHAPE(0));
+    tp_var z = tp_dist_sample_n(none, &c, 2), y = tp_dist_logprob(none, z);
+    assert_int_equal(tp_shape_of(z).dim[1], 0);
+    assert_int_equal(tp_shape_of(z).ndim, tp_dist_shape(&d).ndim + 2);
+    assert_int_equal(tp_shape_of(y).dim[1], 0);
+    if (d.type->mean != NULL)
+        tp_dist_mean(none), tp_dist_variance(none);
+    if (d.type->entropy != NULL)
+        tp_dist_entropy(none);
+    for (int i = 0; i < tp_kl_type_count; i++)
+        if (tp_kl_types[i].q == d.type && tp_kl_types[i].p == d.type)
+            tp_kl(none, none);
+    assert_ok(tp_tape_status(f->tape));
+}
+
+static void test_empty(void **state)
+{
+    (void)state;
+    on_every_row(check_empty);
+}
+
 /* With gradient, without, and refused where there is none. */
 static void check_sample_gradient(fixture *f, tp_dist d)
 {
@@ -269,10 +312,16 @@ static void test_poison(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_events),        cmocka_unit_test(test_event_dims_of_a_batch),
-        cmocka_unit_test(test_samples),       cmocka_unit_test(test_sample_gradient),
-        cmocka_unit_test(test_noise_streams), cmocka_unit_test(test_number_of_samples),
-        cmocka_unit_test(test_too_many_axes), cmocka_unit_test(test_no_broadcasting),
+        cmocka_unit_test(test_events),
+        cmocka_unit_test(test_event_dims_of_a_batch),
+        cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_sample_gradient),
+        cmocka_unit_test(test_one_x_for_samples),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_noise_streams),
+        cmocka_unit_test(test_number_of_samples),
+        cmocka_unit_test(test_too_many_axes),
+        cmocka_unit_test(test_no_broadcasting),
         cmocka_unit_test(test_poison),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
