@@ -59,7 +59,7 @@ struct tp_dist_type {
     const char *name;
     tp_support support;
     int params; /* canonical parameters: param[0] … */
-    int rank; /* axes of what is one draw by nature, besides those of parts: 0 for numbers, 1 for vectors */
+    int rank; /* axes of one draw by nature, besides those of parts: 0 for numbers, 1 for vectors */
     bool kinks;                /* the density is not smooth in x */
     bool pathwise;             /* draw is differentiable in the parameters */
     const char *text, *source; /* log p(x), and where it is from */
@@ -70,8 +70,8 @@ struct tp_dist_type {
     tp_shape (*shape)(const tp_dist *d);
     /* −log p(x) per element: the shape of x without its last rank axes. Refuses values no parameters allow. */
     tp_var (*nll)(const tp_dist *d, tp_var x);
-    tp_var (*draw)(const tp_dist *d,
-                   tp_ctx *c); /* Optional: a draw, differentiable, with its nll. */
+    tp_var (*draw)(const tp_dist *d, tp_ctx *c);
+    /* Optional: a draw, differentiable, with its nll. */
     tp_var (*draw_nll)(const tp_dist *d, tp_ctx *c, tp_var *nll);
     /* NULL: no closed form. */
     tp_var (*mean)(const tp_dist *d);
