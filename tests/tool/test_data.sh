@@ -64,7 +64,8 @@ alike of_idx of_npy model.safetensors metrics.jsonl checkpoint-18.safetensors re
 good "${short[@]}" --epochs 2 --data npy/train.npy --out of_file
 grep -qF '/npy/train.npy"' of_file/config.json || bad "--data of a file: $(cat of_file/config.json)"
 alike of_idx of_file model.safetensors
-good train --resume of_file --epochs 3 --data npy # the same images somewhere else
+cp npy/train.npy moved.npy
+good train --resume of_file --epochs 3 --data moved.npy # the same images somewhere else
 good eval --run of_file --data npy
 has '"split": "test", "samples": 110,'
 good eval --run of_idx --data npy/train.npy --split train

@@ -191,7 +191,7 @@ done
 says 1 "vae: smaller: the train images are 14x14, expected 28x28" train --resume whole --data smaller
 # The test images count as well: or the curves would be of two data sets.
 mkdir tests && cp "$TAPIR_SOURCE"/examples/data/train-* tests/
-says 1 "vae: $PWD/tests: no test images (t10k-images-idx3-ubyte or test-…, plain or .gz): going without
+says 1 "vae: $PWD/tests: no test images (a split t10k or test): going without
 vae: whole/checkpoint-668.safetensors: test_data_crc32 is $(grep -ao '"test_data_crc32":"[0-9]*"' whole/$newest |
     grep -o '[0-9]*"$' | tr -d '"'), expected none: the test images have changed" train --resume whole --data tests
 cp other/t10k-images-idx3-ubyte tests/
