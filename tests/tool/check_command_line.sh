@@ -5,14 +5,8 @@
 # What the tool does when all is well is tested in test_vae.sh. Read next: examples/vae/options.c.
 set -uo pipefail
 
+. tests/tool/common.sh
 mode=${1:-short}
-vae=$TAPIR_BIN/vae
-if [ ! -x "$vae" ]; then
-    echo "skipped: built without the examples" && exit 77
-fi
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd -P "$tmp" || exit 1
 for fd in /proc/$$/fd/*; do # what ctest has open: limits on files are counted
     fd=${fd##*/}
     [ "$fd" -gt 2 ] && [ "$fd" -lt 255 ] && eval "exec $fd>&-"
@@ -22,11 +16,7 @@ export OMP_WAIT_POLICY=passive TERM=dumb
 sanitized=false some=3 # of how many nonsensical values the short form takes one for most flags
 case $TAPIR_FLAGS in *-fsanitize*) sanitized=true some=9 ;; esac
 
-failures=0 calls=0
-bad() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
+calls=0
 
 # compare NAME CODE WANT_CODE FILE TEXT: the exit code, and all of a file.
 compare() {

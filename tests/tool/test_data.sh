@@ -2,23 +2,7 @@
 # What --data takes beside idx, and --binarize: the same pictures from any format train the same model; a binarization
 # is kept by config.json, by --resume, and by every command that measures. Read next: tests/nn/test_data_sources.c.
 set -u
-vae=$TAPIR_BIN/vae
-data=$TAPIR_SOURCE/examples/data
-[ -x "$vae" ] || { echo "skipped: vae is not built (TAPIR_EXAMPLES)" && exit 77; }
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd -P "$work" || exit 1
-failures=0
-
-bad() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
-
-# good ARGS...: exits 0.
-good() {
-    "$vae" "$@" >stdout 2>stderr || bad "exit $?: vae $*: $(cat stderr)"
-}
+. tests/tool/common.sh
 
 # fails TEXT ARGS...: exit 1, this on standard error, nothing left.
 fails() {
@@ -149,4 +133,4 @@ good train --resume before --epochs 3
 good train --resume of_idx --epochs 3
 alike before of_idx model.safetensors metrics.jsonl config.json
 
-[ "$failures" = 0 ] || { echo "$failures checks failed" && exit 1; }
+verdict

@@ -3,16 +3,8 @@
 # not come by: each with its exit code, its whole message, and nothing left behind.
 set -uo pipefail
 
-vae=$TAPIR_BIN/vae
-data=$TAPIR_SOURCE/examples/data
-if [ ! -x "$vae" ]; then
-    echo "skipped: built without the examples" && exit 77
-fi
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd -P "$tmp" || exit 1
+. tests/tool/common.sh
 
-failures=0
 # says CODE TEXT ARGS...: the exit code, and a line of standard error.
 says() {
     local code=$1 text=$2 got
@@ -61,5 +53,4 @@ cp few/train-images-idx3-ubyte long/
 says 1 "vae: long: its absolute path cannot be found or is too long" train --data long --out new
 says 2 "vae: --seed: 'abc' is not a whole number" train --seed abc --out new
 
-[ "$failures" -eq 0 ] && echo "failures of vae: each with its message"
-exit "$((failures != 0))"
+verdict

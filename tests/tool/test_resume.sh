@@ -2,17 +2,7 @@
 # vae train --resume: a run that is stopped by signals, killed, or made longer ends with the bytes of one that was
 # never stopped; what a run cannot go on from is refused, and nothing is changed. Kills at every call: tests/fault.
 set -u
-vae=$TAPIR_BIN/vae
-[ -x "$vae" ] || { echo "skipped: vae is not built (TAPIR_EXAMPLES)" && exit 77; }
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failures=0
-
-bad() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
+. tests/tool/common.sh
 
 # says CODE TEXT ARGS...: the exit code and all of standard error, but what slow machines are told to expect.
 says() {
@@ -23,11 +13,6 @@ says() {
     [ "$got" = "$code" ] || bad "exit $got, want $code: vae $*: $(cat stderr)"
     sed -i '/^vae: about .* to go$/d' stderr
     [ "$(cat stderr)" = "$text" ] || bad "vae $*: $(printf '\n got  %s\n want %s' "$(cat stderr)" "$text")"
-}
-
-# good ARGS...: exit 0.
-good() {
-    "$vae" "$@" >stdout 2>stderr || bad "exit $?: vae $*: $(cat stderr)"
 }
 
 # same A B: two runs have left the same bytes; timing is the one thing that may differ.
@@ -208,8 +193,4 @@ kill -KILL $busy
 wait $busy 2>/dev/null
 same whole whole
 
-if [ "$failures" -gt 0 ]; then
-    echo "$failures checks failed"
-    exit 1
-fi
-echo "ok"
+verdict

@@ -3,20 +3,7 @@
 # it says and leaves behind when something is wrong. What it learns is tested in test_quality.sh.
 set -uo pipefail
 
-vae=$TAPIR_BIN/vae
-data=$TAPIR_SOURCE/examples/data
-if [ ! -x "$vae" ]; then
-    echo "skipped: built without the examples" && exit 77
-fi
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd -P "$tmp" || exit 1
-
-failures=0
-bad() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
+. tests/tool/common.sh
 
 # --- data: idx files without a generator ----------------------------------------------------------
 
@@ -357,8 +344,4 @@ fi
 [ "${PIPESTATUS[0]}" = 1 ] && grep -q "cannot write to standard output" stderr || bad "reader left"
 good eval --run left # what was finished is whole
 
-if [ "$failures" -gt 0 ]; then
-    echo "$failures checks failed"
-    exit 1
-fi
-echo "ok"
+verdict
