@@ -32,6 +32,7 @@ attempt() # number on command…
     local number=$1 on=$2
     shift 2
     rm -rf out x.png log
+    [ "$2" != --resume ] || stopped_run out
     TAPIR_FAIL_AT=$number TAPIR_FAIL_LOG=$dir/log ${on:+env TAPIR_FAIL_ON=1} \
         timeout 60 "$vae" "$@" >stdout 2>stderr
     code=$?
@@ -60,6 +61,9 @@ judge()
     fi
 }
 
+# The run as it was behind its first epoch.
+stopped_run() { cp -r run "$1" && rm "$1"/checkpoint-4.safetensors "$1"/{model.safetensors,metrics.jsonl,timing.jsonl}; }
+
 failures=0 tried=0 commands=0 total=0
 sweep() # command…
 {
@@ -81,6 +85,7 @@ sweep() # command…
 }
 
 sweep train --out out "${settings[@]}"
+sweep train --resume out --threads 1
 sweep eval --run run --data data --threads 1
 sweep sample --run run --out x.png --threads 1
 sweep reconstruct --run run --data data --out x.png --threads 1

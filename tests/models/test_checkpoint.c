@@ -464,6 +464,42 @@ static void test_other_runs(void **state)
     }
 }
 
+/* The right run, but not all of its state. */
+static void test_state_is_missing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key, *value, *message;
+    } changes[] = {
+        {"term_0", "a name of a term that is far too long",
+         "metadata 'term_0' is missing or longer than 31 bytes"},
+        {"", "", "tensor 'encoder.0.weight' is missing"},
+    };
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        char path[512], other[512];
+        session s, untouched;
+        double losses[EPOCHS + 1];
+        tp_checkpoint c;
+        const char *directory = fresh_directory();
+        start(&s, usual, directory);
+        s.stop_at = 4;
+        train(&s, losses);
+        finish(&s);
+        save_changed(inside(directory, "checkpoint-4.safetensors", path),
+                     inside(directory, "whole", other), changes[i].key, changes[i].value);
+        assert_int_equal(rename(other, path), 0);
+        start(&s, usual, directory);
+        start(&untouched, usual, directory);
+        assert_ok(tp_checkpoint_open(&c, directory));
+        assert_status(tp_checkpoint_load(&c, &s.trainer, &s.batches), TP_EFORMAT);
+        assert_message(changes[i].message);
+        assert_true(same_state(&s, &untouched));
+        tp_checkpoint_close(&c);
+        finish(&s);
+        finish(&untouched);
+    }
+}
+
 /* Settings that no optimizer of the kind has are refused before anything is changed. */
 static void test_settings(void **state)
 {
@@ -561,11 +597,12 @@ static void test_instruction_set(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resume_anywhere), cmocka_unit_test(test_every_part_matters),
-        cmocka_unit_test(test_two_are_kept),    cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_no_checkpoint),   cmocka_unit_test(test_other_runs),
-        cmocka_unit_test(test_settings),        cmocka_unit_test(test_other_binarization),
-        cmocka_unit_test(test_instruction_set), cmocka_unit_test(test_not_checkpoints),
+        cmocka_unit_test(test_resume_anywhere),    cmocka_unit_test(test_every_part_matters),
+        cmocka_unit_test(test_two_are_kept),       cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_no_checkpoint),      cmocka_unit_test(test_other_runs),
+        cmocka_unit_test(test_state_is_missing),   cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_other_binarization), cmocka_unit_test(test_instruction_set),
+        cmocka_unit_test(test_not_checkpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

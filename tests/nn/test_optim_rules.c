@@ -89,6 +89,24 @@ static void test_names(void **state)
         assert_true(seen[i]); /* a new row of optim.def needs a form */
 }
 
+/* Options that need other state, or another kernel, are not those of this optimizer. */
+static void test_other_kind(void **state)
+{
+    (void)state;
+    fixture f;
+    double values[TP_MAX_OPTIONS];
+    make(&f, TP_F32);
+    assert_ok(tp_adam_init(&f.o, &f.ps, tp_adam_defaults()));
+    assert_int_equal(tp_optimizer_get(&f.o, values), 6);
+    values[0] = 0.5;
+    assert_ok(tp_optimizer_set(&f.o, values));
+    values[0] = 0.25, values[5] = 1; /* amsgrad */
+    assert_status(tp_optimizer_set(&f.o, values), TP_EARG);
+    assert_message("adam: the options are those of another kind");
+    assert_true(f.o.lr == 0.5 && !f.o.opts.adam.amsgrad);
+    drop(&f);
+}
+
 /* torch.optim's. */
 static void test_defaults(void **state)
 {
@@ -269,10 +287,11 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),       cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_options),     cmocka_unit_test(test_changed_options),
-        cmocka_unit_test(test_denormals),   cmocka_unit_test(test_no_variance),
-        cmocka_unit_test(test_no_gradient), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_names),           cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_other_kind),      cmocka_unit_test(test_options),
+        cmocka_unit_test(test_changed_options), cmocka_unit_test(test_denormals),
+        cmocka_unit_test(test_no_variance),     cmocka_unit_test(test_no_gradient),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

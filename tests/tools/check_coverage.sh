@@ -13,7 +13,8 @@ must='^tensor/(io/|status\.c|mem\.c)|^nn/checkpoint'
 # judge DIRECTORY REASONS: what coverage.awk says of the objects below a directory; from the source root.
 judge() {
     local objects
-    mapfile -d '' objects < <(find "$1" -name '*.gcno' -not -path '*/tests/*' -print0)
+    mapfile -d '' objects < <(find "$1" -name '*.gcno' \
+        \( -not -path '*/tests/*' -o -path '*/examples/vae/*' \) -print0)
     gcov -t "${objects[@]}" >"$tmp/gcov" 2>"$tmp/gcov.err" || { cat "$tmp/gcov.err" && return 2; }
     awk -v must="$must" -v least=95 -v reasons="$2" -v show="${TAPIR_COVERAGE_SHOW:-}" \
         -f "$awk_file" "$2" "$tmp/gcov"
@@ -72,10 +73,12 @@ if [ "$mode" = short ]; then
     exit
 fi
 
-# Programs that only show something (examples, bench) prove nothing about the lines they run.
+# Programs that only show something (examples, bench) prove nothing about the lines they run. Kills and full disks at
+# the n-th file call of the program vae are left out: what counts lines has file calls of its own.
 preset coverage all
 find build/coverage -name '*.gcda' -delete
-ctest --preset coverage -j "$(nproc)" -LE '^(examples|bench|build|docs|tools)$' >"$tmp/ctest" 2>&1 ||
+ctest --preset coverage -j "$(nproc)" -LE '^(examples|bench|build|docs|tools)$' \
+    -E '^fault/(kill|disk)$' >"$tmp/ctest" 2>&1 ||
     { tail -n 40 "$tmp/ctest" && bad "a test fails"; }
 # The short forms let some of the allocations fail; a line that answers to one needs all of them.
 build/coverage/tests/fault/check_oom full >"$tmp/oom" 2>&1 || { tail -n 40 "$tmp/oom" && bad "check-oom fails"; }

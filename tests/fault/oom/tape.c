@@ -255,6 +255,21 @@ static tp_status explain_steps(scene *s)
     return oom_note_out(s);
 }
 
+/* The values between were dropped, and are worked out beside the tape. */
+static tp_status explain_dropped(scene *s)
+{
+    tp_tape_reset(s->tape);
+    forget_gradients(s);
+    tp_var y = tp_param(s->tape, &s->w[0]);
+    tp_recompute_begin(s->tape);
+    y = tp_tanh(tp_mul(y, tp_sin(y)));
+    tp_recompute_end(s->tape, 1, &y);
+    tp_var loss = tp_sum(y, TP_ALL_AXES, false);
+    TP_TRY(tp_tape_status(s->tape));
+    TP_TRY(tp_explain(s->out, loss, (tp_explain_opts){.numbers = true, .check = true}));
+    return oom_note_out(s);
+}
+
 /* --- checks --------------------------------------------------------------------------------------------- */
 
 static tp_var check_fn(tp_tape *t, void *user)
@@ -308,6 +323,7 @@ const scenario oom_tape[] = {
     {.name = "the trap open", .prepare = begin_f32, .act = trapped_step},
     {.name = "the trap closes", .prepare = begin_f32, .act = divide_by_zero},
     {.name = "explain", .prepare = begin_f32, .act = explain_whole, .intact = no_gradient_yet},
+    {.name = "explain what was dropped", .prepare = begin_f32, .act = explain_dropped},
     {.name = "explain forward", .prepare = begin_f32, .act = explain_forward},
     {.name = "explain steps",
      .prepare = begin_f32,
