@@ -156,11 +156,13 @@ static tp_status file_crc(const tp_safetensors *s, int64_t at, uint32_t *crc)
     }
     tp_status status = TP_OK;
     *crc = 0;
-    for (int64_t offset = 0; offset < s->file.size && status == TP_OK; offset += PIECE) {
+    for (int64_t offset = 0; offset < s->file.size; offset += PIECE) {
         int64_t left = s->file.size - offset;
         size_t n = left < PIECE ? (size_t)left : PIECE;
         status = tp_file_read_at(&s->file, offset, piece, n);
-        for (int64_t i = at; i < at + TP_ST_CRC_DIGITS && status == TP_OK; i++)
+        if (status != TP_OK)
+            break;
+        for (int64_t i = at; i < at + TP_ST_CRC_DIGITS; i++)
             if (i >= offset && i < offset + (int64_t)n)
                 piece[i - offset] = '0';
         *crc = tp_crc32(*crc, piece, n);

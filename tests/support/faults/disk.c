@@ -12,7 +12,7 @@ bool disk_mount(const char *directory, long bytes)
     char size[32];
     snprintf(size, sizeof size, "size=%ld", bytes);
     if (!own &&
-        (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0))
+        (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, "") != 0))
         return false;
     own = true;
     return mount("tapir", directory, "tmpfs", 0, size) == 0;
@@ -20,7 +20,7 @@ bool disk_mount(const char *directory, long bytes)
 
 bool disk_read_only(const char *directory, bool read_only)
 {
-    return mount(NULL, directory, NULL, MS_REMOUNT | (read_only ? MS_RDONLY : 0), NULL) == 0;
+    return mount("none", directory, "none", MS_REMOUNT | (read_only ? MS_RDONLY : 0), "") == 0;
 }
 
 void disk_unmount(const char *directory)
