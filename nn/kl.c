@@ -193,7 +193,7 @@ static tp_var refuse_score(const tp_dist *q, const tp_dist *p)
 
 tp_var tp_kl_monte_carlo(tp_dist q, tp_dist p, tp_ctx *c, int64_t samples, tp_var *standard_error)
 {
-    tp_var unused, *error = standard_error == NULL ? &unused : standard_error;
+    tp_var unused = {0}, *error = standard_error == NULL ? &unused : standard_error;
     int least = standard_error == NULL ? 1 : 2;
     if (!usable(&q, &p))
         return *error = unusable(&q, &p);
