@@ -31,6 +31,11 @@ typedef struct tp_ctx {
     tp_tape *tape;
     tp_mode mode;
     tp_rng_key key; /* of the next draw */
+    uint64_t
+        step; /* of training, for schedules (tp_ramp); in evaluation UINT64_MAX: where they all have ended */
+    /* Which examples the batch holds, and their classes: i64 [batch]. NULL if nobody has said so. */
+    const tp_tensor *index, *labels;
+    int frozen; /* tp_ctx_freeze less tp_ctx_thaw */
 } tp_ctx;
 
 /* The key of draw 0 in a stream at a step. */
@@ -42,6 +47,15 @@ tp_ctx tp_ctx_eval(tp_tape *t, uint64_t seed, uint64_t batch);
 
 /* The key for one draw; the next call gives the next. */
 tp_rng_key tp_ctx_draw(tp_ctx *c);
+
+/* c->index and c->labels on the tape, i64 [batch]. TP_EARG where there are none. */
+tp_var tp_ctx_index(tp_ctx *c);
+tp_var tp_ctx_labels(tp_ctx *c);
+
+/* In between, layers take their parameters as constants: gradients go through a network to its input and not to its
+ * weights, as an adversary needs it. Calls nest. */
+void tp_ctx_freeze(tp_ctx *c);
+void tp_ctx_thaw(tp_ctx *c);
 
 #ifdef __cplusplus
 }

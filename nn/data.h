@@ -58,8 +58,9 @@ tp_status tp_dataset_split(tp_dataset *d, int64_t count, tp_split_opts opts, tp_
 /* --- minibatches -------------------------------------------------------------------------------- */
 
 typedef struct tp_batch {
-    tp_tensor x;          /* [n, width], a view of the batches' buffer */
-    const int64_t *index; /* which examples they are */
+    tp_tensor x;      /* [n, width], a view of the batches' buffer */
+    tp_tensor index;  /* i64 [n]: which examples they are */
+    tp_tensor labels; /* i64 [n]; empty (storage NULL) if the data have none */
     int64_t n;
 } tp_batch;
 
@@ -79,7 +80,9 @@ typedef struct tp_binarize_opts {
 typedef struct tp_batches {
     const tp_dataset *data;
     tp_tensor buffer; /* [batch_size, width] */
-    int64_t *order, size, batch_size, at;
+    tp_tensor order;  /* i64 [size] */
+    tp_tensor labels; /* i64 [batch_size]; empty if the data have none */
+    int64_t size, batch_size, at;
     tp_binarize_opts binarize;
     tp_rng_key draw;      /* that binarizes now */
     uint32_t fingerprint; /* once tp_batches_fingerprint has been asked */

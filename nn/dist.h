@@ -120,6 +120,8 @@ tp_dist tp_dist_repeat(tp_dist d, tp_shape lead);
 tp_var tp_kl(tp_dist q, tp_dist p);
 /* The same before summing over the event: what each dimension costs. */
 tp_var tp_kl_elements(tp_dist q, tp_dist p);
+/* Whether the pair is in kl.def. */
+bool tp_kl_known(const tp_dist *q, const tp_dist *p);
 /* An unbiased estimate of it out of samples draws, for any pair: [batch…]; where standard_error is not NULL, how far
  * off it is to be expected (without gradient; needs two samples). Gradients flow through the draws, so where q has
  * parameters to learn it must have tp_dist_rsample: TP_EGRAD. */

@@ -156,11 +156,20 @@ static const tp_kl_type *find(const tp_dist *q, const tp_dist *p)
     for (int i = 0; i < tp_kl_type_count; i++)
         if (tp_kl_types[i].q == q->type && tp_kl_types[i].p == p->type)
             return &tp_kl_types[i];
-    tp_fail(TP_EARG,
-            "no closed form of KL(%s ‖ %s) in kl.def: tp_kl_monte_carlo estimates it, with its "
-            "standard error",
-            q->type->name, p->type->name);
     return NULL;
+}
+
+bool tp_kl_known(const tp_dist *q, const tp_dist *p)
+{
+    return find(q, p) != NULL;
+}
+
+static tp_status refuse_pair(const tp_dist *q, const tp_dist *p)
+{
+    return tp_fail(TP_EARG,
+                   "no closed form of KL(%s ‖ %s) in kl.def: tp_kl_monte_carlo estimates it, with "
+                   "its standard error",
+                   q->type->name, p->type->name);
 }
 
 tp_var tp_kl_elements(tp_dist q, tp_dist p)
@@ -168,7 +177,7 @@ tp_var tp_kl_elements(tp_dist q, tp_dist p)
     if (!usable(&q, &p))
         return unusable(&q, &p);
     const tp_kl_type *pair = find(&q, &p);
-    tp_status s = pair == NULL ? TP_EARG : fit(&q, &p);
+    tp_status s = pair == NULL ? refuse_pair(&q, &p) : fit(&q, &p);
     return s != TP_OK ? tp_dist_refuse(&q, s) : pair->elements(&q, &p);
 }
 

@@ -1,5 +1,6 @@
 /* params.c: the list of named parameters and buffers, and its files. */
 #include "nn/params.h"
+#include "autograd/ops.h"
 #include "tensor/io/safetensors.h"
 #include "tensor/mem.h"
 
@@ -94,6 +95,13 @@ void tp_params_zero_grad(const tp_params *ps)
 {
     for (int i = 0; i < ps->n; i++)
         tp_zero_grad(ps->item[i]);
+}
+
+tp_var tp_params_var(tp_ctx *c, const tp_parameter *p)
+{
+    /* the tape takes parameters by address and writes their gradients in backward */
+    tp_var v = tp_param(c->tape, (tp_parameter *)p);
+    return c->frozen > 0 ? tp_detach(v) : v;
 }
 
 void tp_params_commit(const tp_params *ps, const tp_tape *t)

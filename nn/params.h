@@ -34,6 +34,8 @@ tp_status tp_params_add_buffer(tp_params *ps, tp_buffer *b, const char *name, tp
 /* The parameter, the buffer of that name, or NULL. */
 tp_parameter *tp_params_find(const tp_params *ps, const char *name);
 tp_buffer *tp_params_find_buffer(const tp_params *ps, const char *name);
+/* A parameter on the tape, as every layer takes it: tp_param, detached while c is frozen (tp_ctx_freeze). */
+tp_var tp_params_var(tp_ctx *c, const tp_parameter *p);
 /* tp_zero_grad of every parameter. */
 void tp_params_zero_grad(const tp_params *ps);
 /* Behind tp_optimizer_step that succeeded, which is the end of a step: buffers get the values that the forward pass

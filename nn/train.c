@@ -36,6 +36,14 @@ static void begin(tp_trainer *t)
         tp_tape_trap(t->tape, true);
 }
 
+/* The objective of a batch. */
+static tp_objective record(tp_trainer *t, tp_ctx *c, const tp_batch *batch)
+{
+    c->index = &batch->index;
+    c->labels = &batch->labels;
+    return t->loss(t->model, c, tp_constant(t->tape, &batch->x));
+}
+
 /* With the gradients of this step. */
 static tp_status update(tp_trainer *t)
 {
@@ -53,7 +61,7 @@ static tp_status train_step(tp_trainer *t, const tp_batch *batch)
 {
     begin(t);
     tp_ctx c = tp_ctx_train(t->tape, t->seed, t->step);
-    tp_objective o = t->loss(t->model, &c, tp_constant(t->tape, &batch->x));
+    tp_objective o = record(t, &c, batch);
     tp_stats done = t->done;
     TP_TRY(add_stats(&done, &o, batch->n));
     tp_params_zero_grad(t->optimizer->params);
@@ -126,9 +134,9 @@ tp_status tp_evaluate(tp_trainer *t, tp_batches *b, tp_stats *stats)
         if (!got)
             return TP_OK;
         begin(t);
-        tp_no_grad_begin(t->tape);
         tp_ctx c = tp_ctx_eval(t->tape, t->seed, (uint64_t)stats->batches);
-        tp_objective o = t->loss(t->model, &c, tp_constant(t->tape, &batch.x));
+        tp_no_grad_begin(t->tape);
+        tp_objective o = record(t, &c, &batch);
         tp_no_grad_end(t->tape); /* the caller gets the tape back as it was */
         TP_TRY(add_stats(stats, &o, batch.n));
     }

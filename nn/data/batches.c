@@ -20,13 +20,13 @@ tp_status tp_batches_init(tp_batches *b, const tp_dataset *data, int64_t batch_s
         return tp_fail(TP_ESHAPE, "the data set is empty: at least one example needed");
     if (batch_size > made.size)
         made.batch_size = made.size;
-    made.order = tp_alloc((size_t)made.size * sizeof *made.order);
-    if (made.order == NULL) {
+    tp_status s = tp_tensor_new(&made.order, TP_I64, TP_SHAPE(made.size));
+    if (s != TP_OK)
         tp_fail_prefix("the order of %lld examples: ", (long long)made.size);
-        return TP_ENOMEM;
-    }
-    tp_status s =
-        tp_tensor_new(&made.buffer, dtype, TP_SHAPE(made.batch_size, tp_dataset_width(data)));
+    if (s == TP_OK && data->labels.storage != NULL)
+        s = tp_tensor_new(&made.labels, TP_I64, TP_SHAPE(made.batch_size));
+    if (s == TP_OK)
+        s = tp_tensor_new(&made.buffer, dtype, TP_SHAPE(made.batch_size, tp_dataset_width(data)));
     if (s != TP_OK) {
         tp_batches_free(&made);
         return s;
@@ -55,7 +55,8 @@ tp_status tp_batches_binarize(tp_batches *b, tp_binarize_opts opts)
 
 void tp_batches_free(tp_batches *b)
 {
-    tp_free(b->order, (size_t)b->size * sizeof *b->order);
+    tp_tensor_free(&b->order);
+    tp_tensor_free(&b->labels);
     tp_tensor_free(&b->buffer);
     *b = (tp_batches){0};
 }
@@ -66,15 +67,17 @@ void tp_batches_shuffle(tp_batches *b, uint64_t seed, uint64_t epoch)
     b->draw = b->binarize.kind == TP_BINARIZE_DYNAMIC
                   ? tp_stream_key(seed, TP_STREAM_BINARIZE, epoch + 1)
                   : tp_stream_key(b->binarize.seed, TP_STREAM_BINARIZE, 0);
-    tp_random_permutation(b->order, b->size, tp_stream_key(seed, TP_STREAM_SHUFFLE, epoch));
+    tp_random_permutation(tp_data_mut(&b->order), b->size,
+                          tp_stream_key(seed, TP_STREAM_SHUFFLE, epoch));
     b->at = 0;
 }
 
 void tp_batches_rewind(tp_batches *b)
 {
     b->draw = tp_stream_key(b->binarize.seed, TP_STREAM_BINARIZE, 0);
+    int64_t *order = tp_data_mut(&b->order);
     for (int64_t i = 0; i < b->size; i++)
-        b->order[i] = i;
+        order[i] = i;
     b->at = 0;
 }
 
@@ -176,16 +179,31 @@ tp_status tp_batches_gather(const tp_batches *b, const int64_t *index, int64_t n
     }
 }
 
+/* The labels of a batch's examples, if there are any. */
+static tp_status gather_labels(tp_batches *b, tp_batch *batch)
+{
+    if (b->labels.storage == NULL)
+        return TP_OK;
+    const int64_t *index = tp_data(&batch->index);
+    TP_TRY(tp_view_slice(&b->labels, 0, 0, batch->n, 1, &batch->labels));
+    int64_t *to = tp_data_mut(&batch->labels);
+    for (int64_t i = 0; i < batch->n; i++)
+        to[i] = (int64_t)tp_flat(&b->data->labels, index[i]);
+    return TP_OK;
+}
+
 tp_status tp_batches_next(tp_batches *b, tp_batch *out, bool *got)
 {
     int64_t n = b->size - b->at < b->batch_size ? b->size - b->at : b->batch_size;
+    tp_batch batch = {.n = n};
     *got = n > 0;
     if (n <= 0)
         return TP_OK;
-    tp_tensor x;
-    TP_TRY(tp_view_slice(&b->buffer, 0, 0, n, 1, &x));
-    TP_TRY(tp_batches_gather(b, b->order + b->at, n, &x));
-    *out = (tp_batch){x, b->order + b->at, n};
+    TP_TRY(tp_view_slice(&b->buffer, 0, 0, n, 1, &batch.x));
+    TP_TRY(tp_view_slice(&b->order, 0, b->at, b->at + n, 1, &batch.index));
+    TP_TRY(tp_batches_gather(b, tp_data(&batch.index), n, &batch.x));
+    TP_TRY(gather_labels(b, &batch));
+    *out = batch;
     b->at += n;
     return TP_OK;
 }

@@ -16,5 +16,5 @@ tp_status tp_nn_embedding_init(tp_nn_embedding *e, tp_params *ps, const char *na
 
 tp_var tp_nn_embedding_apply(const tp_nn_embedding *e, tp_ctx *c, tp_var index)
 {
-    return tp_embedding(tp_layer_param(c, &e->weight), index);
+    return tp_embedding(tp_params_var(c, &e->weight), index);
 }

@@ -16,10 +16,4 @@ tp_status tp_layer_buffer(tp_params *ps, tp_buffer *b, const char *layer, const 
 /* `return tp_layer_refuse("batch norm", &l->weight, x, tp_fail(…))`: as tp_refuse, under the layer's name. */
 tp_var tp_layer_refuse(const char *kind, const tp_parameter *weight, tp_var x, tp_status status);
 
-/* The tape takes parameters by address and writes their gradients in backward. */
-static inline tp_var tp_layer_param(tp_ctx *c, const tp_parameter *p)
-{
-    return tp_param(c->tape, (tp_parameter *)p);
-}
-
 #endif

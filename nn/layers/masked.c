@@ -37,10 +37,10 @@ tp_status tp_nn_masked_linear_init(tp_nn_masked_linear *l, tp_params *ps, const 
 
 tp_var tp_nn_masked_linear_apply(const tp_nn_masked_linear *l, tp_ctx *c, tp_var x)
 {
-    tp_var weight = tp_layer_param(c, &l->weight);
+    tp_var weight = tp_params_var(c, &l->weight);
     tp_var none = tp_scalar(c->tape, tp_dtype_of(weight), 0);
     weight = tp_where(tp_constant(c->tape, &l->mask.value), weight, none); /* [out, in] */
-    return tp_linear(x, weight, tp_layer_param(c, &l->bias));
+    return tp_linear(x, weight, tp_params_var(c, &l->bias));
 }
 
 tp_status tp_made_mask(tp_tensor *mask, const int64_t *in, const int64_t *out, bool strict)

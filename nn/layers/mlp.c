@@ -42,7 +42,7 @@ tp_status tp_nn_mlp_init(tp_nn_mlp *m, tp_params *ps, const char *name, const in
 static tp_var activated(const tp_nn_linear *l, tp_ctx *c, tp_var x, tp_activation a)
 {
     if (a == TP_RELU)
-        return tp_linear_relu(x, tp_layer_param(c, &l->weight), tp_layer_param(c, &l->bias));
+        return tp_linear_relu(x, tp_params_var(c, &l->weight), tp_params_var(c, &l->bias));
     return tp_activate(a, tp_nn_linear_apply(l, c, x));
 }
 

@@ -95,7 +95,7 @@ static void track(tp_nn_batch_norm *l, tp_ctx *c, tp_var mean, tp_var variance, 
 
 tp_var tp_nn_batch_norm_apply(const tp_nn_batch_norm *l, tp_ctx *c, tp_var x)
 {
-    tp_var weight = tp_layer_param(c, &l->weight), bias = tp_layer_param(c, &l->bias);
+    tp_var weight = tp_params_var(c, &l->weight), bias = tp_params_var(c, &l->bias);
     tp_var mean, variance; /* [1, channels, 1, …] */
     if (tp_var_status(x) != TP_OK || tp_var_status(weight) != TP_OK)
         return tp_mul(x, weight); /* which says why */
@@ -136,7 +136,7 @@ tp_status tp_nn_layer_norm_init(tp_nn_layer_norm *l, tp_params *ps, const char *
 tp_var tp_nn_layer_norm_apply(const tp_nn_layer_norm *l, tp_ctx *c, tp_var x)
 {
     char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
-    tp_var weight = tp_layer_param(c, &l->weight), bias = tp_layer_param(c, &l->bias);
+    tp_var weight = tp_params_var(c, &l->weight), bias = tp_params_var(c, &l->bias);
     tp_shape s = tp_shape_of(x), event = l->weight.value.shape;
     if (tp_var_status(x) != TP_OK || tp_var_status(weight) != TP_OK)
         return tp_mul(x, weight); /* which says why */

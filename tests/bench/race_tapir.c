@@ -74,7 +74,7 @@ static void forget(racer *r)
 static tp_status begin(racer *r)
 {
     forget(r);
-    TP_TRY(tp_model_init(&r->model, &tp_model_vae, tp_model_defaults(), TP_F32, SEED));
+    TP_TRY(tp_model_init(&r->model, &tp_model_vae, tp_model_defaults(&tp_model_vae), TP_F32, SEED));
     TP_TRY(tp_adam_init(&r->adam, &r->model.params, tp_adam_defaults()));
     TP_TRY(tp_tape_new(&r->tape));
     r->trainer = (tp_trainer){.tape = r->tape,
@@ -130,7 +130,7 @@ static tp_status write_order(racer *r, int64_t steps)
         return tp_fail(TP_EIO, "%s cannot be written", path);
     tp_batches_shuffle(&r->batches, SEED, 0);
     size_t n = (size_t)steps * BATCH;
-    bool good = fwrite(r->batches.order, sizeof *r->batches.order, n, f) == n;
+    bool good = fwrite(tp_data(&r->batches.order), sizeof(int64_t), n, f) == n;
     good &= fclose(f) == 0;
     return good ? TP_OK : tp_fail(TP_EIO, "%s cannot be written", path);
 }

@@ -40,9 +40,10 @@ static int64_t run_epoch(tp_batches *b, int64_t order[MOST], int64_t sizes[MOST]
         for (int64_t i = 0; i < batch.n; i++) {
             assert_true(seen < MOST);
             for (int64_t k = 0; k < 3; k++)
-                assert_close(tp_flat(&batch.x, 3 * i + k), 3 * (double)batch.index[i] + (double)k,
-                             0, 0);
-            order[seen++] = batch.index[i];
+                assert_close(tp_flat(&batch.x, 3 * i + k),
+                             3 * (double)((const int64_t *)tp_data(&batch.index))[i] + (double)k, 0,
+                             0);
+            order[seen++] = ((const int64_t *)tp_data(&batch.index))[i];
         }
         sizes[batches++] = batch.n;
     }

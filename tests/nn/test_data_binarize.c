@@ -50,7 +50,8 @@ static void collect(tp_batches *b, double *pixels)
             return;
         for (int64_t i = 0; i < batch.n; i++)
             for (int64_t k = 0; k < WIDTH; k++)
-                pixels[batch.index[i] * WIDTH + k] = tp_flat(&batch.x, i * WIDTH + k);
+                pixels[((const int64_t *)tp_data(&batch.index))[i] * WIDTH + k] =
+                    tp_flat(&batch.x, i * WIDTH + k);
     }
 }
 
@@ -208,7 +209,8 @@ static void test_control(void **state)
             assert_ok(tp_random_bernoulli(&batch.x, &batch.x, (tp_rng_key){9, 4, n}));
             for (int64_t i = 0; i < batch.n; i++)
                 for (int64_t k = 0; k < WIDTH; k++)
-                    by_batch[s][batch.index[i] * WIDTH + k] = tp_flat(&batch.x, i * WIDTH + k);
+                    by_batch[s][((const int64_t *)tp_data(&batch.index))[i] * WIDTH + k] =
+                        tp_flat(&batch.x, i * WIDTH + k);
         }
         tp_batches_free(&b);
     }
@@ -425,8 +427,9 @@ static void test_mnist_binarized(void **state)
             tp_batches_shuffle(&b, 1, 1);
             assert_ok(tp_batches_next(&b, &batch, &got));
             for (int64_t k = 0; k < 50 * 784; k++)
-                assert_true(tp_flat(&batch.x, k) ==
-                            (v[batch.index[k / 784] * 784 + k % 784] == 255));
+                assert_true(
+                    tp_flat(&batch.x, k) ==
+                    (v[((const int64_t *)tp_data(&batch.index))[k / 784] * 784 + k % 784] == 255));
             tp_batches_free(&b);
         }
         tp_dataset_free(&d);
