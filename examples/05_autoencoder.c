@@ -18,8 +18,8 @@ static tp_status draw(tp_model *model, tp_tape *tape, const tp_dataset *test, co
     TP_TRY(tp_batches_next(&few, &batch, &got));
     tp_tape_reset(tape);
     tp_ctx c = tp_ctx_eval(tape, 0, 0);
-    tp_var z = tp_dist_mean(tp_model_encode(model, &c, tp_constant(tape, &batch.x)));
-    const tp_tensor *rebuilt = tp_value(tp_model_decode(model, &c, z));
+    const tp_tensor *rebuilt =
+        tp_value(tp_model_reconstruct(model, &c, tp_constant(tape, &batch.x)));
     if (rebuilt == NULL)
         return tp_tape_status(tape);
     TP_TRY(tp_tensor_new(&grid, TP_F32, TP_SHAPE(2 * SHOWN, 28, 28)));
@@ -41,7 +41,7 @@ static tp_status run(const char *picture)
     tp_model model;
     tp_optimizer adam;
     tp_tape *tape;
-    tp_model_config config = tp_model_defaults();
+    tp_model_config config = tp_model_defaults(&tp_model_ae);
     config.hidden[0] = 128;
     config.latent_dim = 16;
     TP_TRY(tp_set_threads(0));

@@ -33,7 +33,7 @@ static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
     return tp_fill(&m->noise.value, -3);
 }
 
-static tp_dist encode(const void *self, tp_ctx *c, tp_var x)
+static tp_dist posterior(void *self, tp_ctx *c, tp_var x)
 {
     const curve *m = self;
     tp_var h = tp_nn_mlp_apply(&m->encoder, c, x);            /* [batch, nh] */
@@ -41,20 +41,25 @@ static tp_dist encode(const void *self, tp_ctx *c, tp_var x)
                             tp_nn_linear_apply(&m->logvar, c, h));
 }
 
-static tp_var decode(const void *self, tp_ctx *c, tp_var z)
+static tp_dist prior(void *self, tp_ctx *c)
 {
-    return tp_nn_mlp_apply(&((const curve *)self)->decoder, c, z); /* [batch, 2] */
+    const curve *m = self;
+    tp_shape one = m->mu.bias.value.shape; /* [nz] */
+    return tp_normal_standard(tp_full(c->tape, m->noise.value.dtype, one, 0));
 }
 
-static tp_objective loss(const void *self, tp_ctx *c, tp_var x)
+static tp_dist decode(void *self, tp_ctx *c, tp_var z)
 {
-    curve *m = (curve *)self; /* tp_param wants to write the gradient later */
-    tp_dist q = encode(m, c, x);
+    curve *m = self;
+    tp_var mean = tp_nn_mlp_apply(&m->decoder, c, z); /* [batch, 2] */
+    return tp_normal_logvar(mean, tp_expand(tp_param(c->tape, &m->noise), tp_shape_of(mean)));
+}
+
+static tp_objective loss(void *self, tp_ctx *c, tp_var x)
+{
+    tp_dist q = posterior(self, c, x), p = prior(self, c);
     tp_var z = tp_dist_rsample(q, c);
-    tp_var mean = decode(m, c, z);
-    tp_var logvar = tp_expand(tp_param(c->tape, &m->noise), tp_shape_of(mean));
-    tp_dist p = tp_normal_logvar(mean, logvar);
-    return tp_negative_elbo(tp_dist_logprob(p, x), tp_kl(q, tp_normal_standard(z)),
+    return tp_negative_elbo(tp_dist_logprob(decode(self, c, z), x), tp_kl(q, p),
                             tp_elbo_defaults());
 }
 
@@ -62,10 +67,11 @@ static const tp_model_type curve_type = {.name = "curve",
                                          .summary = "points along a curve",
                                          .objective = "E_q[−log N(x; f(z), σ²)] + KL(q ‖ N(0,1))",
                                          .size = sizeof(curve),
-                                         .has_prior = true,
+                                         .any_real = true,
                                          .init = init,
                                          .loss = loss,
-                                         .encode = encode,
+                                         .posterior = posterior,
+                                         .prior = prior,
                                          .decode = decode};
 
 /* --- is it right? --------------------------------------------------------------------------------- */
@@ -88,7 +94,7 @@ static tp_status check_gradients(void)
     tp_model model;
     tp_tensor x = {0};
     tp_check_report report;
-    tp_model_config config = tp_model_defaults();
+    tp_model_config config = tp_model_defaults(&curve_type);
     config.data_dim = 2, config.hidden[0] = 3, config.latent_dim = 1;
     TP_TRY(tp_model_init(&model, &curve_type, config, TP_F64, 5));
     TP_TRY(tp_tensor_new(&x, TP_F64, TP_SHAPE(4, 2)));
@@ -131,7 +137,7 @@ static tp_status train(void)
     tp_model model;
     tp_optimizer adam;
     tp_tape *tape;
-    tp_model_config config = tp_model_defaults();
+    tp_model_config config = tp_model_defaults(&curve_type);
     tp_adam_opts opts = tp_adam_defaults();
     config.data_dim = 2, config.hidden[0] = 32, config.latent_dim = 1;
     opts.lr = 3e-3;

@@ -29,7 +29,7 @@ static bool on_batch(void *user, const tp_stats *so_far)
 
 static tp_status start(session *s, const char *folder)
 {
-    tp_model_config config = tp_model_defaults();
+    tp_model_config config = tp_model_defaults(&tp_model_vae);
     config.hidden[0] = 32;
     config.latent_dim = 4;
     *s = (session){.folder = folder};

@@ -1,8 +1,10 @@
 /* model.c: the table of models and what is the same for all of them. */
 #include "models/model.h"
 #include "tensor/mem.h"
+#include "tensor/scan.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 const tp_model_type *const tp_model_types[] = {
@@ -20,18 +22,73 @@ const tp_model_type *tp_model_find(const char *name)
     return NULL;
 }
 
-tp_model_config tp_model_defaults(void)
+/* --- configurations ------------------------------------------------------------------------------------ */
+
+static bool allows(const tp_model_type *type, int likelihood)
 {
-    return (tp_model_config){.data_dim = 784,
-                             .hidden = {400},
-                             .hidden_layers = 1,
-                             .latent_dim = 20,
-                             .activation = TP_RELU,
-                             .likelihood = TP_BERNOULLI,
-                             .beta = 1};
+    return type->likelihoods == 0 || (type->likelihoods & 1u << likelihood) != 0;
 }
 
-static tp_status check(const tp_model_config *c)
+static int count_options(const tp_model_type *type)
+{
+    int n = 0;
+    while (type->options != NULL && n < TP_MODEL_OPTIONS && type->options[n].name != NULL)
+        n++;
+    return n;
+}
+
+tp_model_config tp_model_defaults(const tp_model_type *type)
+{
+    tp_model_config c = {.data_dim = 784,
+                         .hidden = {400},
+                         .hidden_layers = 1,
+                         .latent_dim = 20,
+                         .activation = TP_RELU,
+                         .beta = 1,
+                         .levels = 8};
+    while (!allows(type, c.likelihood))
+        c.likelihood++;
+    for (int i = 0; i < count_options(type); i++)
+        c.option[i] = type->options[i].value;
+    return c;
+}
+
+/* Adds a name to a text of names, if it is wanted there. */
+static void list(char *text, size_t size, const char *name, bool wanted)
+{
+    size_t used = strlen(text);
+    if (wanted)
+        snprintf(text + used, size - used, used > 0 ? ", %s" : "%s", name);
+}
+
+static tp_status set(tp_model_config *config, const tp_model_type *type, const char *name,
+                     double value)
+{
+    char all[256] = "";
+    for (int i = 0; i < count_options(type); i++) {
+        const tp_model_option *o = &type->options[i];
+        list(all, sizeof all, o->name, true);
+        if (strcmp(o->name, name) != 0)
+            continue;
+        if (!(value >= o->min && value <= o->max))
+            return tp_fail(TP_EARG, "%s is %g: %g to %g needed", name, value, o->min, o->max);
+        config->option[i] = value;
+        return TP_OK;
+    }
+    return tp_fail(TP_EARG, "there is no option '%.60s'%s%s", name, *all != '\0' ? ", only: " : "",
+                   all);
+}
+
+tp_status tp_model_set(tp_model_config *config, const tp_model_type *type, const char *name,
+                       double value)
+{
+    tp_status s = set(config, type, name, value);
+    if (s != TP_OK)
+        tp_fail_prefix("model '%s': ", type->name);
+    return s;
+}
+
+static tp_status check_sizes(const tp_model_config *c)
 {
     if (c->data_dim < 1 || c->latent_dim < 1)
         return tp_fail(TP_EARG, "a model of %lld inputs and %lld latents: both must be at least 1",
@@ -43,18 +100,52 @@ static tp_status check(const tp_model_config *c)
         if (c->hidden[i] < 1)
             return tp_fail(TP_EARG, "hidden layer %d has size %lld: 1 or more needed", i + 1,
                            (long long)c->hidden[i]);
-    if (!(c->beta >= 0 && c->beta < INFINITY))
-        return tp_fail(TP_EARG, "beta is %g: 0 or more needed", c->beta);
     return TP_OK;
 }
+
+static tp_status check_likelihood(const tp_model_type *type, const tp_model_config *c)
+{
+    char all[128] = "";
+    if (c->likelihood == TP_CATEGORICAL && !(c->levels >= 2 && c->levels <= 256))
+        return tp_fail(TP_EARG, "%lld grey levels: 2 to 256 needed", (long long)c->levels);
+    if (allows(type, c->likelihood))
+        return TP_OK;
+    for (int i = 0; i < TP_LIKELIHOODS; i++)
+        list(all, sizeof all, tp_likelihood_name(i), allows(type, i));
+    return tp_fail(TP_EARG, "its likelihood cannot be %s, only: %s",
+                   tp_likelihood_name(c->likelihood), all);
+}
+
+static tp_status check(const tp_model_type *type, const tp_model_config *c)
+{
+    TP_TRY(check_sizes(c));
+    TP_TRY(check_likelihood(type, c));
+    if (!(c->beta >= 0 && c->beta < INFINITY))
+        return tp_fail(TP_EARG, "beta is %g: 0 or more needed", c->beta);
+    if (c->beta != 1 && !type->beta)
+        return tp_fail(TP_EARG, "beta is %g, and its objective has none: 1 needed", c->beta);
+    if (type->labels && c->classes < 1)
+        return tp_fail(TP_EARG, "it wants labels, and the data have none");
+    if (type->indexed && c->examples < 1)
+        return tp_fail(TP_EARG, "it wants to know the number of training examples");
+    for (int i = 0; i < count_options(type); i++) {
+        tp_model_config copy = *c;
+        TP_TRY(set(&copy, type, type->options[i].name, c->option[i]));
+    }
+    return TP_OK;
+}
+
+/* --- models ---------------------------------------------------------------------------------------------- */
 
 tp_status tp_model_init(tp_model *m, const tp_model_type *type, tp_model_config config,
                         tp_dtype dtype, uint64_t seed)
 {
-    TP_TRY(check(&config));
     tp_model made = {.type = type, .config = config, .params = tp_params_make(dtype, seed)};
-    made.self = tp_alloc_zero(type->size);
-    tp_status s = made.self == NULL ? TP_ENOMEM : type->init(made.self, &made.params, &config);
+    tp_status s = check(type, &config);
+    if (s == TP_OK) {
+        made.self = tp_alloc_zero(type->size);
+        s = made.self == NULL ? TP_ENOMEM : type->init(made.self, &made.params, &config);
+    }
     if (s != TP_OK) {
         tp_fail_prefix("model '%s': ", type->name);
         tp_model_free(&made);
@@ -73,18 +164,23 @@ void tp_model_free(tp_model *m)
     *m = (tp_model){0};
 }
 
+/* A mean that is a sigmoid cannot reach what lies outside of [0,1]; a Bernoulli distribution refuses that itself. */
+static tp_var check_data(const tp_model *m, tp_var x)
+{
+    tp_likelihood l = m->config.likelihood;
+    bool unit = (l == TP_GAUSSIAN || l == TP_GAUSSIAN_LEARNED) && !m->type->any_real;
+    int64_t bad = unit && tp_var_status(x) == TP_OK ? tp_first_outside(tp_value(x), 0, 1) : -1;
+    if (bad < 0)
+        return x;
+    return tp_tape_poison(x.tape,
+                          tp_fail(TP_EVALUE,
+                                  "model '%s': a number of the data is %g, and the %s likelihood "
+                                  "has its mean in [0,1]: data from 0 to 1 needed",
+                                  m->type->name, tp_flat(tp_value(x), bad), tp_likelihood_name(l)));
+}
+
 tp_objective tp_model_loss(void *model, tp_ctx *c, tp_var x)
 {
     const tp_model *m = model;
-    return m->type->loss(m->self, c, x);
-}
-
-tp_dist tp_model_encode(const tp_model *m, tp_ctx *c, tp_var x)
-{
-    return m->type->encode(m->self, c, x);
-}
-
-tp_var tp_model_decode(const tp_model *m, tp_ctx *c, tp_var z)
-{
-    return m->type->decode(m->self, c, z);
+    return m->type->loss(m->self, c, check_data(m, x));
 }

@@ -1,13 +1,14 @@
-/* model.h: what a model is to the trainer, the tool and the tests.
+/* model.h: what a latent-variable model is to the trainer, the tool and the tests.
  *
- * A model type is one constant struct: how to make the parameters, the objective of a batch, and how to
- * encode and decode. Training, sampling, evaluation and files come from elsewhere. A program may define its
- * own (examples/08_new_model.c). Read next: vae.c.
+ * A model type is one constant struct: how to make the parameters, the posterior q(z|x), the prior p(z), the decoder
+ * p(x|z), and the objective of a batch. Training, sampling, the likelihood of new data, diagnostics, files, the command
+ * line and the tests come from elsewhere. A row in models.def makes a type part of the library; a program may define its
+ * own (examples/08_new_model.c, docs/new-model.md). Read next: vae.c, then uses.h for what comes for free.
  */
 #ifndef TP_MODELS_MODEL_H
 #define TP_MODELS_MODEL_H
 
-#include "nn/dist.h"
+#include "models/likelihood.h"
 #include "nn/layers.h"
 #include "nn/objective.h"
 #include "nn/train.h"
@@ -16,8 +17,15 @@
 extern "C" {
 #endif
 
-/* p(x|z): Bernoulli with logits, or normal with mean σ(output) and unit variance for data in [0,1]. */
-typedef enum tp_likelihood { TP_BERNOULLI, TP_GAUSSIAN } tp_likelihood;
+enum { TP_MODEL_OPTIONS = 6 };
+
+/* A number that one type of model has and others have not. */
+typedef struct tp_model_option {
+    const char *name; /* NULL behind the last */
+    double value;     /* the default */
+    double min, max;
+    const char *text; /* one line, for people */
+} tp_model_option;
 
 typedef struct tp_model_config {
     int64_t data_dim;                  /* elements of one example */
@@ -26,26 +34,62 @@ typedef struct tp_model_config {
     int64_t latent_dim;
     tp_activation activation;
     tp_likelihood likelihood;
-    double beta; /* weight of the KL term */
+    double beta;                     /* weight of the KL term; 1 for types without it */
+    int64_t levels;                  /* grey values of TP_CATEGORICAL */
+    int64_t classes;                 /* of the labels; 0: there are none */
+    int64_t examples;                /* in the training data; 0: not known */
+    double option[TP_MODEL_OPTIONS]; /* in the order of the type's options */
 } tp_model_config;
-
-/* 784-400-20 with ReLU, Bernoulli, β = 1: the VAE of the PyTorch examples. */
-tp_model_config tp_model_defaults(void);
 
 typedef struct tp_model_type {
     const char *name;
     const char *summary;   /* one line */
-    const char *objective; /* its formula */
+    const char *objective; /* its formula, minimised */
+    const char *source;    /* where it is from: "Kingma and Welling 2014" */
     size_t size;           /* of the struct behind self */
-    bool has_prior;        /* z ~ N(0,1), decoded, is a sample; false for an autoencoder */
+
+    /* Which likelihoods it can have: bits 1 << TP_BERNOULLI …; 0: all. The first one is the default. */
+    unsigned likelihoods;
+    const tp_model_option *options; /* at most TP_MODEL_OPTIONS; NULL: none */
+    bool beta;                      /* weighs its KL term with config.beta */
+    bool labels;                    /* wants the classes of the examples: tp_ctx_labels */
+    bool indexed;                   /* has parameters for each training example: tp_ctx_index */
+    bool
+        any_real; /* its Gaussian mean is any number; false: within [0,1], so the data must be too */
+    bool discrete; /* z is not a vector of real numbers */
+
+    /* Makes the parameters. self is zero before. */
     tp_status (*init)(void *self, tp_params *ps, const tp_model_config *config);
-    /* Objective of a batch x [n, data_dim]. */
-    tp_objective (*loss)(const void *self, tp_ctx *c, tp_var x);
-    /* q(z|x), a normal distribution; an autoencoder has no spread and gives a log-variance of −200. */
-    tp_dist (*encode)(const void *self, tp_ctx *c, tp_var x);
-    /* Mean of p(x|z) for z [.., latent_dim]: [.., data_dim]. */
-    tp_var (*decode)(const void *self, tp_ctx *c, tp_var z);
+    /* The objective of a batch x [batch, data_dim]. */
+    tp_objective (*loss)(void *self, tp_ctx *c, tp_var x);
+
+    /* What a model has of these decides what can be done with it (uses.h). Events are last, batch [batch] or
+     * [samples, batch] before them. */
+    tp_dist (*posterior)(void *self, tp_ctx *c, tp_var x); /* q(z|x), batch [batch] */
+    tp_dist (*prior)(void *self, tp_ctx *c);               /* p(z), no batch axes */
+    tp_dist (*decode)(void *self, tp_ctx *c, tp_var z);    /* p(x|z), event [data_dim] */
+
+    /* Where the three above do not say it, or not well; each may be NULL. */
+    tp_var (*code)(void *self, tp_ctx *c,
+                   tp_var x); /* one z for each x: the mean of the posterior */
+    tp_dist (*generate)(void *self, tp_ctx *c, int64_t n); /* p(x|z) of n draws z from the prior */
+    /* log p(x,z) − log q(z|x) of k draws from the posterior: [k, batch]. */
+    tp_var (*log_weight)(void *self, tp_ctx *c, tp_var x, int64_t k);
+    tp_var (*logprob)(void *self, tp_ctx *c,
+                      tp_var x);                   /* log p(x), if it is known exactly: [batch] */
+    tp_var (*kl)(void *self, tp_ctx *c, tp_var x); /* KL of each latent dimension: [batch, dims] */
+
+    /* Gradients that are not the derivative of the loss, which the tests must know of. Parameters "<adversary>.…" minimise
+     * the term of that name alone, and no other parameters do; those that begin with estimated get an estimate. */
+    const char *adversary, *estimated;
 } tp_model_type;
+
+/* The type's default of everything: 784-400-20 with ReLU, as the VAE of the PyTorch examples; its first likelihood, β = 1,
+ * its options' defaults. */
+tp_model_config tp_model_defaults(const tp_model_type *type);
+/* Sets an option of the type by its name. TP_EARG names those it has, or its range. */
+tp_status tp_model_set(tp_model_config *config, const tp_model_type *type, const char *name,
+                       double value);
 
 /* A model with its parameters. Must not move in memory while in use. */
 typedef struct tp_model {
@@ -55,16 +99,16 @@ typedef struct tp_model {
     void *self;
 } tp_model;
 
-/* Makes a model with fresh parameters drawn from seed. TP_EARG for sizes or β that make no sense. */
+/* Makes a model with fresh parameters drawn from seed. TP_EARG for sizes, β, likelihood or options that the type cannot
+ * have. */
 tp_status tp_model_init(tp_model *m, const tp_model_type *type, tp_model_config config,
                         tp_dtype dtype, uint64_t seed);
 /* Frees the model with its parameters; an empty one is fine. */
 void tp_model_free(tp_model *m);
 
-/* tp_loss_fn over a tp_model: hand it to a tp_trainer with .model = the model. */
+/* tp_loss_fn over a tp_model: hand it to a tp_trainer with .model = the model. TP_EVALUE names a number in x that the
+ * likelihood cannot have. */
 tp_objective tp_model_loss(void *model, tp_ctx *c, tp_var x);
-tp_dist tp_model_encode(const tp_model *m, tp_ctx *c, tp_var x);
-tp_var tp_model_decode(const tp_model *m, tp_ctx *c, tp_var z);
 
 /* The types of models.def, and the one of a name (NULL if there is none). */
 extern const tp_model_type *const tp_model_types[];

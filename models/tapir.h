@@ -12,7 +12,7 @@
 #include "autograd/ops.h"
 #include "autograd/print.h"
 #include "autograd/sweep.h"
-#include "models/model.h"
+#include "models/uses.h"
 #include "nn/checkpoint.h"
 #include "nn/clip.h"
 #include "nn/data.h"

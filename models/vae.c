@@ -5,87 +5,66 @@
 #include "models/vae.h"
 #include "autograd/compose.h"
 
-tp_status tp_vae_init(tp_vae *m, tp_params *ps, const tp_model_config *config, bool stochastic)
+#include <string.h>
+
+tp_status tp_vae_init(void *self, tp_params *ps, const tp_model_config *config)
 {
-    int n = config->hidden_layers;
-    int64_t down[TP_MLP_LAYERS + 1], up[TP_MLP_LAYERS + 1];
-    down[0] = up[n + 1] = config->data_dim;
-    for (int i = 0; i < n; i++)
-        down[i + 1] = up[n - i] = config->hidden[i];
-    up[0] = config->latent_dim;
-    m->likelihood = config->likelihood;
+    tp_vae *m = self;
+    m->latent_dim = config->latent_dim;
     m->beta = config->beta;
-    m->stochastic = stochastic;
-    TP_TRY(tp_nn_mlp_init(&m->encoder, ps, "encoder", down, n, config->activation,
-                          config->activation));
-    TP_TRY(tp_nn_linear_init(&m->mu, ps, "mu", down[n], config->latent_dim));
-    if (stochastic)
-        TP_TRY(tp_nn_linear_init(&m->logvar, ps, "logvar", down[n], config->latent_dim));
-    return tp_nn_mlp_init(&m->decoder, ps, "decoder", up, n + 1, config->activation, TP_IDENTITY);
+    memcpy(m->option, config->option, sizeof m->option);
+    TP_TRY(tp_encoder_init(&m->encoder, ps, config, config->data_dim, false));
+    return tp_decoder_init(&m->decoder, ps, config, config->latent_dim);
 }
 
-static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
+tp_dist tp_vae_posterior(void *self, tp_ctx *c, tp_var x)
 {
-    return tp_vae_init(self, ps, config, true);
+    return tp_encoder_apply(&((tp_vae *)self)->encoder, c, x);
 }
 
-/* q(z|x) = N(μ(x), e^{logvar(x)}); without spread for the autoencoder */
-static tp_dist encode(const void *self, tp_ctx *c, tp_var x)
+tp_dist tp_vae_prior(void *self, tp_ctx *c)
 {
     const tp_vae *m = self;
-    tp_dist q;
-    tp_scope_begin(c->tape, "encoder");
-    tp_var h = tp_nn_mlp_apply(&m->encoder, c, x);         /* [batch, nh] */
-    tp_var mu = tp_nn_linear_apply(&m->mu, c, TP_NAME(h)); /* [batch, nz] */
-    if (m->stochastic) {
-        tp_var logvar = tp_nn_linear_apply(&m->logvar, c, h); /* [batch, nz] */
-        q = tp_normal_logvar(TP_NAME(mu), TP_NAME(logvar));
-    } else {
-        q = tp_normal_fixed(TP_NAME(mu), -200); /* σ = e^-100 is nothing beside any μ */
-    }
-    tp_scope_end(c->tape);
-    return q;
+    tp_dtype dtype = m->encoder.mu.bias.value.dtype;
+    return tp_normal_standard(tp_full(c->tape, dtype, TP_SHAPE(m->latent_dim), 0));
 }
 
-/* z -> the decoder's last layer, before the sigmoid */
-static tp_var logits(const tp_vae *m, tp_ctx *c, tp_var z)
+tp_dist tp_vae_decode(void *self, tp_ctx *c, tp_var z)
 {
-    tp_scope_begin(c->tape, "decoder");
-    tp_var y = tp_nn_mlp_apply(&m->decoder, c, z); /* [batch, nx] */
-    tp_scope_end(c->tape);
-    return y;
+    return tp_decoder_apply(&((tp_vae *)self)->decoder, c, z);
 }
 
-static tp_var decode(const void *self, tp_ctx *c, tp_var z)
+tp_vae_pass tp_vae_forward(void *self, tp_ctx *c, tp_var x)
 {
-    return tp_sigmoid(logits(self, c, z)); /* the mean of both likelihoods */
-}
-
-/* log p(x|z), [batch] */
-static tp_var logprob(const tp_vae *m, tp_var y, tp_var x)
-{
-    if (m->likelihood == TP_GAUSSIAN)
-        return tp_dist_logprob(tp_normal_fixed(tp_sigmoid(y), 0), x);
-    return tp_dist_logprob(tp_bernoulli_logits(y), x);
-}
-
-static tp_objective loss(const void *self, tp_ctx *c, tp_var x)
-{
-    const tp_vae *m = self;
-    tp_dist q = encode(self, c, x);
-    if (!m->stochastic)
-        return tp_reconstruction(logprob(m, logits(m, c, tp_dist_mean(q)), x));
+    tp_dist q = tp_vae_posterior(self, c, x);
     tp_var z = tp_dist_rsample(q, c); /* reparameterize */
-    return tp_negative_elbo(logprob(m, logits(m, c, TP_NAME(z)), x),
-                            tp_kl(q, tp_normal_standard(z)), (tp_elbo_opts){.beta = m->beta});
+    tp_var logprob = tp_data_logprob(tp_vae_decode(self, c, TP_NAME(z)), x);
+    return (tp_vae_pass){q, z, logprob, tp_kl(q, tp_normal_standard(z))};
+}
+
+enum { WARMUP };
+static const tp_model_option options[] = {
+    {"warmup", 0, 0, 1e9, "steps in which the weight of the KL rises from 0 to beta"},
+    {0},
+};
+
+static tp_objective loss(void *self, tp_ctx *c, tp_var x)
+{
+    const tp_vae *m = self;
+    tp_vae_pass v = tp_vae_forward(self, c, x);
+    double beta = tp_ramp(c->step, (uint64_t)m->option[WARMUP], 0, m->beta);
+    return tp_negative_elbo(v.logprob, v.kl, (tp_elbo_opts){.beta = beta});
 }
 
 const tp_model_type tp_model_vae = {.name = "vae",
                                     .summary = "variational autoencoder",
                                     .objective = "E_q[−log p(x|z)] + β·KL(q(z|x) ‖ N(0,1))",
+                                    .source = "Kingma and Welling 2014; β: Higgins et al. 2017",
                                     .size = sizeof(tp_vae),
-                                    .has_prior = true,
-                                    .init = init,
+                                    .options = options,
+                                    .beta = true,
+                                    .init = tp_vae_init,
                                     .loss = loss,
-                                    .encode = encode,
-                                    .decode = decode};
+                                    .posterior = tp_vae_posterior,
+                                    .prior = tp_vae_prior,
+                                    .decode = tp_vae_decode};

@@ -1,25 +1,38 @@
-/* vae.h: the multilayer perceptron VAE, shared with the autoencoder, which is the same network with
- * sampling and KL switched off. Read next: vae.c. */
+/* vae.h: the variational autoencoder's parts, for models that are one with another objective: they begin their own
+ * struct with it, or have nothing to add. Read next: vae.c, beta_vae.c.
+ */
 #ifndef TP_MODELS_VAE_H
 #define TP_MODELS_VAE_H
 
-#include "models/model.h"
+#include "models/nets.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct tp_vae {
-    tp_nn_mlp encoder;       /* x -> h */
-    tp_nn_linear mu, logvar; /* h -> the posterior's parameters; logvar only if stochastic */
-    tp_nn_mlp decoder;       /* z -> logits, or what the Gaussian mean is the sigmoid of */
-    tp_likelihood likelihood;
+    tp_encoder encoder;
+    tp_decoder decoder;
+    int64_t latent_dim;
     double beta;
-    bool stochastic; /* sample z and pay the KL; off: an autoencoder */
+    double option[TP_MODEL_OPTIONS]; /* the configured ones */
 } tp_vae;
 
-/* Parameters "encoder.0.weight" …, "mu.weight", "logvar.weight", "decoder.0.weight" … */
-tp_status tp_vae_init(tp_vae *m, tp_params *ps, const tp_model_config *config, bool stochastic);
+/* As in tp_model_type, for a self that begins with a tp_vae: q(z|x) is the encoder's normal distribution, p(z) = N(0,1),
+ * p(x|z) the decoder's. */
+tp_status tp_vae_init(void *self, tp_params *ps, const tp_model_config *config);
+tp_dist tp_vae_posterior(void *self, tp_ctx *c, tp_var x);
+tp_dist tp_vae_prior(void *self, tp_ctx *c);
+tp_dist tp_vae_decode(void *self, tp_ctx *c, tp_var z);
+
+/* One draw z ~ q(z|x) and what an objective is made of. */
+typedef struct tp_vae_pass {
+    tp_dist q;      /* q(z|x) */
+    tp_var z;       /* [batch, latent_dim], reparameterized */
+    tp_var logprob; /* log p(x|z), [batch] */
+    tp_var kl;      /* KL(q(z|x) ‖ N(0,1)) in closed form, [batch] */
+} tp_vae_pass;
+tp_vae_pass tp_vae_forward(void *self, tp_ctx *c, tp_var x);
 
 #ifdef __cplusplus
 }

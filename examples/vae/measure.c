@@ -58,10 +58,10 @@ static tp_status measure_batch(run *r, const tp_batch *batch, latents *l)
     tp_tape_reset(r->tape);
     tp_no_grad_begin(r->tape);
     tp_ctx c = tp_ctx_eval(r->tape, r->o.seed, 0);
-    tp_dist q = tp_model_encode(&r->model, &c, tp_constant(r->tape, &batch->x)); /* [n, nz] */
-    tp_var mean = tp_dist_mean(q), elements = mean;
+    tp_var x = tp_constant(r->tape, &batch->x);
+    tp_var mean = tp_model_code(&r->model, &c, x), elements = mean; /* [n, nz] */
     if (l->kl != NULL)
-        elements = tp_kl_elements(q, tp_normal_standard(mean));
+        tp_model_kl(&r->model, &c, x, &elements);
     tp_no_grad_end(r->tape);
     TP_TRY(tp_var_status(elements));
     add_batch(l, tp_value(mean), l->kl != NULL ? tp_value(elements) : NULL);

@@ -18,12 +18,6 @@ static const char *model_choice(int i)
     return i < tp_model_type_count ? tp_model_types[i]->name : NULL;
 }
 
-static const char *likelihood_choice(int i)
-{
-    static const char *const names[] = {[TP_BERNOULLI] = "bernoulli", [TP_GAUSSIAN] = "gaussian"};
-    return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
-}
-
 static const char *binarize_choice(int i)
 {
     static const char *const names[] = {[TP_BINARIZE_GREY] = "grey",
@@ -53,7 +47,7 @@ const flag flags[] = {
     {"width",      NULL,   0,               0,        true,  INTEGER, AT(width),      1, 16384, .help = "of one picture"},
     {"hidden",     "N,…",  TRAIN,           0,        true,  SIZES,   AT(hidden),     1, MILLION, .help = "sizes of the encoder's hidden layers; the decoder mirrors them"},
     {"latent-dim", "N",    TRAIN,           0,        true,  INTEGER, AT(latent_dim), 1, MILLION, .help = "latent dimensions"},
-    {"likelihood", "NAME", TRAIN,           0,        true,  CHOICE,  AT(likelihood), .choice = likelihood_choice, .help = "of a pixel: bernoulli, or gaussian with unit variance"},
+    {"likelihood", "NAME", TRAIN,           0,        true,  CHOICE,  AT(likelihood), .choice = tp_likelihood_name, .help = "of a pixel: bernoulli, or gaussian with unit variance"},
     {"beta",       "X",    TRAIN,           0,        true,  NUMBER,  AT(beta),       0, 1e6, .help = "weight of the KL term"},
     {"epochs",     "N",    TRAIN | RESUME,  0,        true,  INTEGER, AT(epochs),     1, MILLION, .help = "passes over the training images"},
     {"batch-size", "N",    TRAIN,           0,        true,  INTEGER, AT(batch_size), 1, MILLION, .help = "images in a step"},

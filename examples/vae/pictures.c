@@ -30,12 +30,14 @@ static tp_ctx begin(run *r, uint64_t seed)
 {
     tp_tape_reset(r->tape);
     tp_no_grad_begin(r->tape);
-    return (tp_ctx){r->tape, TP_EVAL, tp_stream_key(seed, TP_STREAM_SAMPLE, 0)};
+    tp_ctx c = tp_ctx_eval(r->tape, seed, 0);
+    c.key = tp_stream_key(seed, TP_STREAM_SAMPLE, 0);
+    return c;
 }
 
 static tp_status write_decoded(run *r, tp_ctx *c, tp_var z, const char *path, int columns)
 {
-    tp_var x = tp_model_decode(&r->model, c, z); /* [n, width] */
+    tp_var x = tp_data_mean(tp_model_decode(&r->model, c, z)); /* [n, width] */
     tp_no_grad_end(r->tape);
     TP_TRY(tp_var_status(x));
     return write_grid(r, path, tp_value(x), columns);
@@ -68,8 +70,7 @@ tp_status picture_reconstructions(run *r, const char *path)
     }
     if (s == TP_OK) {
         tp_ctx c = begin(r, r->o.seed);
-        tp_dist q = tp_model_encode(&r->model, &c, tp_constant(r->tape, &inputs));
-        tp_var x = tp_model_decode(&r->model, &c, tp_dist_mean(q));
+        tp_var x = tp_model_reconstruct(&r->model, &c, tp_constant(r->tape, &inputs));
         tp_no_grad_end(r->tape);
         s = tp_var_status(x);
         if (s == TP_OK)
@@ -138,7 +139,7 @@ static tp_status check_target(const char *path, bool *exists)
 static tp_status sample(run *r)
 {
     TP_TRY(run_load_model(r));
-    if (!r->model.type->has_prior)
+    if (!tp_model_has_samples(r->model.type))
         return tp_fail(TP_EARG,
                        "%s: %s has no prior to draw from; 'reconstruct' shows what it does",
                        r->o.run, r->model.type->name);

@@ -168,14 +168,15 @@ tp_status run_batches(const run *r, tp_batches *b, const tp_dataset *d, int64_t 
 
 tp_status run_new_model(run *r)
 {
-    tp_model_config c = tp_model_defaults();
+    const tp_model_type *type = tp_model_types[r->o.model];
+    tp_model_config c = tp_model_defaults(type);
     c.data_dim = r->o.height * r->o.width;
     c.hidden_layers = r->o.hidden.n;
     memcpy(c.hidden, r->o.hidden.size, sizeof c.hidden);
     c.latent_dim = r->o.latent_dim;
     c.likelihood = (tp_likelihood)r->o.likelihood;
     c.beta = r->o.beta;
-    return tp_model_init(&r->model, tp_model_types[r->o.model], c, TP_F32, r->o.seed);
+    return tp_model_init(&r->model, type, c, TP_F32, r->o.seed);
 }
 
 tp_status run_load_model(run *r)

@@ -143,7 +143,7 @@ static tp_status save_pictures(training *t)
     char path[PATH_SIZE];
     const char *to = t->out.path;
     TP_TRY(picture_reconstructions(&t->r, path_in(path, to, "reconstructions.png")));
-    if (t->r.model.type->has_prior)
+    if (tp_model_has_samples(t->r.model.type))
         TP_TRY(picture_samples(&t->r, path_in(path, to, "samples.png"), 64, t->r.o.seed));
     if (t->r.o.latent_dim != 2)
         return TP_OK;
@@ -439,7 +439,7 @@ static void print_summary(const training *t)
             printf("  %-21s%s\n", files[i].name, files[i].what);
     printf("  checkpoint-….safetensors: what 'train --resume %s' needs to go on\n", out);
     printf("\nNext:\n  %s eval --run %s\n", program, out);
-    if (t->r.model.type->has_prior)
+    if (tp_model_has_samples(t->r.model.type))
         printf("  %s sample --run %s --count 100 --seed 2 --out more.png\n", program, out);
 }
 

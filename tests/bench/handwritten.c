@@ -30,13 +30,13 @@ static double mean_of_sums(handwritten *w, const tp_tensor *elements)
 
 static void forward(handwritten *w, const tp_vae *m, const tp_tensor *x)
 {
-    linear(&w->h, x, &m->encoder.layer[0], true);
-    linear(&w->mu, &w->h, &m->mu, false);
-    linear(&w->logvar, &w->h, &m->logvar, false);
+    linear(&w->h, x, &m->encoder.body.layer[0], true);
+    linear(&w->mu, &w->h, &m->encoder.mu, false);
+    linear(&w->logvar, &w->h, &m->encoder.logvar, false);
     bench_must(tp_random_normal(&w->eps, tp_stream_key(BENCH_SEED, TP_STREAM_TRAIN, w->step)));
     bench_must(tp_map3(&w->z, &w->mu, &w->logvar, &w->eps, TP_K_reparameterize));
-    linear(&w->d, &w->z, &m->decoder.layer[0], true);
-    linear(&w->logits, &w->d, &m->decoder.layer[1], false);
+    linear(&w->d, &w->z, &m->decoder.body.layer[0], true);
+    linear(&w->logits, &w->d, &m->decoder.body.layer[1], false);
     bench_must(tp_map2(&w->bce, &w->logits, x, TP_K_bce));
     bench_must(tp_map2(&w->kl, &w->mu, &w->logvar, TP_K_gaussian_kl));
     w->loss = mean_of_sums(w, &w->bce) + mean_of_sums(w, &w->kl);
@@ -76,14 +76,14 @@ static void backward(handwritten *w, tp_vae *m, const tp_tensor *x)
     tp_tensor each;
     bench_must(tp_view_expand(&w->each, w->glogits.shape, &each));
     bench_must(tp_map3(&w->glogits, &w->logits, x, &each, TP_K_bce_vjp));
-    linear_backward(&m->decoder.layer[1], &w->d, &w->glogits, &w->gd, false);
+    linear_backward(&m->decoder.body.layer[1], &w->d, &w->glogits, &w->gd, false);
     bench_must(tp_map2(&w->gd, &w->gd, &w->d, TP_K_relu_vjp));
-    linear_backward(&m->decoder.layer[0], &w->z, &w->gd, &w->gz, false);
+    linear_backward(&m->decoder.body.layer[0], &w->z, &w->gd, &w->gz, false);
     latent_backward(w);
-    linear_backward(&m->logvar, &w->h, &w->glogvar, &w->gh, false);
-    linear_backward(&m->mu, &w->h, &w->gmu, &w->gh, true);
+    linear_backward(&m->encoder.logvar, &w->h, &w->glogvar, &w->gh, false);
+    linear_backward(&m->encoder.mu, &w->h, &w->gmu, &w->gh, true);
     bench_must(tp_map2(&w->gh, &w->gh, &w->h, TP_K_relu_vjp));
-    linear_backward(&m->encoder.layer[0], x, &w->gh, NULL, false);
+    linear_backward(&m->encoder.body.layer[0], x, &w->gh, NULL, false);
 }
 
 /* --- the loop ----------------------------------------------------------------------------------- */
@@ -115,7 +115,7 @@ void handwritten_run(void *state)
 handwritten *handwritten_new(const tp_dataset *data, int64_t hidden, int64_t batch, int64_t window)
 {
     handwritten *w = bench_calloc(1, sizeof *w);
-    tp_model_config config = tp_model_defaults();
+    tp_model_config config = tp_model_defaults(&tp_model_vae);
     config.data_dim = PIXELS, config.hidden[0] = hidden, config.latent_dim = LATENT;
     w->window = window;
     bench_must(tp_batches_init(&w->batches, data, batch, TP_F32));

@@ -30,7 +30,7 @@ static bool within_window(void *user, const tp_stats *so_far)
 training *training_new(const tp_dataset *data, int64_t hidden, int64_t batch, int64_t window)
 {
     training *t = bench_calloc(1, sizeof *t);
-    tp_model_config config = tp_model_defaults();
+    tp_model_config config = tp_model_defaults(&tp_model_vae);
     config.data_dim = PIXELS, config.hidden[0] = hidden, config.latent_dim = LATENT;
     t->window = window;
     bench_must(tp_batches_init(&t->batches, data, batch, TP_F32));

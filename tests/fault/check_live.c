@@ -169,7 +169,7 @@ static bool one_batch(void *user, const tp_stats *so_far)
 
 static void start(run *r, const struct kind *k)
 {
-    tp_model_config c = tp_model_defaults();
+    tp_model_config c = tp_model_defaults(&tp_model_vae);
     c.data_dim = WIDTH;
     c.hidden[0] = 5;
     c.latent_dim = 2;

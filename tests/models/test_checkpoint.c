@@ -55,7 +55,7 @@ static const variant usual = {ADAM, TP_F32, EXAMPLES, BATCH, 2, 7, 1};
 static void start(session *s, variant v, const char *directory)
 {
     *s = (session){.directory = directory};
-    tp_model_config config = tp_model_defaults();
+    tp_model_config config = tp_model_defaults(&tp_model_vae);
     config.data_dim = WIDTH;
     config.hidden[0] = 9;
     config.latent_dim = v.latent;

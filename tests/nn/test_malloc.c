@@ -32,7 +32,7 @@ static void check_threads(int threads, tp_likelihood likelihood)
     tp_optimizer adam;
     tp_tape *tape;
     tp_stats stats;
-    tp_model_config config = tp_model_defaults();
+    tp_model_config config = tp_model_defaults(&tp_model_vae);
     config.data_dim = 64;
     config.hidden[0] = 300; /* large enough for parallel regions */
     config.likelihood = likelihood;

@@ -360,7 +360,7 @@ static void close_session(session *s)
 
 static tp_model_config small(void)
 {
-    tp_model_config c = tp_model_defaults();
+    tp_model_config c = tp_model_defaults(&tp_model_vae);
     c.data_dim = 30;
     c.hidden[0] = 20;
     c.latent_dim = 4;
@@ -439,7 +439,7 @@ static void test_threads(void **state)
     tp_stats stats[3];
     for (int i = 0; i < 3; i++) {
         assert_ok(tp_set_threads(threads[i]));
-        open_session(&s[i], tp_model_defaults(), 300, 128);
+        open_session(&s[i], tp_model_defaults(&tp_model_vae), 300, 128);
         s[i].trainer.trap = i == 1; /* which only looks */
         train(&s[i], 0, 1, &stats[i]);
     }

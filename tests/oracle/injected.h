@@ -13,7 +13,7 @@
 
 static inline tp_var injected_logprob(const tp_vae *m, tp_var y, tp_var x)
 {
-    if (m->likelihood == TP_BERNOULLI)
+    if (m->decoder.likelihood == TP_BERNOULLI)
         return tp_dist_logprob(tp_bernoulli_logits(y), x);
     return tp_dist_logprob(tp_normal_fixed(tp_sigmoid(y), 0), x);
 }
@@ -22,11 +22,11 @@ static inline tp_var injected_logprob(const tp_vae *m, tp_var y, tp_var x)
 static inline tp_objective injected_loss(const tp_model *model, tp_ctx *c, tp_var x, tp_var eps)
 {
     const tp_vae *m = model->self;
-    tp_var h = tp_nn_mlp_apply(&m->encoder, c, x);
-    tp_dist q =
-        tp_normal_logvar(tp_nn_linear_apply(&m->mu, c, h), tp_nn_linear_apply(&m->logvar, c, h));
+    tp_var h = tp_nn_mlp_apply(&m->encoder.body, c, x);
+    tp_dist q = tp_normal_logvar(tp_nn_linear_apply(&m->encoder.mu, c, h),
+                                 tp_nn_linear_apply(&m->encoder.logvar, c, h));
     tp_var z = tp_reparameterize(q.param[0], q.param[1], eps);
-    tp_var y = tp_nn_mlp_apply(&m->decoder, c, z);
+    tp_var y = tp_nn_mlp_apply(&m->decoder.body, c, z);
     return tp_negative_elbo(injected_logprob(m, y, x), tp_kl(q, tp_normal_standard(z)),
                             (tp_elbo_opts){.beta = m->beta});
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "autograd/ops.h"
-#include "models/model.h"
+#include "models/uses.h"
 #include "nn/checkpoint.h"
 
 /* --- names, for the guide -------------------------------------------------------------------------- */
@@ -65,7 +65,7 @@ static void answer_free(answer *a)
 static void open_model(tp_model *m, const char *path, tp_dtype dtype)
 {
     tp_safetensors file;
-    tp_model_config config = tp_model_defaults();
+    tp_model_config config = tp_model_defaults(&tp_model_vae);
     assert_ok(tp_safetensors_open(&file, path));
     assert_int_equal(file.n, 10);
     const tp_safetensors_entry *first = tp_safetensors_find(&file, "fc1.weight"),
@@ -85,8 +85,8 @@ static answer reconstruct(const tp_model *m, const tp_tensor *x)
     answer a;
     assert_ok(tp_tape_new(&t));
     tp_ctx c = tp_ctx_eval(t, 1, 0);
-    tp_dist q = tp_model_encode(m, &c, tp_constant(t, x));
-    tp_var y = tp_model_decode(m, &c, q.param[0]); /* [n, width] */
+    tp_dist q = tp_model_posterior(m, &c, tp_constant(t, x));
+    tp_var y = tp_data_mean(tp_model_decode(m, &c, q.param[0])); /* [n, width] */
     assert_ok(tp_tape_status(t));
     assert_ok(tp_clone(&a.mu, tp_value(q.param[0])));
     assert_ok(tp_clone(&a.logvar, tp_value(q.param[1])));
@@ -247,7 +247,7 @@ static void write_trained(const char *folder)
     tp_optimizer adam;
     tp_checkpoint c;
     tp_stats stats;
-    tp_model_config config = tp_model_defaults();
+    tp_model_config config = tp_model_defaults(&tp_model_vae);
     const char *const texts[] = {"config", "{\"latent\": 3}", NULL};
     char from[512];
     config.data_dim = 20, config.hidden[0] = 7, config.latent_dim = 3;

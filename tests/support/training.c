@@ -181,7 +181,7 @@ static tp_status use_tape(tp_tape *t)
 static tp_status open_run(running *r, int threads)
 {
     const setup *s = r->s;
-    tp_model_config config = tp_model_defaults();
+    tp_model_config config = tp_model_defaults(s->model);
     config.data_dim = s->width;
     config.hidden[0] = s->hidden;
     config.latent_dim = s->latent;
@@ -252,8 +252,7 @@ static tp_status save_picture(running *r, const char *path)
     TP_TRY(tp_batches_next(&r->batches, &batch, &got));
     tp_tape_reset(t);
     tp_ctx c = tp_ctx_eval(t, 1, 0);
-    tp_var z = tp_model_encode(&r->model, &c, tp_constant(t, &batch.x)).param[0];
-    const tp_tensor *y = tp_value(tp_model_decode(&r->model, &c, z)); /* [batch, width] */
+    const tp_tensor *y = tp_value(tp_model_reconstruct(&r->model, &c, tp_constant(t, &batch.x)));
     if (y == NULL)
         return tp_tape_status(t);
     TP_TRY(tp_view_reshape(y, TP_SHAPE(batch.n, 1, r->s->width), &images));

@@ -7,7 +7,7 @@
 #ifndef TP_TESTS_TRAINING_H
 #define TP_TESTS_TRAINING_H
 
-#include "models/model.h"
+#include "models/uses.h"
 
 typedef enum optimizer_kind { ADAM, MOMENTUM, SGD } optimizer_kind;
 

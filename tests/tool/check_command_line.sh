@@ -73,7 +73,7 @@ sample seed N"
 lists="train hidden N,… 1 1000000"
 choices="train preset NAME quick, pytorch-example, manifold
 train model NAME ae, vae
-train likelihood NAME bernoulli, gaussian
+train likelihood NAME bernoulli, gaussian, gaussian_learned, categorical
 train binarize NAME grey, threshold, static, dynamic"
 texts="train out DIR
 train data PATH

@@ -3,13 +3,14 @@
  * Read next: tables.c. */
 #include "tests/fault/oom/oom.h"
 
+#include "models/uses.h"
 #include "models/vae.h"
 
 enum { EXAMPLES = 7, SIDE = 4, WIDTH = SIDE * SIDE, BATCH = 3, STEPS = 3 };
 
 static tp_model_config small(tp_likelihood likelihood)
 {
-    tp_model_config c = tp_model_defaults();
+    tp_model_config c = tp_model_defaults(&tp_model_vae);
     c.data_dim = WIDTH;
     c.hidden[0] = 5;
     c.latent_dim = 2;
@@ -67,35 +68,42 @@ static tp_status own_init(void *self, tp_params *ps, const tp_model_config *c)
     return tp_fill(&m->noise.value, -3);
 }
 
-static tp_dist own_encode(const void *self, tp_ctx *c, tp_var x)
+static tp_dist own_posterior(void *self, tp_ctx *c, tp_var x)
 {
     const own *m = self;
     tp_var h = tp_nn_mlp_apply(&m->encoder, c, x); /* [batch, nh] */
     return tp_normal_logvar(tp_nn_linear_apply(&m->mu, c, h), tp_nn_linear_apply(&m->logvar, c, h));
 }
 
-static tp_var own_decode(const void *self, tp_ctx *c, tp_var z)
+static tp_dist own_decode(void *self, tp_ctx *c, tp_var z)
 {
-    return tp_nn_mlp_apply(&((const own *)self)->decoder, c, z);
+    own *m = self;
+    tp_var mean = tp_nn_mlp_apply(&m->decoder, c, z);
+    return tp_normal_logvar(mean, tp_expand(tp_param(c->tape, &m->noise), tp_shape_of(mean)));
 }
 
-static tp_objective own_loss(const void *self, tp_ctx *c, tp_var x)
+static tp_dist own_prior(void *self, tp_ctx *c)
 {
-    own *m = (own *)self;
-    tp_dist q = own_encode(m, c, x);
+    const own *m = self;
+    int64_t nz = m->mu.bias.value.shape.dim[0];
+    return tp_normal_standard(tp_full(c->tape, m->noise.value.dtype, TP_SHAPE(nz), 0));
+}
+
+static tp_objective own_loss(void *self, tp_ctx *c, tp_var x)
+{
+    tp_dist q = own_posterior(self, c, x);
     tp_var z = tp_dist_rsample(q, c);
-    tp_var mean = own_decode(m, c, z);
-    tp_var logvar = tp_expand(tp_param(c->tape, &m->noise), tp_shape_of(mean));
-    return tp_negative_elbo(tp_dist_logprob(tp_normal_logvar(mean, logvar), x),
+    return tp_negative_elbo(tp_data_logprob(own_decode(self, c, z), x),
                             tp_kl(q, tp_normal_standard(z)), tp_elbo_defaults());
 }
 
 static const tp_model_type own_type = {.name = "own",
                                        .size = sizeof(own),
-                                       .has_prior = true,
+                                       .any_real = true,
                                        .init = own_init,
                                        .loss = own_loss,
-                                       .encode = own_encode,
+                                       .posterior = own_posterior,
+                                       .prior = own_prior,
                                        .decode = own_decode};
 
 static tp_status make_own(scene *s)
@@ -120,7 +128,7 @@ static tp_status make_parts(scene *s)
     tp_vae vae;
     tp_model_config c = small(TP_BERNOULLI);
     s->made_params = tp_params_make(TP_F32, 3);
-    tp_status status = tp_vae_init(&vae, &s->made_params, &c, true);
+    tp_status status = tp_vae_init(&vae, &s->made_params, &c);
     if (status == TP_OK)
         status = note_params(s, &s->made_params);
     tp_params_free(&s->made_params); /* while vae, where the parameters are, is there */
@@ -403,8 +411,8 @@ static tp_status sample(scene *s)
     bool got;
     tp_batches_rewind(&s->batches);
     TP_TRY(tp_batches_next(&s->batches, &batch, &got));
-    tp_dist q = tp_model_encode(&s->model, &c, tp_constant(s->tape, &batch.x));
-    tp_var y = tp_model_decode(&s->model, &c, tp_dist_rsample(q, &c));
+    tp_dist q = tp_model_posterior(&s->model, &c, tp_constant(s->tape, &batch.x));
+    tp_var y = tp_data_mean(tp_model_decode(&s->model, &c, tp_dist_rsample(q, &c)));
     return oom_note_var(s, y);
 }
 

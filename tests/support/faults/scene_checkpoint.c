@@ -69,7 +69,7 @@ static void finish(session *s)
 
 static tp_status begin(session *s, int version)
 {
-    tp_model_config config = tp_model_defaults();
+    tp_model_config config = tp_model_defaults(&tp_model_vae);
     config.data_dim = WIDTH;
     config.hidden[0] = 40;
     config.latent_dim = 2;

@@ -1,0 +1,61 @@
+/* nets.c: see nets.h. */
+#include "models/nets.h"
+#include "autograd/compose.h"
+
+tp_status tp_encoder_init(tp_encoder *e, tp_params *ps, const tp_model_config *config, int64_t in,
+                          bool deterministic)
+{
+    int n = config->hidden_layers;
+    int64_t size[TP_MLP_LAYERS + 1] = {in};
+    for (int i = 0; i < n; i++)
+        size[i + 1] = config->hidden[i];
+    TP_TRY(
+        tp_nn_mlp_init(&e->body, ps, "encoder", size, n, config->activation, config->activation));
+    TP_TRY(tp_nn_linear_init(&e->mu, ps, "mu", size[n], config->latent_dim));
+    return deterministic ? TP_OK
+                         : tp_nn_linear_init(&e->logvar, ps, "logvar", size[n], config->latent_dim);
+}
+
+tp_dist tp_encoder_apply(const tp_encoder *e, tp_ctx *c, tp_var x)
+{
+    tp_scope_begin(c->tape, "encoder");
+    tp_var h = tp_nn_mlp_apply(&e->body, c, x);            /* [.., nh] */
+    tp_var mu = tp_nn_linear_apply(&e->mu, c, TP_NAME(h)); /* [.., nz] */
+    tp_var logvar = tp_nn_linear_apply(&e->logvar, c, h);  /* [.., nz] */
+    tp_dist q = tp_normal_logvar(TP_NAME(mu), TP_NAME(logvar));
+    tp_scope_end(c->tape);
+    return q;
+}
+
+tp_var tp_encoder_mean(const tp_encoder *e, tp_ctx *c, tp_var x)
+{
+    tp_scope_begin(c->tape, "encoder");
+    tp_var h = tp_nn_mlp_apply(&e->body, c, x);
+    tp_var mu = tp_nn_linear_apply(&e->mu, c, TP_NAME(h));
+    tp_scope_end(c->tape);
+    return TP_NAME(mu);
+}
+
+tp_status tp_decoder_init(tp_decoder *d, tp_params *ps, const tp_model_config *config, int64_t in)
+{
+    int n = config->hidden_layers;
+    int64_t size[TP_MLP_LAYERS + 1] = {in}, width;
+    for (int i = 0; i < n; i++)
+        size[i + 1] = config->hidden[n - 1 - i];
+    d->likelihood = config->likelihood;
+    d->levels = config->levels;
+    width = tp_likelihood_width(config->likelihood, config->levels);
+    if (config->data_dim > INT64_MAX / width)
+        return tp_fail(TP_ESHAPE, "a decoder of %lld times %lld outputs is too large",
+                       (long long)config->data_dim, (long long)width);
+    size[n + 1] = config->data_dim * width;
+    return tp_nn_mlp_init(&d->body, ps, "decoder", size, n + 1, config->activation, TP_IDENTITY);
+}
+
+tp_dist tp_decoder_apply(const tp_decoder *d, tp_ctx *c, tp_var z)
+{
+    tp_scope_begin(c->tape, "decoder");
+    tp_var y = tp_nn_mlp_apply(&d->body, c, z); /* [.., nx · width] */
+    tp_scope_end(c->tape);
+    return tp_likelihood_dist(d->likelihood, d->levels, y);
+}

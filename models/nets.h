@@ -1,0 +1,42 @@
+/* nets.h: the two networks that most models are made of: x to a normal posterior, and z to a likelihood.
+ *
+ * Multilayer perceptrons, the decoder's sizes those of the encoder in reverse. Read next: vae.c.
+ */
+#ifndef TP_MODELS_NETS_H
+#define TP_MODELS_NETS_H
+
+#include "models/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tp_encoder {
+    tp_nn_mlp body;          /* x -> h */
+    tp_nn_linear mu, logvar; /* h -> the posterior's parameters */
+} tp_encoder;
+
+/* Registers "encoder.0.weight" …, "mu.weight", … and, unless it is to be deterministic, "logvar.weight", …; inputs are
+ * in numbers. */
+tp_status tp_encoder_init(tp_encoder *e, tp_params *ps, const tp_model_config *config, int64_t in,
+                          bool deterministic);
+/* q(z|x) = N(μ(x), e^{logvar(x)}), event [latent_dim]; x [.., in]. */
+tp_dist tp_encoder_apply(const tp_encoder *e, tp_ctx *c, tp_var x);
+/* μ(x) alone: the code of a deterministic one. */
+tp_var tp_encoder_mean(const tp_encoder *e, tp_ctx *c, tp_var x);
+
+typedef struct tp_decoder {
+    tp_nn_mlp body; /* z -> the likelihood's numbers */
+    tp_likelihood likelihood;
+    int64_t levels;
+} tp_decoder;
+
+/* Registers "decoder.0.weight", …; inputs are in numbers, for most models latent_dim. */
+tp_status tp_decoder_init(tp_decoder *d, tp_params *ps, const tp_model_config *config, int64_t in);
+/* p(x|z) of the configured likelihood; z [.., in]. */
+tp_dist tp_decoder_apply(const tp_decoder *d, tp_ctx *c, tp_var z);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

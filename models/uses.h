@@ -1,0 +1,55 @@
+/* uses.h: what can be done with any model that brings what is needed for it, and what that is.
+ *
+ * A function that a type lacks the parts for fails with TP_EARG, which names the model; the tp_model_has_… say it before.
+ * All of it goes in both modes; pictures and measurements want a context of tp_ctx_eval. Read next: uses.c.
+ */
+#ifndef TP_MODELS_USES_H
+#define TP_MODELS_USES_H
+
+#include "models/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* tp_model_code; and with a decoder tp_model_reconstruct. */
+bool tp_model_has_code(const tp_model_type *type);
+/* tp_model_generate */
+bool tp_model_has_samples(const tp_model_type *type);
+/* tp_model_log_weight */
+bool tp_model_has_weights(const tp_model_type *type);
+/* tp_model_nll: weights, or log p(x) itself */
+bool tp_model_has_nll(const tp_model_type *type);
+
+/* q(z|x), p(z), p(x|z) as the type has them. */
+tp_dist tp_model_posterior(const tp_model *m, tp_ctx *c, tp_var x);
+tp_dist tp_model_prior(const tp_model *m, tp_ctx *c);
+tp_dist tp_model_decode(const tp_model *m, tp_ctx *c, tp_var z);
+
+/* One z for each x [batch, data_dim], without a draw: the mean of q(z|x) unless the type says otherwise. */
+tp_var tp_model_code(const tp_model *m, tp_ctx *c, tp_var x);
+/* The mean of p(x|z) at that z: [batch, data_dim]. */
+tp_var tp_model_reconstruct(const tp_model *m, tp_ctx *c, tp_var x);
+/* p(x|z) of n draws z ~ p(z): batch [n]. */
+tp_dist tp_model_generate(const tp_model *m, tp_ctx *c, int64_t n);
+
+/* log p(x|z) + log p(z) − log q(z|x) of k draws z ~ q(z|x): [k, batch], for nn/objective.h. Reparameterized where q can
+ * be. */
+tp_var tp_model_log_weight(const tp_model *m, tp_ctx *c, tp_var x, int64_t k);
+/* The same for a loss, which has no model yet. */
+tp_var tp_type_log_weight(const tp_model_type *type, void *self, tp_ctx *c, tp_var x, int64_t k);
+
+/* *kl = what each latent dimension costs, KL(q(z|x) ‖ p(z)): [batch, dims]. False where nothing is known of it in
+ * closed form. */
+bool tp_model_kl(const tp_model *m, tp_ctx *c, tp_var x, tp_var *kl);
+
+/* Mean −log p(x) in nats over all batches, in stored order: exact where the type knows it, else from this many samples of
+ * the posterior each (an upper bound in expectation; tp_importance_logprob), a few at a time. Noise as of tp_ctx_eval with
+ * seed. Resets t. TP_EARG unless samples > 0. */
+tp_status tp_model_nll(const tp_model *m, tp_tape *t, tp_batches *b, uint64_t seed, int64_t samples,
+                       double *nll);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
