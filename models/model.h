@@ -57,6 +57,7 @@ typedef struct tp_model_type {
     bool
         any_real; /* its Gaussian mean is any number; false: within [0,1], so the data must be too */
     bool discrete; /* z is not a vector of real numbers */
+    bool coupled;  /* the loss of a batch looks at all examples together: it is no mean over them */
 
     /* Makes the parameters. self is zero before. */
     tp_status (*init)(void *self, tp_params *ps, const tp_model_config *config);

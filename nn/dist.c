@@ -136,6 +136,18 @@ tp_dist tp_dist_repeat(tp_dist d, tp_shape lead)
     return d;
 }
 
+tp_dist tp_dist_detach(tp_dist d)
+{
+    for (int i = 0; i < TP_DIST_PARAMS; i++)
+        if (d.param[i].tape != NULL)
+            d.param[i] = tp_detach(d.param[i]);
+    for (int f = 0; f < d.flows; f++)
+        for (int i = 0; i < TP_FLOW_PARAMS; i++)
+            if (d.flow[f].param[i].tape != NULL)
+                d.flow[f].param[i] = tp_detach(d.flow[f].param[i]);
+    return d;
+}
+
 /* --- what every distribution can do -------------------------------------------------------------------- */
 
 tp_var tp_dist_logprob(tp_dist d, tp_var x)

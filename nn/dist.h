@@ -109,6 +109,8 @@ tp_var tp_dist_entropy(tp_dist d);
 tp_shape tp_dist_shape(const tp_dist *d);
 /* Whether tp_dist_rsample works. */
 bool tp_dist_has_rsample(const tp_dist *d);
+/* d with parameters through which no gradient flows. */
+tp_dist tp_dist_detach(tp_dist d);
 /* Independent copies of d along new leading axes. */
 tp_dist tp_dist_repeat(tp_dist d, tp_shape lead);
 
