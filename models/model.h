@@ -51,11 +51,12 @@ typedef struct tp_model_type {
     /* Which likelihoods it can have: bits 1 << TP_BERNOULLI …; 0: all. The first one is the default. */
     unsigned likelihoods;
     const tp_model_option *options; /* at most TP_MODEL_OPTIONS; NULL: none */
-    bool beta;                      /* weighs its KL term with config.beta */
-    bool labels;                    /* wants the classes of the examples: tp_ctx_labels */
-    bool indexed;                   /* has parameters for each training example: tp_ctx_index */
+
+    bool beta;    /* weighs its KL term with config.beta */
+    bool labels;  /* wants the classes of the examples: tp_ctx_labels */
+    bool indexed; /* has parameters for each training example: tp_ctx_index */
     bool
-        any_real; /* its Gaussian mean is any number; false: within [0,1], so the data must be too */
+        any_real; /* its Gaussian mean is any number; otherwise in [0,1], where the data must be too */
     bool discrete; /* z is not a vector of real numbers */
     bool coupled;  /* the loss of a batch looks at all examples together: it is no mean over them */
 
@@ -71,14 +72,16 @@ typedef struct tp_model_type {
     tp_dist (*decode)(void *self, tp_ctx *c, tp_var z);    /* p(x|z), event [data_dim] */
 
     /* Where the three above do not say it, or not well; each may be NULL. */
-    tp_var (*code)(void *self, tp_ctx *c,
-                   tp_var x); /* one z for each x: the mean of the posterior */
-    tp_dist (*generate)(void *self, tp_ctx *c, int64_t n); /* p(x|z) of n draws z from the prior */
+    /* One z for each x: the mean of the posterior. */
+    tp_var (*code)(void *self, tp_ctx *c, tp_var x);
+    /* p(x|z) of n draws z from the prior. */
+    tp_dist (*generate)(void *self, tp_ctx *c, int64_t n);
     /* log p(x,z) − log q(z|x) of k draws from the posterior: [k, batch]. */
     tp_var (*log_weight)(void *self, tp_ctx *c, tp_var x, int64_t k);
-    tp_var (*logprob)(void *self, tp_ctx *c,
-                      tp_var x);                   /* log p(x), if it is known exactly: [batch] */
-    tp_var (*kl)(void *self, tp_ctx *c, tp_var x); /* KL of each latent dimension: [batch, dims] */
+    /* log p(x), if it is known exactly: [batch]. */
+    tp_var (*logprob)(void *self, tp_ctx *c, tp_var x);
+    /* KL(q(z|x) ‖ p(z)) of each latent dimension: [batch, dims]. */
+    tp_var (*kl)(void *self, tp_ctx *c, tp_var x);
 
     /* Gradients that are not the derivative of the loss, which the tests must know of. Parameters "<adversary>.…" minimise
      * the term of that name alone, and no other parameters do; those that begin with estimated get an estimate. */
