@@ -16,6 +16,23 @@
 
 #define ORACLE_FILE(name) TAPIR_SOURCE_DIR "/tests/oracle/" name
 
+/* `ORACLE_FIXTURE("vae.safetensors");` gives a test program that file, open between open_file and close_file, which are
+ * for cmocka_run_group_tests. */
+#define ORACLE_FIXTURE(name)                                                                       \
+    static tp_safetensors file;                                                                    \
+    static int open_file(void **state)                                                             \
+    {                                                                                              \
+        (void)state;                                                                               \
+        return tp_safetensors_open(&file, ORACLE_FILE(name)) != TP_OK;                             \
+    }                                                                                              \
+    static int close_file(void **state)                                                            \
+    {                                                                                              \
+        (void)state;                                                                               \
+        tp_safetensors_close(&file);                                                               \
+        return 0;                                                                                  \
+    }                                                                                              \
+    _Static_assert(sizeof(name) > 1, "a file is needed") /* takes the semicolon */
+
 enum { ORACLE_NAME = 128 };
 
 /* "<a>.<b>" */

@@ -12,7 +12,7 @@ enum { BATCH = 8 };
 
 static const tp_model_config config = {12, {10}, 1, 3, TP_RELU, TP_BERNOULLI, 1};
 
-static tp_safetensors file;
+ORACLE_FIXTURE("adam.safetensors");
 
 typedef struct run {
     tp_model model;
@@ -134,19 +134,6 @@ static void test_momentum(void **state)
 {
     (void)state;
     check_sgd("momentum", 0.9);
-}
-
-static int open_file(void **state)
-{
-    (void)state;
-    return tp_safetensors_open(&file, ORACLE_FILE("adam.safetensors")) != TP_OK;
-}
-
-static int close_file(void **state)
-{
-    (void)state;
-    tp_safetensors_close(&file);
-    return 0;
 }
 
 int main(void)

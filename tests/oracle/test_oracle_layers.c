@@ -11,7 +11,7 @@
 #include "autograd/sweep.h"
 #include "nn/layers.h"
 
-static tp_safetensors file;
+ORACLE_FIXTURE("layers.safetensors");
 
 /* --- the layers --------------------------------------------------------------------------------- */
 
@@ -259,19 +259,6 @@ static void test_controls(void **state)
     tp_tensor_free(&x);
     tp_tensor_free(&mean);
     tp_tensor_free(&variance);
-}
-
-static int open_file(void **state)
-{
-    (void)state;
-    return tp_safetensors_open(&file, ORACLE_FILE("layers.safetensors")) != TP_OK;
-}
-
-static int close_file(void **state)
-{
-    (void)state;
-    tp_safetensors_close(&file);
-    return 0;
 }
 
 int main(void)

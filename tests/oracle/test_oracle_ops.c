@@ -14,7 +14,7 @@
 #include "tests/support/cases.h"
 #include "tests/support/compositions.h"
 
-static tp_safetensors file;
+ORACLE_FIXTURE("ops.safetensors");
 
 /* --- one case in memory ------------------------------------------------------------------------- */
 
@@ -223,19 +223,6 @@ static void test_every_op_has_a_case(void **state)
         check_asked(compositions[i]->name, &failures, &reasons);
     assert_int_equal(failures, 0);
     assert_int_equal(reasons, SILENT);
-}
-
-static int open_file(void **state)
-{
-    (void)state;
-    return tp_safetensors_open(&file, ORACLE_FILE("ops.safetensors")) != TP_OK;
-}
-
-static int close_file(void **state)
-{
-    (void)state;
-    tp_safetensors_close(&file);
-    return 0;
 }
 
 int main(void)

@@ -16,7 +16,7 @@ enum { STEPS = 20, PARAMS = 4 };
 
 static const char *const param_names[PARAMS] = {"matrix", "late", "scalar", "zero"};
 
-static tp_safetensors file;
+ORACLE_FIXTURE("optim.safetensors");
 
 /* --- the cases ---------------------------------------------------------------------------------- */
 
@@ -416,19 +416,6 @@ static void test_together(void **state)
     print_message("together: off by %.2g\n", worst);
     tp_tensor_free(&norms);
     finish(&r);
-}
-
-static int open_file(void **state)
-{
-    (void)state;
-    return tp_safetensors_open(&file, ORACLE_FILE("optim.safetensors")) != TP_OK;
-}
-
-static int close_file(void **state)
-{
-    (void)state;
-    tp_safetensors_close(&file);
-    return 0;
 }
 
 int main(void)

@@ -8,7 +8,7 @@
 
 #include "nn/schedule.h"
 
-static tp_safetensors file;
+ORACLE_FIXTURE("optim.safetensors");
 
 static const uint64_t milestones[] = {3, 9, 9, 20};
 
@@ -82,19 +82,6 @@ static void test_schedules(void **state)
     for (int i = 0; i < TP_SCHEDULE_COUNT; i++)
         assert_true(seen[i]);
     print_message("rates off by %.2g\n", worst);
-}
-
-static int open_file(void **state)
-{
-    (void)state;
-    return tp_safetensors_open(&file, ORACLE_FILE("optim.safetensors")) != TP_OK;
-}
-
-static int close_file(void **state)
-{
-    (void)state;
-    tp_safetensors_close(&file);
-    return 0;
 }
 
 int main(void)

@@ -23,7 +23,7 @@ static const row rows[] = {
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
-static tp_safetensors file;
+ORACLE_FIXTURE("vae.safetensors");
 
 static const char *dtype_tag(tp_dtype dtype)
 {
@@ -138,19 +138,6 @@ static void test_names(void **state)
         assert_true(tp_shape_equal(e->shape, p->value.shape));
     }
     tp_model_free(&m);
-}
-
-static int open_file(void **state)
-{
-    (void)state;
-    return tp_safetensors_open(&file, ORACLE_FILE("vae.safetensors")) != TP_OK;
-}
-
-static int close_file(void **state)
-{
-    (void)state;
-    tp_safetensors_close(&file);
-    return 0;
 }
 
 int main(void)
