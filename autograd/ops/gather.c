@@ -19,8 +19,7 @@ static tp_status shape(const tp_op_call *c)
     tp_shape x = c->x[0]->shape, index = c->x[1]->shape;
     int axis;
     if (c->x[1]->dtype != TP_I64)
-        return tp_fail(TP_EDTYPE, "the index is %s: i64 needed",
-                       tp_dtype_name(c->x[1]->dtype));
+        return tp_fail(TP_EDTYPE, "the index is %s: i64 needed", tp_dtype_name(c->x[1]->dtype));
     TP_TRY(tp_axis_normal(x.ndim, ((const struct attr *)c->attr)->axis, &axis));
     bool fits = index.ndim == x.ndim;
     for (int d = 0; d < x.ndim && fits; d++)
