@@ -6,6 +6,7 @@
 #ifndef TP_MODELS_USES_H
 #define TP_MODELS_USES_H
 
+#include "autograd/check.h"
 #include "models/model.h"
 
 #ifdef __cplusplus
@@ -48,6 +49,12 @@ bool tp_model_kl(const tp_model *m, tp_ctx *c, tp_var x, tp_var *kl);
  * seed. Resets t. TP_EARG unless samples > 0. */
 tp_status tp_model_nll(const tp_model *m, tp_tape *t, tp_batches *b, uint64_t seed, int64_t samples,
                        double *nll);
+
+/* The gradient of the loss of a batch by every parameter against finite differences (gradcheck.c): tp_gradcheck, with its
+ * errors and report (NULL: none). Model and batch are f64; noise is that of a training step. With an adversary each side is
+ * checked against its own terms; parameters of which the type says that they get an estimate are left out. */
+tp_status tp_model_gradcheck(const tp_model *m, const tp_batch *batch, tp_check_opts opts,
+                             tp_check_report *report);
 
 #ifdef __cplusplus
 }
