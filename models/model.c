@@ -135,6 +135,14 @@ static tp_status check(const tp_model_type *type, const tp_model_config *c)
     return TP_OK;
 }
 
+tp_status tp_model_check(const tp_model_type *type, const tp_model_config *config)
+{
+    tp_status s = check(type, config);
+    if (s != TP_OK)
+        tp_fail_prefix("model '%s': ", type->name);
+    return s;
+}
+
 /* --- models ---------------------------------------------------------------------------------------------- */
 
 tp_status tp_model_init(tp_model *m, const tp_model_type *type, tp_model_config config,

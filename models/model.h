@@ -94,6 +94,8 @@ tp_model_config tp_model_defaults(const tp_model_type *type);
 /* Sets an option of the type by its name. TP_EARG names those it has, or its range. */
 tp_status tp_model_set(tp_model_config *config, const tp_model_type *type, const char *name,
                        double value);
+/* What tp_model_init says of a configuration, without making anything. */
+tp_status tp_model_check(const tp_model_type *type, const tp_model_config *config);
 
 /* A model with its parameters. Must not move in memory while in use. */
 typedef struct tp_model {

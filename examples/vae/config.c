@@ -39,7 +39,8 @@ const char *preset_summary(int i)
 options preset_options(int i)
 {
     options o = {.preset = i,
-                 .likelihood = TP_BERNOULLI,
+                 .likelihood = UNSAID,
+                 .levels = 8,
                  .data = DIGITS,
                  .hidden = {1, {presets[i].hidden}},
                  .latent_dim = presets[i].latent_dim,
@@ -53,6 +54,32 @@ options preset_options(int i)
     while (tp_model_types[o.model] != &tp_model_vae)
         o.model++;
     return o;
+}
+
+/* --- the model ---------------------------------------------------------------------------------- */
+
+tp_status options_model(const options *o, tp_model_config *config)
+{
+    const tp_model_type *type = tp_model_types[o->model];
+    tp_model_config c = tp_model_defaults(type);
+    bool kept = *o->run != '\0' || *o->resume != '\0'; /* once, any β was taken from any model */
+    c.data_dim = o->height > 0 && o->width > 0 ? o->height * o->width : 1;
+    c.hidden_layers = o->hidden.n;
+    memcpy(c.hidden, o->hidden.size, sizeof c.hidden);
+    c.latent_dim = o->latent_dim;
+    if (o->likelihood != UNSAID)
+        c.likelihood = (tp_likelihood)o->likelihood;
+    c.beta = type->beta || !kept ? o->beta : 1;
+    c.levels = o->levels;
+    c.classes = o->classes > 0 ? o->classes : 1;
+    c.examples = o->examples > 0 ? o->examples : 1;
+    for (int i = 0; i < o->set.n; i++)
+        TP_TRY(tp_model_set(&c, type, o->set.item[i].name, o->set.item[i].value));
+    TP_TRY(tp_model_check(type, &c));
+    c.classes = o->classes;
+    c.examples = o->examples;
+    *config = c;
+    return TP_OK;
 }
 
 /* --- config.json -------------------------------------------------------------------------------- */
@@ -99,6 +126,27 @@ static tp_status read_number(tp_json *j, char text[PATH_SIZE])
     return TP_OK;
 }
 
+/* The members of an object, as a flag has them. */
+static tp_status read_options(tp_json *j, char text[PATH_SIZE])
+{
+    bool more = !tp_json_accept(j, '}');
+    while (more) {
+        const char *name, *number;
+        size_t used = strlen(text);
+        int n;
+        TP_TRY(tp_json_string(j, &name));
+        if (strpbrk(name, ",=") != NULL)
+            return tp_json_fail(j, "'%.60s' is not the name of an option", name);
+        TP_TRY(tp_json_expect(j, ':'));
+        TP_TRY(tp_json_number(j, &number, &n));
+        if (used + strlen(name) + (size_t)n + 3 > PATH_SIZE)
+            return tp_json_fail(j, "more than %d characters of options", PATH_SIZE - 3);
+        snprintf(text + used, PATH_SIZE - used, used > 0 ? ",%s=%.*s" : "%s=%.*s", name, n, number);
+        TP_TRY(tp_json_next(j, '}', &more));
+    }
+    return TP_OK;
+}
+
 static tp_status read_value(tp_json *j, options *o, const flag *f)
 {
     char numbers[PATH_SIZE] = "";
@@ -106,7 +154,12 @@ static tp_status read_value(tp_json *j, options *o, const flag *f)
     bool string = f->kind == CHOICE || f->kind == TEXT, more = false;
     if (string)
         TP_TRY(tp_json_string(j, &text));
-    else if (f->kind != SIZES)
+    else if (f->kind == OPTION_LIST) {
+        TP_TRY(tp_json_expect(j, '{'));
+        TP_TRY(read_options(j, numbers));
+        if (*numbers == '\0')
+            return TP_OK;
+    } else if (f->kind != SIZES)
         TP_TRY(read_number(j, numbers));
     else {
         TP_TRY(tp_json_expect(j, '['));
@@ -169,6 +222,45 @@ tp_status config_read(options *o, const char *path, bool *preset_set)
     return s;
 }
 
+/* Does a setting say nothing that was not so before there was that setting? */
+static bool nothing_new(const options *o, const flag *f)
+{
+    const tp_model_type *type = tp_model_types[o->model];
+    switch (f->offset) {
+    case offsetof(options, binarize):
+    case offsetof(options, binarize_seed):
+        return o->binarize == TP_BINARIZE_GREY;
+    case offsetof(options, levels):
+        return o->likelihood != TP_CATEGORICAL;
+    case offsetof(options, classes):
+        return !type->labels;
+    case offsetof(options, examples):
+        return !type->indexed;
+    default:
+        return false;
+    }
+}
+
+/* An object of all options, or of those that are not what they are by default. */
+static void write_options(const options *o, json *j, const flag *f, const char *separator, bool all)
+{
+    tp_model_config standard = tp_model_defaults(tp_model_types[o->model]);
+    char key[64];
+    int written = 0;
+    for (int i = 0; i < o->set.n; i++) {
+        if (!all && standard.option[i] == o->set.item[i].value)
+            continue; /* behind options_read they stand in the order of the type */
+        if (written++ == 0) {
+            json_key(j, key_of(f, key), separator);
+            json_raw(j, "{");
+        }
+        json_key(j, o->set.item[i].name, " ");
+        json_number(j, o->set.item[i].value);
+    }
+    if (written > 0)
+        json_raw(j, "}");
+}
+
 /* What says nothing new is left out of the metadata: there, settings from before there was binarization are told to
  * be the same by their text. */
 void config_write(const options *o, json *j, bool metadata)
@@ -183,12 +275,15 @@ void config_write(const options *o, json *j, bool metadata)
         bool local = f->offset == offsetof(options, data) ||
                      f->offset == offsetof(options, threads) ||
                      f->offset == offsetof(options, checkpoint_every);
-        bool later =
-            o->binarize == TP_BINARIZE_GREY && (f->offset == offsetof(options, binarize) ||
-                                                f->offset == offsetof(options, binarize_seed));
-        if (!f->config || (metadata && (local || later)))
+        if (!f->config || (metadata && (local || nothing_new(o, f))))
             continue;
         flag_text(o, f, text);
+        if (f->kind == OPTION_LIST) {
+            write_options(o, j, f, separator, !metadata);
+            continue;
+        }
+        if (f->kind == CHOICE && *text == '\0')
+            continue;
         json_key(j, key_of(f, key), separator);
         if (f->kind == CHOICE || f->kind == TEXT)
             json_text(j, text);

@@ -39,15 +39,19 @@ const flag flags[] = {
     {"run",        "DIR",  WITH_RUN | INFO, WITH_RUN, false, TEXT,    AT(run),        .help = "folder that 'train' wrote"},
     {"config",     "FILE", TRAIN,           0,        false, TEXT,    AT(config),     .help = "settings from the config.json of another run"},
     {"preset",     "NAME", TRAIN,           0,        true,  CHOICE,  AT(preset),     .choice = preset_name, .help = "settings to start from; --config and flags go over it"},
-    {"model",      "NAME", TRAIN,           0,        true,  CHOICE,  AT(model),      .choice = model_choice, .help = "vae, or ae: the same network without sampling and KL"},
+    {"model",      "NAME", TRAIN,           0,        true,  CHOICE,  AT(model),      .choice = model_choice, .help = "one of those that the command 'models' lists"},
+    {"set",        "NAME=X,…", TRAIN,       0,        true,  OPTION_LIST,   AT(set),        -1e300, 1e300, .help = "the model's options; 'models' says which there are"},
     {"data",       "PATH", TRAIN | EVAL | RECONSTRUCT | RESUME, 0, true, TEXT, AT(data),       .help = "folder with the splits train and, if there is one, t10k or test: idx files as MNIST's\n(plain or .gz), train.npy or folders of PNG; or one file or folder of PNG.\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
     {"binarize",   "NAME", TRAIN,           0,        true,  CHOICE,  AT(binarize),   .choice = binarize_choice, .help = "grey: pixels as they are; threshold: 1 above a half, else 0; static: 1 with the pixel as\nprobability, drawn once; dynamic: drawn anew in each epoch, and measured as static"},
     {"binarize-seed", "N", TRAIN,           0,        true,  SEED,    AT(binarize_seed), .help = "of the static draw; apart from --seed, so that several runs can have the same"},
     {"height",     NULL,   0,               0,        true,  INTEGER, AT(height),     1, 16384, .help = "of one picture"},
     {"width",      NULL,   0,               0,        true,  INTEGER, AT(width),      1, 16384, .help = "of one picture"},
+    {"classes",    NULL,   0,               0,        true,  INTEGER, AT(classes),    0, 256, .help = "of the training labels"},
+    {"examples",   NULL,   0,               0,        true,  INTEGER, AT(examples),   0, 1e15, .help = "in the training data"},
     {"hidden",     "N,…",  TRAIN,           0,        true,  SIZES,   AT(hidden),     1, MILLION, .help = "sizes of the encoder's hidden layers; the decoder mirrors them"},
     {"latent-dim", "N",    TRAIN,           0,        true,  INTEGER, AT(latent_dim), 1, MILLION, .help = "latent dimensions"},
-    {"likelihood", "NAME", TRAIN,           0,        true,  CHOICE,  AT(likelihood), .choice = tp_likelihood_name, .help = "of a pixel: bernoulli, or gaussian with unit variance"},
+    {"likelihood", "NAME", TRAIN,           0,        true,  CHOICE,  AT(likelihood), .choice = tp_likelihood_name, .help = "of a pixel: bernoulli, gaussian with variance 1, gaussian_learned or categorical, as far as\nthe model can have it (default: the first one that 'models' lists)"},
+    {"levels",     "N",    TRAIN,           0,        true,  INTEGER, AT(levels),     2, 256, .help = "grey levels of the categorical likelihood"},
     {"beta",       "X",    TRAIN,           0,        true,  NUMBER,  AT(beta),       0, 1e6, .help = "weight of the KL term"},
     {"epochs",     "N",    TRAIN | RESUME,  0,        true,  INTEGER, AT(epochs),     1, MILLION, .help = "passes over the training images"},
     {"batch-size", "N",    TRAIN,           0,        true,  INTEGER, AT(batch_size), 1, MILLION, .help = "images in a step"},
@@ -58,7 +62,8 @@ const flag flags[] = {
     {"split",      "NAME", EVAL,            0,        false, TEXT,    AT(split),      .help = "which images: train, test, … (default: the test images)"},
     {"count",      "N",    SAMPLE,          0,        false, INTEGER, AT(count),      1, 16384, .help = "pictures"},
     {"seed",       "N",    SAMPLE,          0,        false, SEED,    AT(seed),       .help = "of the draws (default: that of the run)"},
-    {"threads",    "N",    ~0u,             0,        true,  INTEGER, AT(threads),    0, 256, .help = "threads; 0: one for each core. Results do not depend on it"},
+    {"names",      "",     MODELS,          0,        false, SWITCH,  AT(names),      .help = "names only, one a line"},
+    {"threads",    "N",    ~(unsigned)MODELS,             0,        true,  INTEGER, AT(threads),    0, 256, .help = "threads; 0: one for each core. Results do not depend on it"},
     {"resume",     "DIR",  TRAIN | RESUME,  0,        false, TEXT,    AT(resume),     .help = "folder of a run that was stopped: goes on there as if it had not been; with a larger\n--epochs also behind the end. Its settings stay"},
     {"out",        "DIR",  TRAIN,           TRAIN,    false, TEXT,    AT(out),        .help = "new or empty folder for the results, unless --resume is given"},
     {"out",        "FILE", PICTURES,        PICTURES, false, TEXT,    AT(out),        .help = "picture to write (PNG)"},
@@ -145,9 +150,58 @@ static tp_status set_sizes(sizes *to, const flag *f, const char *text)
     return TP_OK;
 }
 
+static int find_option(const option_list *in, const char *name)
+{
+    int i = 0;
+    while (i < in->n && strcmp(in->item[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+/* One more, "warmup=1000" up to a comma. */
+static tp_status set_one(option_list *to, const flag *f, const char *at)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    char name[NAME_SIZE], number[PATH_SIZE];
+    size_t n = strspn(at, letters), whole = strcspn(at, ",");
+    if (n == 0 || n >= sizeof name || at[n] != '=')
+        return tp_fail(TP_EARG, "'%.*s' is not an option and its value as warmup=1000", (int)whole,
+                       at);
+    snprintf(name, sizeof name, "%.*s", (int)n, at);
+    snprintf(number, sizeof number, "%.*s", (int)(whole - n - 1), at + n + 1);
+    if (find_option(to, name) < to->n)
+        return tp_fail(TP_EARG, "'%s' is there twice", name);
+    if (to->n == TP_MODEL_OPTIONS)
+        return tp_fail(TP_EARG, "more than %d options", TP_MODEL_OPTIONS);
+    TP_TRY(set_number(&to->item[to->n].value, f, number));
+    snprintf(to->item[to->n++].name, NAME_SIZE, "%s", name);
+    return TP_OK;
+}
+
+/* What is there and not in text stays. */
+static tp_status set_options(option_list *to, const flag *f, const char *text)
+{
+    option_list given = {0}, made = *to;
+    for (const char *at = text;; at++) {
+        TP_TRY(set_one(&given, f, at));
+        at += strcspn(at, ",");
+        if (*at == '\0')
+            break;
+    }
+    for (int i = 0; i < given.n; i++) {
+        int k = find_option(&made, given.item[i].name);
+        if (k == TP_MODEL_OPTIONS)
+            return tp_fail(TP_EARG, "more than %d options", TP_MODEL_OPTIONS);
+        made.item[k] = given.item[i];
+        made.n += k == made.n;
+    }
+    *to = made;
+    return TP_OK;
+}
+
 static tp_status set_choice(int64_t *to, const flag *f, const char *text)
 {
-    char all[256] = "";
+    char all[PATH_SIZE] = "";
     nearest near = nearest_to(text);
     for (int i = 0; f->choice(i) != NULL; i++) {
         if (strcmp(f->choice(i), text) == 0) {
@@ -176,6 +230,8 @@ tp_status flag_set(options *o, const flag *f, const char *text)
         return set_seed(to, text);
     case SIZES:
         return set_sizes(to, f, text);
+    case OPTION_LIST:
+        return set_options(to, f, text);
     case CHOICE:
         return set_choice(to, f, text);
     case TEXT:
@@ -190,11 +246,23 @@ tp_status flag_set(options *o, const flag *f, const char *text)
     return TP_OK;
 }
 
+static void list_text(const option_list *from, char text[PATH_SIZE])
+{
+    size_t used = 0;
+    for (int i = 0; i < from->n; i++) {
+        char number[TP_NUMBER_TEXT];
+        json_number_text(number, from->item[i].value);
+        used += (size_t)snprintf(text + used, PATH_SIZE - used, i > 0 ? ",%s=%s" : "%s=%s",
+                                 from->item[i].name, number);
+    }
+}
+
 void flag_text(const options *o, const flag *f, char text[PATH_SIZE])
 {
     const void *from = (const char *)o + f->offset;
     const sizes *list = from;
     size_t used = 0;
+    *text = '\0';
     switch (f->kind) {
     case INTEGER:
         snprintf(text, PATH_SIZE, "%lld", (long long)*(const int64_t *)from);
@@ -210,14 +278,17 @@ void flag_text(const options *o, const flag *f, char text[PATH_SIZE])
             used += (size_t)snprintf(text + used, PATH_SIZE - used, i > 0 ? ",%lld" : "%lld",
                                      (long long)list->size[i]);
         break;
+    case OPTION_LIST:
+        list_text(from, text);
+        break;
     case CHOICE:
-        snprintf(text, PATH_SIZE, "%s", f->choice((int)*(const int64_t *)from));
+        if (*(const int64_t *)from != UNSAID)
+            snprintf(text, PATH_SIZE, "%s", f->choice((int)*(const int64_t *)from));
         break;
     case TEXT:
         snprintf(text, PATH_SIZE, "%s", (const char *)from);
         break;
     case SWITCH: /* there or not: not part of config.json */
-        *text = '\0';
         break;
     }
 }
@@ -286,15 +357,22 @@ static int set_all(options *o, const char *const text[FLAGS])
     return EXIT_GOOD;
 }
 
+/* The config.json that a call names. */
+static const char *config_path(const options *o, char path[PATH_SIZE])
+{
+    const char *folder = *o->resume != '\0' ? o->resume : o->run;
+    snprintf(path, PATH_SIZE, *folder != '\0' ? "%s/config.json" : "%s",
+             *folder != '\0' ? folder : o->config);
+    return path;
+}
+
 /* Lays the settings of a config.json over its preset, or that of the flags. */
 static int read_config(options *o, const options *given, bool preset_given)
 {
     char path[PATH_SIZE];
     bool named;
     options file = *o;
-    const char *folder = *given->resume != '\0' ? given->resume : given->run;
-    snprintf(path, sizeof path, *folder != '\0' ? "%s/config.json" : "%s",
-             *folder != '\0' ? folder : given->config);
+    config_path(given, path);
     if (config_read(&file, path, &named) != TP_OK)
         return complain_error(EXIT_BAD);
     if (named && preset_given && file.preset != given->preset)
@@ -328,6 +406,32 @@ static int check_given(const options *given, command c, const char *name,
     return EXIT_GOOD;
 }
 
+/* What nobody has said becomes what holds for the model. Is there anything that it cannot have? */
+static int settle(options *o, const char *const text[FLAGS])
+{
+    bool flags_only = *o->run == '\0' && *o->resume == '\0' && *o->config == '\0';
+    tp_model_config c;
+    tp_status s = options_model(o, &c);
+    if (s != TP_OK) {
+        char path[PATH_SIZE];
+        bool said = flags_only;
+        for (int i = 0; i < FLAGS; i++)
+            said |= text[i] != NULL && flags[i].config;
+        if (!said)
+            tp_fail_prefix("%s: ", config_path(o, path));
+        return complain_error(said ? EXIT_USAGE : EXIT_BAD);
+    }
+    const tp_model_option *option = tp_model_types[o->model]->options;
+    o->likelihood = c.likelihood;
+    o->set = (option_list){0};
+    for (int i = 0; option != NULL && i < TP_MODEL_OPTIONS && option[i].name != NULL; i++) {
+        snprintf(o->set.item[i].name, NAME_SIZE, "%s", option[i].name);
+        o->set.item[i].value = c.option[i];
+        o->set.n++;
+    }
+    return EXIT_GOOD;
+}
+
 int options_read(options *o, command c, const char *name, int argc, char **argv)
 {
     const char *text[FLAGS] = {0};
@@ -342,15 +446,21 @@ int options_read(options *o, command c, const char *name, int argc, char **argv)
         return code;
     if ((code = check_given(&given, c, name, text)) != EXIT_GOOD)
         return code;
-    bool preset_given = false;
-    for (int i = 0; i < FLAGS; i++)
+    bool preset_given = false, model_given = false;
+    for (int i = 0; i < FLAGS; i++) {
         preset_given |= text[i] != NULL && flags[i].offset == AT(preset);
+        model_given |= text[i] != NULL && flags[i].offset == AT(model);
+    }
     *o = preset_options((int)given.preset);
     o->program = program;
     if (*given.config != '\0' || *given.run != '\0' || *given.resume != '\0')
         code = read_config(o, &given, preset_given);
+    if (code == EXIT_GOOD && model_given && o->model != given.model)
+        o->set = (option_list){0}; /* what the file says of another model */
     if (code == EXIT_GOOD)
         code = set_all(o, text);
+    if (code == EXIT_GOOD)
+        code = settle(o, text);
     if (*o->resume != '\0')
         snprintf(o->out, sizeof o->out, "%s", o->resume);
     return code;

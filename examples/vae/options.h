@@ -22,7 +22,8 @@ typedef enum command {
     RECONSTRUCT = 8,
     MANIFOLD = 16,
     INFO = 32,
-    RESUME = 64 /* no command: the flags that a run which goes on may change */
+    RESUME = 64, /* no command: the flags that a run which goes on may change */
+    MODELS = 128
 } command;
 
 typedef struct sizes {
@@ -30,12 +31,25 @@ typedef struct sizes {
     int64_t size[TP_MLP_LAYERS - 1];
 } sizes;
 
+/* Numbers for options of a model type, which the type may have or not. */
+enum { NAME_SIZE = 32 };
+typedef struct option_list {
+    int n;
+    struct {
+        char name[NAME_SIZE];
+        double value;
+    } item[TP_MODEL_OPTIONS];
+} option_list;
+
 typedef struct options {
     const char *program; /* as it was called */
     /* What makes a run; config.json holds these. Choices are indices. */
-    int64_t model, preset, likelihood;
-    char data[PATH_SIZE]; /* a folder or file, or DIGITS */
-    int64_t height, width;
+    int64_t model, preset;
+    int64_t likelihood; /* UNSAID: the model's default */
+    int64_t levels;
+    option_list set;                          /* behind options_read all that the model has */
+    char data[PATH_SIZE];                     /* a folder or file, or DIGITS */
+    int64_t height, width, classes, examples; /* what the training data say; 0: not yet */
     sizes hidden;
     int64_t latent_dim, epochs, batch_size, threads, checkpoint_every;
     double lr, beta;
@@ -46,8 +60,10 @@ typedef struct options {
     char out[PATH_SIZE], config[PATH_SIZE], run[PATH_SIZE], split[PATH_SIZE];
     char resume[PATH_SIZE]; /* train: the folder to go on in, which is out then; else empty */
     int64_t count;
-    bool trap, help;
+    bool trap, names, help;
 } options;
+
+enum { UNSAID = -1 }; /* a choice that nobody has made yet */
 
 #define VAE_TEXT_OF_(x) #x
 #define VAE_TEXT_OF(x) VAE_TEXT_OF_(x)
@@ -60,7 +76,16 @@ typedef struct options {
 
 /* --- flags (options.c) -------------------------------------------------------------------------- */
 
-typedef enum flag_kind { INTEGER, NUMBER, SEED, SIZES, CHOICE, TEXT, SWITCH } flag_kind;
+typedef enum flag_kind {
+    INTEGER,
+    NUMBER,
+    SEED,
+    SIZES,
+    OPTION_LIST,
+    CHOICE,
+    TEXT,
+    SWITCH
+} flag_kind;
 
 typedef struct flag {
     const char *name;  /* "batch-size"; the key in config.json is "batch_size" */
@@ -80,10 +105,13 @@ extern const int flag_count;
 /* Reads the arguments behind the command, and config.json where one is named. Returns EXIT_GOOD, or
  * the exit code after saying what is wrong. */
 int options_read(options *o, command c, const char *name, int argc, char **argv);
-/* Sets one value from text. TP_EARG says what is wrong with it, without naming the flag. */
+/* Sets one value from text; an OPTION_LIST keeps what text does not name. TP_EARG says what is wrong with it, without
+ * naming the flag. */
 tp_status flag_set(options *o, const flag *f, const char *text);
-/* The value as text that flag_set reads. */
+/* The value as text that flag_set reads; empty for none. */
 void flag_text(const options *o, const flag *f, char text[PATH_SIZE]);
+/* The model's settings. TP_EARG for what its type cannot have, whatever the data are. (config.c) */
+tp_status options_model(const options *o, tp_model_config *config);
 /* (help.c) */
 void options_help(const char *program, command c, const char *name, const char *summary);
 

@@ -123,6 +123,17 @@ static tp_status read_split(run *r, tp_dataset *d, const char *path, const char 
     return TP_OK;
 }
 
+/* What a model may want to know of the training data. */
+static void count_examples(options *o, const tp_dataset *d)
+{
+    o->examples = tp_dataset_size(d);
+    o->classes = 0;
+    for (int64_t i = 0; d->labels.storage != NULL && i < o->examples; i++) {
+        int64_t label = (int64_t)tp_flat(&d->labels, i);
+        o->classes = label < o->classes ? o->classes : label + 1;
+    }
+}
+
 tp_status run_data(run *r)
 {
     char path[PATH_SIZE];
@@ -139,6 +150,8 @@ tp_status run_data(run *r)
         r->test_split = split; /* reading it says what was looked for */
     if (*r->o.run == '\0' || tp_dataset_exists(path, "train"))
         TP_TRY(read_split(r, &r->train, path, "train"));
+    if (*r->o.run == '\0' && r->o.examples == 0)
+        count_examples(&r->o, &r->train);
     if (r->test_split != NULL)
         return read_split(r, &r->test, path, r->test_split);
     if (r->train.x.storage == NULL)
@@ -168,15 +181,9 @@ tp_status run_batches(const run *r, tp_batches *b, const tp_dataset *d, int64_t 
 
 tp_status run_new_model(run *r)
 {
-    const tp_model_type *type = tp_model_types[r->o.model];
-    tp_model_config c = tp_model_defaults(type);
-    c.data_dim = r->o.height * r->o.width;
-    c.hidden_layers = r->o.hidden.n;
-    memcpy(c.hidden, r->o.hidden.size, sizeof c.hidden);
-    c.latent_dim = r->o.latent_dim;
-    c.likelihood = (tp_likelihood)r->o.likelihood;
-    c.beta = r->o.beta;
-    return tp_model_init(&r->model, type, c, TP_F32, r->o.seed);
+    tp_model_config c;
+    TP_TRY(options_model(&r->o, &c));
+    return tp_model_init(&r->model, tp_model_types[r->o.model], c, TP_F32, r->o.seed);
 }
 
 tp_status run_load_model(run *r)

@@ -274,7 +274,8 @@ static tp_status prepare(training *t, const options *o)
 {
     TP_TRY(run_open(&t->r, o));
     if (*o->resume == '\0')
-        t->r.o.height = t->r.o.width = 0; /* the data say, whatever a config.json said */
+        t->r.o.height = t->r.o.width = t->r.o.classes = t->r.o.examples =
+            0; /* the data say, whatever a config.json said */
     TP_TRY(run_data(&t->r));
     TP_TRY(run_new_model(&t->r));
     TP_TRY(run_batches(&t->r, &t->train, &t->r.train, o->batch_size, TP_F32));
