@@ -9,6 +9,7 @@ int command_eval(const options *o);
 int command_sample(const options *o);
 int command_reconstruct(const options *o);
 int command_manifold(const options *o);
+int command_models(const options *o);
 int command_info(const options *o);
 
 #endif

@@ -49,8 +49,7 @@ options preset_options(int i)
                  .lr = 1e-3,
                  .beta = 1,
                  .seed = 1,
-                 .binarize_seed = 1,
-                 .count = 64};
+                 .binarize_seed = 1};
     while (tp_model_types[o.model] != &tp_model_vae)
         o.model++;
     return o;
@@ -282,8 +281,8 @@ void config_write(const options *o, json *j, bool metadata)
             write_options(o, j, f, separator, !metadata);
             continue;
         }
-        if (f->kind == CHOICE && *text == '\0')
-            continue;
+        if (*text == '\0')
+            continue; /* nobody has said it yet */
         json_key(j, key_of(f, key), separator);
         if (f->kind == CHOICE || f->kind == TEXT)
             json_text(j, text);

@@ -3,26 +3,21 @@
  * On the test images of its own data it prints what the last line of metrics.jsonl says. Read next:
  * measure.c. */
 #include "commands.h"
-#include "measure.h"
+#include "record.h"
 #include "say.h"
 
 #include <stdio.h>
 
-static void write_optional(json *j, const char *key, const double *v)
-{
-    json_key(j, key, " ");
-    if (v != NULL)
-        json_number(j, *v);
-    else
-        json_null(j);
-}
+/* What is measured beside the loss. */
+typedef struct result {
+    tp_stats stats;
+    latents latents;
+    bool has_nll, has_baseline;
+    double nll, baseline; /* nats */
+} result;
 
-static tp_status write_result(const run *r, const tp_stats *s, const latents *l)
+static tp_status print_result(const run *r, const result *m)
 {
-    double baseline = 0;
-    bool has_baseline = r->train.x.storage != NULL && r->o.likelihood == TP_BERNOULLI;
-    if (has_baseline)
-        TP_TRY(factorised_bernoulli(r, &baseline));
     json j = {0};
     json_raw(&j, "{");
     json_key(&j, "run", " ");
@@ -30,27 +25,44 @@ static tp_status write_result(const run *r, const tp_stats *s, const latents *l)
     json_key(&j, "split", " ");
     json_text(&j, r->test_split);
     json_key(&j, "samples", " ");
-    json_integer(&j, s->samples);
-    json_key(&j, "loss", " ");
-    json_number(&j, s->loss);
-    write_optional(&j, "recon", stats_term(s, "recon"));
-    write_optional(&j, "kl", stats_term(s, "kl"));
-    json_key(&j, "active_units", " ");
-    json_integer(&j, l->active);
-    if (l->kl != NULL) {
-        json_key(&j, "kl_per_dimension", " ");
-        json_raw(&j, "[");
-        for (int64_t i = 0; i < l->dims; i++)
-            json_number(&j, l->kl[i]);
-        json_raw(&j, "]");
+    json_integer(&j, m->stats.samples);
+    record_stats(&j, "", &m->stats, &m->stats);
+    record_latents(&j, "", &m->latents, &m->stats, UINT64_MAX);
+    if (m->has_nll) {
+        json_key(&j, "nll", " ");
+        json_number(&j, m->nll);
+        json_key(&j, "nll_samples", " ");
+        if (r->model.type->logprob != NULL)
+            json_text(&j, "exact");
+        else
+            json_integer(&j, r->o.importance);
     }
-    write_optional(&j, "factorised_bernoulli", has_baseline ? &baseline : NULL);
+    json_key(&j, "factorised_bernoulli", " ");
+    if (m->has_baseline)
+        json_number(&j, m->baseline);
+    else
+        json_null(&j);
     json_raw(&j, "}");
     tp_status status = j.failed ? tp_fail(TP_ENOMEM, "no memory for the result") : TP_OK;
     if (status == TP_OK)
         puts(j.text);
     json_free(&j);
     return status;
+}
+
+static tp_status measure(run *r, tp_batches *b, result *m)
+{
+    const tp_model_type *type = r->model.type;
+    tp_trainer t = {.tape = r->tape, .loss = tp_model_loss, .model = &r->model, .seed = r->o.seed};
+    TP_TRY(tp_evaluate(&t, b, &m->stats));
+    TP_TRY(measure_latents(r, b, &m->latents));
+    m->has_nll = r->o.importance > 0 || type->logprob != NULL;
+    if (m->has_nll) {
+        int64_t samples = r->o.importance > 0 ? r->o.importance : 1;
+        TP_TRY(tp_model_nll(&r->model, r->tape, b, r->o.seed, samples, &m->nll));
+    }
+    m->has_baseline = r->train.x.storage != NULL && r->o.likelihood == TP_BERNOULLI;
+    return m->has_baseline ? factorised_bernoulli(r, &m->baseline) : TP_OK;
 }
 
 static tp_status evaluate(run *r)
@@ -61,17 +73,18 @@ static tp_status evaluate(run *r)
         return tp_fail(TP_EIO,
                        "%s: nothing to evaluate on; --split train takes the training images",
                        r->o.data);
+    if (r->o.importance > 0 && !tp_model_has_nll(r->model.type))
+        return tp_fail(TP_EARG, "--importance: %s has no p(x) to measure", r->model.type->name);
+    if (r->o.importance > 0 && r->o.likelihood == TP_BERNOULLI && r->o.binarize == TP_BINARIZE_GREY)
+        note("of grey pixels the Bernoulli likelihood makes no log p(x): nll can be compared with "
+             "itself only");
     tp_batches b;
-    tp_stats stats;
-    latents l = {0};
-    tp_trainer t = {.tape = r->tape, .loss = tp_model_loss, .model = &r->model, .seed = r->o.seed};
+    result m = {0};
     TP_TRY(run_batches(r, &b, &r->test, r->o.batch_size, TP_F32));
-    tp_status s = tp_evaluate(&t, &b, &stats);
+    tp_status s = measure(r, &b, &m);
     if (s == TP_OK)
-        s = measure_latents(r, &b, stats_term(&stats, "kl") != NULL, &l);
-    if (s == TP_OK)
-        s = write_result(r, &stats, &l);
-    latents_free(&l);
+        s = print_result(r, &m);
+    latents_free(&m.latents);
     tp_batches_free(&b);
     return s;
 }

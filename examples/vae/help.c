@@ -74,9 +74,10 @@ static void print_flag(const flag *f, command c, const options *defaults)
     print_lines(f->help, 22);
     if ((f->required & (unsigned)c) != 0)
         printf(" (required)");
-    else if (c == TRAIN ? f->config : f->offset == offsetof(options, count)) {
+    else if (c == TRAIN && f->config) {
         flag_text(defaults, f, text);
-        printf(" (%s)", text);
+        if (*text != '\0')
+            printf(" (%s)", text);
     }
     putchar('\n');
 }

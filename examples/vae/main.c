@@ -1,4 +1,4 @@
-/* main.c: the command-line tool: trains variational autoencoders and looks at them.
+/* main.c: the command-line tool: trains latent-variable models and looks at them.
  *
  * Results go to stdout, everything else to stderr. Exit code 0: fine; 1: the data or the system is in the
  * way; 2: the call makes no sense; 128 + n: training was stopped by signal n, and saved. The
@@ -25,10 +25,11 @@ static const struct {
     {TRAIN, "train", "trains a model and writes it, its curves and its pictures to a folder",
      command_train},
     {EVAL, "eval", "measures a trained model and prints one JSON object", command_eval},
-    {SAMPLE, "sample", "draws pictures from the prior", command_sample},
+    {SAMPLE, "sample", "draws pictures from the model", command_sample},
     {RECONSTRUCT, "reconstruct", "draws test images above their reconstructions",
      command_reconstruct},
     {MANIFOLD, "manifold", "draws a 2-D latent space as a map", command_manifold},
+    {MODELS, "models", "lists the models that can be trained, and their options", command_models},
     {INFO, "info", "says what this program and a trained model are", command_info},
 };
 
@@ -36,8 +37,7 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_help(FILE *to, const char *program)
 {
-    fprintf(to,
-            "usage: %s command [flags]\n\nTrains variational autoencoders and looks at them.\n\n",
+    fprintf(to, "usage: %s command [flags]\n\nTrains latent-variable models and looks at them.\n\n",
             program);
     for (int i = 0; i < COMMANDS; i++)
         fprintf(to, "  %-14s%s\n", commands[i].name, commands[i].summary);

@@ -1,4 +1,4 @@
-/* measure.c: active units, KL per dimension, and the baseline of independent pixels.
+/* measure.c: active units, KL per dimension, whether the posterior has collapsed, and the baseline of independent pixels.
  *
  * The objective itself is measured by tp_evaluate. Read next: eval.c. */
 #include "measure.h"
@@ -25,59 +25,82 @@ void latents_free(latents *l)
     *l = (latents){0};
 }
 
-static tp_status latents_make(latents *l, int64_t dims, bool has_kl)
+/* Zeros; NULL for none. */
+static tp_status zeros(double **to, int64_t n)
 {
-    size_t n = (size_t)dims;
-    *l = (latents){.dims = dims,
-                   .mean = calloc(n, sizeof(double)),
-                   .spread = calloc(n, sizeof(double)),
-                   .kl = has_kl ? calloc(n, sizeof(double)) : NULL};
-    if (l->mean != NULL && l->spread != NULL && (l->kl != NULL || !has_kl))
-        return TP_OK;
-    latents_free(l);
-    return tp_fail(TP_ENOMEM, "no memory for %lld latent dimensions", (long long)dims);
+    *to = n > 0 ? calloc((size_t)n, sizeof **to) : NULL;
+    return *to != NULL || n == 0
+               ? TP_OK
+               : tp_fail(TP_ENOMEM, "no memory for %lld latent dimensions", (long long)n);
+}
+
+static tp_status latents_make(latents *l, int64_t dims, int64_t kl_dims)
+{
+    l->dims = dims;
+    l->kl_dims = kl_dims;
+    TP_TRY(zeros(&l->mean, dims));
+    TP_TRY(zeros(&l->spread, dims));
+    return zeros(&l->kl, kl_dims);
+}
+
+/* Numbers of one example. */
+static int64_t width_of(const tp_tensor *t)
+{
+    return t == NULL ? 0 : tp_numel(t) / t->shape.dim[0];
 }
 
 /* Running means and sums of squares after Welford, row by row, so that threads do not matter. */
-static void add_batch(latents *l, const tp_tensor *mu, const tp_tensor *kl)
+static void add_batch(latents *l, int64_t n, const tp_tensor *code, const tp_tensor *kl)
 {
-    for (int64_t i = 0; i < mu->shape.dim[0]; i++) {
+    for (int64_t i = 0; i < n; i++) {
         double weight = 1.0 / (double)++l->samples;
         for (int64_t j = 0; j < l->dims; j++) {
-            double x = tp_flat(mu, i * l->dims + j), d = x - l->mean[j];
+            double x = tp_flat(code, i * l->dims + j), d = x - l->mean[j];
             l->mean[j] += d * weight;
             l->spread[j] += d * (x - l->mean[j]);
-            if (kl != NULL)
-                l->kl[j] += (tp_flat(kl, i * l->dims + j) - l->kl[j]) * weight;
         }
+        for (int64_t j = 0; j < l->kl_dims; j++)
+            l->kl[j] += (tp_flat(kl, i * l->kl_dims + j) - l->kl[j]) * weight;
     }
 }
 
-static tp_status measure_batch(run *r, const tp_batch *batch, latents *l)
+static tp_status measure_batch(run *r, const tp_batch *batch, uint64_t number, latents *l)
 {
+    const tp_model_type *type = r->model.type;
+    const tp_tensor *code = NULL, *kl = NULL;
+    tp_var z, elements;
     tp_tape_reset(r->tape);
     tp_no_grad_begin(r->tape);
-    tp_ctx c = tp_ctx_eval(r->tape, r->o.seed, 0);
+    tp_ctx c = tp_ctx_eval(r->tape, r->o.seed, number);
+    c.index = &batch->index;
+    c.labels = &batch->labels;
     tp_var x = tp_constant(r->tape, &batch->x);
-    tp_var mean = tp_model_code(&r->model, &c, x), elements = mean; /* [n, nz] */
-    if (l->kl != NULL)
-        tp_model_kl(&r->model, &c, x, &elements);
+    bool has_code = tp_model_has_code(type) && !type->discrete;
+    if (has_code)
+        z = tp_model_code(&r->model, &c, x);                /* [n, nz] */
+    bool has_kl = tp_model_kl(&r->model, &c, x, &elements); /* [n, dims] */
     tp_no_grad_end(r->tape);
-    TP_TRY(tp_var_status(elements));
-    add_batch(l, tp_value(mean), l->kl != NULL ? tp_value(elements) : NULL);
+    TP_TRY(tp_tape_status(r->tape));
+    if (has_code)
+        code = tp_value(z);
+    if (has_kl)
+        kl = tp_value(elements);
+    if (number == 0)
+        TP_TRY(latents_make(l, width_of(code), width_of(kl)));
+    add_batch(l, batch->n, code, kl);
     return TP_OK;
 }
 
-tp_status measure_latents(run *r, tp_batches *b, bool has_kl, latents *l)
+tp_status measure_latents(run *r, tp_batches *b, latents *l)
 {
-    TP_TRY(latents_make(l, r->o.latent_dim, has_kl));
+    *l = (latents){0};
     tp_batches_rewind(b);
-    for (;;) {
+    for (uint64_t number = 0;; number++) {
         tp_batch batch;
         bool got;
         tp_status s = tp_batches_next(b, &batch, &got);
         if (s == TP_OK && got)
-            s = measure_batch(r, &batch, l);
+            s = measure_batch(r, &batch, number, l);
         if (s != TP_OK) {
             latents_free(l);
             return s;
@@ -88,6 +111,23 @@ tp_status measure_latents(run *r, tp_batches *b, bool has_kl, latents *l)
     for (int64_t j = 0; j < l->dims; j++)
         l->active += l->spread[j] / (double)l->samples > 0.01;
     return TP_OK;
+}
+
+double latents_kl(const latents *l, const tp_stats *s)
+{
+    const double *term = stats_term(s, "kl");
+    double sum = 0;
+    for (int64_t j = 0; j < l->kl_dims; j++)
+        sum += l->kl[j];
+    return l->kl != NULL ? sum : term != NULL ? *term : NAN;
+}
+
+use latents_use(const latents *l, const tp_stats *s, uint64_t step)
+{
+    double kl = latents_kl(l, s);
+    if (isnan(kl) || step < 100)
+        return USE_UNKNOWN;
+    return kl < 0.5 || (l->dims > 0 && l->active == 0) ? USE_COLLAPSED : USE_FINE;
 }
 
 /* --- the baseline ------------------------------------------------------------------------------- */

@@ -4,18 +4,28 @@
 
 #include "run.h"
 
-/* Per latent dimension, over a data set. Zero-initialise; freed with latents_free. */
+/* What a model's latent variables are used for, over a data set. Zero-initialise; freed with latents_free. */
 typedef struct latents {
-    int64_t dims, samples;
-    double *mean;   /* of E_q[z|x] over x */
-    double *spread; /* Σ (E_q[z|x] − mean)² */
-    double *kl;     /* mean KL in nats; NULL if the model has none */
+    int64_t samples;
+    int64_t dims;   /* numbers of the code; 0: there is none, or z is not made of real numbers */
+    double *mean;   /* of the code (mostly E_q[z|x]) over x */
+    double *spread; /* Σ (code − mean)² */
+    int64_t kl_dims;
+    double *kl; /* mean KL(q(z|x) ‖ p(z)) in nats by dimension; NULL if there is no closed form */
     int64_t
-        active; /* dimensions whose variance of E_q[z|x] over x is above 0.01 (Burda et al. 2016) */
+        active; /* dimensions whose variance of the code over x is above 0.01 (Burda et al. 2016) */
 } latents;
 
-tp_status measure_latents(run *r, tp_batches *b, bool has_kl, latents *l);
+tp_status measure_latents(run *r, tp_batches *b, latents *l);
 void latents_free(latents *l);
+
+/* The whole KL in nats: the sum over the dimensions, else the objective's term "kl", else NaN. */
+double latents_kl(const latents *l, const tp_stats *s);
+
+/* Posterior collapse: q(z|x) is the same for every x, and what is decoded has nothing to do with it. It is said of a KL
+ * below half a nat, or of no active dimension. A run in its first 100 steps is not judged, nor a model without a KL. */
+typedef enum use { USE_UNKNOWN, USE_COLLAPSED, USE_FINE } use;
+use latents_use(const latents *l, const tp_stats *s, uint64_t step);
 
 /* Mean −log p(x) in nats over r->test for the independent pixels of r->train: each has the mean of the training
  * pixel as its probability, clipped to [0.001, 0.999]; both binarized as for measuring. The value that every

@@ -60,7 +60,8 @@ const flag flags[] = {
     {"checkpoint-every", "N", TRAIN | RESUME, 0,      true,  INTEGER, AT(checkpoint_every), 0, 1e9, .help = "steps between checkpoints within an epoch; 0: one at the end of each epoch"},
     {"trap",       "",     TRAIN | RESUME,  0,        false, SWITCH,  AT(trap),       .help = "stop at the first operation that gives NaN or an infinity, and name it"},
     {"split",      "NAME", EVAL,            0,        false, TEXT,    AT(split),      .help = "which images: train, test, … (default: the test images)"},
-    {"count",      "N",    SAMPLE,          0,        false, INTEGER, AT(count),      1, 16384, .help = "pictures"},
+    {"importance", "K",    EVAL,            0,        false, INTEGER, AT(importance), 1, MILLION, .help = "measures −log p(x), too, from so many samples of q(z|x) for each image"},
+    {"count",      "N",    SAMPLE,          0,        false, INTEGER, AT(count),      1, 16384, .help = "pictures (default: 64; of a model with labels whole rows of all classes)"},
     {"seed",       "N",    SAMPLE,          0,        false, SEED,    AT(seed),       .help = "of the draws (default: that of the run)"},
     {"names",      "",     MODELS,          0,        false, SWITCH,  AT(names),      .help = "names only, one a line"},
     {"threads",    "N",    ~(unsigned)MODELS,             0,        true,  INTEGER, AT(threads),    0, 256, .help = "threads; 0: one for each core. Results do not depend on it"},
@@ -265,7 +266,8 @@ void flag_text(const options *o, const flag *f, char text[PATH_SIZE])
     *text = '\0';
     switch (f->kind) {
     case INTEGER:
-        snprintf(text, PATH_SIZE, "%lld", (long long)*(const int64_t *)from);
+        if (*(const int64_t *)from >= (int64_t)f->min)
+            snprintf(text, PATH_SIZE, "%lld", (long long)*(const int64_t *)from);
         break;
     case NUMBER:
         json_number_text(text, *(const double *)from);

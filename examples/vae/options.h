@@ -58,8 +58,8 @@ typedef struct options {
     uint64_t binarize_seed;
     /* What belongs to one call. */
     char out[PATH_SIZE], config[PATH_SIZE], run[PATH_SIZE], split[PATH_SIZE];
-    char resume[PATH_SIZE]; /* train: the folder to go on in, which is out then; else empty */
-    int64_t count;
+    char resume[PATH_SIZE];    /* train: the folder to go on in, which is out then; else empty */
+    int64_t count, importance; /* 0: not said */
     bool trap, names, help;
 } options;
 

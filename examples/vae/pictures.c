@@ -1,12 +1,12 @@
 /* pictures.c: decoding latents to PNG grids, and the commands that do nothing else.
  *
- * Shown are means of p(x|z), not draws from it. Read next: models/vae.c for encode and decode. */
+ * Shown are means of p(x|z), not draws from it. Read next: models/uses.h. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 #include "pictures.h"
 #include "say.h"
 
-#include "autograd/ops.h"
+#include "autograd/compose.h"
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
 
@@ -35,19 +35,76 @@ static tp_ctx begin(run *r, uint64_t seed)
     return c;
 }
 
-static tp_status write_decoded(run *r, tp_ctx *c, tp_var z, const char *path, int columns)
+static tp_status write_means(run *r, tp_dist p, const char *path, int columns)
 {
-    tp_var x = tp_data_mean(tp_model_decode(&r->model, c, z)); /* [n, width] */
+    tp_var x = tp_data_mean(p); /* [n, width] */
     tp_no_grad_end(r->tape);
     TP_TRY(tp_var_status(x));
     return write_grid(r, path, tp_value(x), columns);
 }
 
+/* The classes in turn, so that in a grid of so many columns each has its own. */
+static tp_status make_labels(tp_tensor *labels, int64_t n, int64_t classes)
+{
+    TP_TRY(tp_tensor_new(labels, TP_I64, TP_SHAPE(n)));
+    int64_t *to = tp_data_mut(labels);
+    for (int64_t i = 0; i < n; i++)
+        to[i] = i % classes;
+    return TP_OK;
+}
+
 tp_status picture_samples(run *r, const char *path, int64_t count, uint64_t seed)
 {
+    enum { USUAL = 64 };
+    int64_t classes = r->model.type->labels ? r->model.config.classes : 0;
+    tp_tensor labels = {0};
+    if (count == 0)
+        count = classes > 0 ? (USUAL + classes - 1) / classes * classes : USUAL;
+    if (classes > 0)
+        TP_TRY(make_labels(&labels, count, classes));
     tp_ctx c = begin(r, seed);
-    tp_var z = tp_noise_normal(r->tape, TP_F32, TP_SHAPE(count, r->o.latent_dim), tp_ctx_draw(&c));
-    return write_decoded(r, &c, z, path, 0);
+    c.labels = &labels;
+    tp_status s = write_means(r, tp_model_generate(&r->model, &c, count), path, (int)classes);
+    tp_tape_reset(r->tape);
+    tp_tensor_free(&labels);
+    return s;
+}
+
+/* Examples by their numbers: pictures into x, and what else a model may ask for. */
+static tp_status gather(const run *r, const tp_dataset *d, const int64_t *row, tp_tensor *x,
+                        tp_tensor *index, tp_tensor *labels)
+{
+    int64_t n = x->shape.dim[0];
+    tp_batches b;
+    TP_TRY(tp_tensor_from(index, TP_I64, TP_SHAPE(n), row));
+    if (d->labels.storage != NULL) {
+        TP_TRY(tp_tensor_new(labels, TP_I64, TP_SHAPE(n)));
+        int64_t *to = tp_data_mut(labels);
+        for (int64_t i = 0; i < n; i++)
+            to[i] = (int64_t)tp_flat(&d->labels, row[i]);
+    }
+    TP_TRY(run_batches(r, &b, d, n, TP_F32));
+    tp_status s = tp_batches_gather(&b, row, n, x);
+    tp_batches_free(&b);
+    return s;
+}
+
+/* Draws x into out. */
+static tp_status reconstruct_into(run *r, tp_tensor *out, const tp_tensor *x,
+                                  const tp_tensor *index, const tp_tensor *labels)
+{
+    tp_ctx c = begin(r, r->o.seed);
+    c.index = index;
+    c.labels = labels;
+    tp_var y = tp_model_reconstruct(&r->model, &c, tp_constant(r->tape, x));
+    tp_no_grad_end(r->tape);
+    TP_TRY(tp_var_status(y));
+    return tp_copy(out, tp_value(y));
+}
+
+bool picture_has_reconstructions(const run *r)
+{
+    return tp_model_has_code(r->model.type) && r->model.type->decode != NULL;
 }
 
 tp_status picture_reconstructions(run *r, const char *path)
@@ -56,29 +113,21 @@ tp_status picture_reconstructions(run *r, const char *path)
     int64_t size = tp_dataset_size(d), n = size < SHOWN ? size : SHOWN, row[SHOWN];
     for (int64_t i = 0; i < n; i++)
         row[i] = i * size / n; /* some test sets are sorted by digit: never the first ones */
-    tp_tensor both, inputs, outputs;
-    tp_batches b;
+    tp_tensor both, inputs, outputs, index = {0}, labels = {0};
     TP_TRY(tp_tensor_new(&both, TP_F32, TP_SHAPE(2 * n, tp_dataset_width(d))));
     tp_status s = tp_view_slice(&both, 0, 0, n, 1, &inputs);
     if (s == TP_OK)
         s = tp_view_slice(&both, 0, n, 2 * n, 1, &outputs);
     if (s == TP_OK)
-        s = run_batches(r, &b, d, n, TP_F32);
-    if (s == TP_OK) {
-        s = tp_batches_gather(&b, row, n, &inputs);
-        tp_batches_free(&b);
-    }
-    if (s == TP_OK) {
-        tp_ctx c = begin(r, r->o.seed);
-        tp_var x = tp_model_reconstruct(&r->model, &c, tp_constant(r->tape, &inputs));
-        tp_no_grad_end(r->tape);
-        s = tp_var_status(x);
-        if (s == TP_OK)
-            s = tp_copy(&outputs, tp_value(x));
-    }
+        s = gather(r, d, row, &inputs, &index, &labels);
+    if (s == TP_OK)
+        s = reconstruct_into(r, &outputs, &inputs, &index, &labels);
     if (s == TP_OK)
         s = write_grid(r, path, &both, (int)n);
+    tp_tape_reset(r->tape);
     tp_tensor_free(&both);
+    tp_tensor_free(&index);
+    tp_tensor_free(&labels);
     return s;
 }
 
@@ -96,11 +145,47 @@ static double normal_quantile(double p)
     return (low + high) / 2;
 }
 
+/* How many numbers z has: those of a draw from the prior, or of the code of a black picture. */
+static tp_status count_latents(run *r, int64_t *n)
+{
+    tp_ctx c = begin(r, r->o.seed);
+    tp_shape shape;
+    if (r->model.type->prior != NULL) {
+        tp_dist p = tp_model_prior(&r->model, &c);
+        shape = tp_dist_shape(&p);
+    } else {
+        tp_var x = tp_full(r->tape, TP_F32, TP_SHAPE(1, r->o.height * r->o.width), 0);
+        shape = tp_shape_of(tp_model_code(&r->model, &c, x));
+    }
+    tp_no_grad_end(r->tape);
+    TP_TRY(tp_tape_status(r->tape));
+    *n = tp_shape_numel(shape);
+    return TP_OK;
+}
+
+tp_status picture_has_manifold(run *r, bool *has)
+{
+    const tp_model_type *type = r->model.type;
+    int64_t n = 0;
+    *has = false;
+    if (r->o.latent_dim != 2 || type->decode == NULL || type->discrete || type->labels ||
+        !(type->prior != NULL || tp_model_has_code(type)))
+        return TP_OK;
+    TP_TRY(count_latents(r, &n));
+    *has = n == 2;
+    return TP_OK;
+}
+
 tp_status picture_manifold(run *r, const char *path)
 {
+    bool has;
     if (r->o.latent_dim != 2)
         return tp_fail(TP_EARG, "%s has %lld latent dimensions; a manifold is drawn for 2",
                        r->o.run, (long long)r->o.latent_dim);
+    TP_TRY(picture_has_manifold(r, &has));
+    if (!has)
+        return tp_fail(TP_EARG, "%s: %s does not decode pictures from two numbers alone", r->o.run,
+                       r->model.type->name);
     float grid[SIDE * SIDE][2];
     for (int i = 0; i < SIDE * SIDE; i++) {
         int column = i % SIDE, row = SIDE - 1 - i / SIDE;
@@ -110,7 +195,8 @@ tp_status picture_manifold(run *r, const char *path)
     tp_tensor z;
     TP_TRY(tp_tensor_from(&z, TP_F32, TP_SHAPE(SIDE * SIDE, 2), grid));
     tp_ctx c = begin(r, r->o.seed);
-    tp_status s = write_decoded(r, &c, tp_constant(r->tape, &z), path, SIDE);
+    tp_dist p = tp_model_decode(&r->model, &c, tp_constant(r->tape, &z));
+    tp_status s = write_means(r, p, path, SIDE);
     tp_tape_reset(r->tape);
     tp_tensor_free(&z);
     return s;
@@ -150,6 +236,10 @@ static tp_status reconstruct(run *r)
 {
     TP_TRY(run_data(r));
     TP_TRY(run_load_model(r));
+    if (!picture_has_reconstructions(r))
+        return tp_fail(TP_EARG,
+                       "%s: %s has no code to reconstruct from; 'sample' shows what it does",
+                       r->o.run, r->model.type->name);
     return picture_reconstructions(r, r->o.out);
 }
 

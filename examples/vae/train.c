@@ -5,15 +5,14 @@
  * before its first checkpoint, nothing is left. Read next: nn/checkpoint.h, nn/train.c for what an epoch is, measure.c, pictures.c. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
-#include "measure.h"
 #include "pictures.h"
+#include "record.h"
 #include "say.h"
 #include "stop.h"
 
 #include "nn/checkpoint.h"
 #include "tensor/io/file.h"
 #include "tensor/mem.h"
-#include "tensor/parallel.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,13 +32,6 @@ typedef struct training {
     tp_status failure; /* of a checkpoint within an epoch */
 } training;
 
-typedef struct epoch_result {
-    int64_t epoch;
-    tp_stats train, test;
-    int64_t active;
-    double samples_per_second, seconds; /* of this call's share */
-} epoch_result;
-
 static bool has_test(const training *t)
 {
     return t->r.test.x.storage != NULL;
@@ -55,7 +47,7 @@ static const struct {
     {"metrics.jsonl", "losses of each epoch"},
     {"timing.jsonl", "speed of each epoch"},
     {"reconstructions.png", "images above their reconstructions"},
-    {"samples.png", "draws from the prior"},
+    {"samples.png", "draws from the model"},
     {"manifold.png", "the latent space"},
 };
 
@@ -142,10 +134,13 @@ static tp_status save_pictures(training *t)
 {
     char path[PATH_SIZE];
     const char *to = t->out.path;
-    TP_TRY(picture_reconstructions(&t->r, path_in(path, to, "reconstructions.png")));
+    bool manifold;
+    if (picture_has_reconstructions(&t->r))
+        TP_TRY(picture_reconstructions(&t->r, path_in(path, to, "reconstructions.png")));
     if (tp_model_has_samples(t->r.model.type))
-        TP_TRY(picture_samples(&t->r, path_in(path, to, "samples.png"), 64, t->r.o.seed));
-    if (t->r.o.latent_dim != 2)
+        TP_TRY(picture_samples(&t->r, path_in(path, to, "samples.png"), 0, t->r.o.seed));
+    TP_TRY(picture_has_manifold(&t->r, &manifold));
+    if (!manifold)
         return TP_OK;
     return picture_manifold(&t->r, path_in(path, to, "manifold.png"));
 }
@@ -175,64 +170,18 @@ static bool on_batch(void *user, const tp_stats *so_far)
     return t->failure == TP_OK && stop_signal() == 0;
 }
 
-static void write_stats(json *j, const char *prefix, const tp_stats *s)
+/* How good the model is by now. */
+static tp_status look(training *t, tp_batches *b, tp_stats *s, latents *l)
 {
-    static const char *const names[] = {"loss", "recon", "kl"};
-    for (int i = 0; i < 3; i++) {
-        char key[32];
-        const double *v = i == 0 ? &s->loss : stats_term(s, names[i]);
-        snprintf(key, sizeof key, "%s_%s", prefix, names[i]);
-        json_key(j, key, " ");
-        if (v != NULL && s->samples > 0)
-            json_number(j, *v);
-        else
-            json_null(j); /* no test images, or an autoencoder's KL */
-    }
+    TP_TRY(tp_evaluate(&t->trainer, b, s));
+    return measure_latents(&t->r, b, l);
 }
 
-/* A line each for metrics.jsonl, which the seed determines, and timing.jsonl, which it does not. */
-static void record(training *t, const epoch_result *e)
+static tp_status save_epoch(training *t)
 {
-    json *m = &t->metrics, *s = &t->timing;
-    json_raw(m, "{");
-    json_key(m, "epoch", " ");
-    json_integer(m, e->epoch);
-    json_key(m, "step", " ");
-    json_integer(m, (int64_t)t->trainer.step);
-    write_stats(m, "train", &e->train);
-    write_stats(m, "test", &e->test);
-    json_key(m, "active_units", " ");
-    if (has_test(t))
-        json_integer(m, e->active);
-    else
-        json_null(m);
-    json_raw(m, "}\n");
-
-    json_raw(s, "{");
-    json_key(s, "epoch", " ");
-    json_integer(s, e->epoch);
-    json_key(s, "samples_per_second", " ");
-    json_number(s, e->samples_per_second);
-    json_key(s, "seconds", " ");
-    json_number(s, e->seconds);
-    json_key(s, "threads", " ");
-    json_integer(s, tp_threads());
-    json_raw(s, "}\n");
-}
-
-static void print_epoch(const training *t, const epoch_result *e)
-{
-    const tp_stats *shown = has_test(t) ? &e->test : &e->train;
-    const double *recon = stats_term(shown, "recon"), *kl = stats_term(shown, "kl");
-    long long epochs = t->r.o.epochs;
-    int width = snprintf(NULL, 0, "%lld", epochs);
-    bar_clear(&t->bar);
-    printf("epoch %*lld/%lld  train %.2f", width, (long long)e->epoch, epochs, e->train.loss);
-    if (has_test(t))
-        printf("  test %.2f", e->test.loss);
-    if (recon != NULL && kl != NULL)
-        printf("  (recon %.2f kl %.2f)", *recon, *kl);
-    printf("  %.1fk samples/s\n", 1e-3 * e->samples_per_second);
+    TP_TRY(save_timing(t));
+    TP_TRY(save_checkpoint(t));
+    return save_results(t);
 }
 
 /* An epoch, or the rest of one. *stopped: a signal ended it early, and the checkpoint is there. */
@@ -249,19 +198,19 @@ static tp_status run_epoch(training *t, bool *stopped)
         return save_model(t);
     }
     e.samples_per_second = (double)(e.train.samples - t->begun_at) / (seconds_now() - t->begun);
-    if (has_test(t)) {
-        latents l;
-        TP_TRY(tp_evaluate(&t->trainer, &t->test, &e.test));
-        TP_TRY(measure_latents(&t->r, &t->test, stats_term(&e.test, "kl") != NULL, &l));
-        e.active = l.active;
-        latents_free(&l);
-    }
+    if (has_test(t))
+        TP_TRY(look(t, &t->test, &e.test, &e.latents));
+    e.step = (int64_t)t->trainer.step;
     e.seconds = seconds_now() - t->begun;
-    record(t, &e);
-    TP_TRY(save_timing(t));
-    TP_TRY(save_checkpoint(t));
-    TP_TRY(save_results(t));
-    print_epoch(t, &e);
+    record_metrics(&t->metrics, &e);
+    record_timing(&t->timing, &e);
+    tp_status s = save_epoch(t);
+    if (s == TP_OK) {
+        bar_clear(&t->bar);
+        record_print(&e, t->r.o.epochs);
+    }
+    latents_free(&e.latents);
+    TP_TRY(s);
     *stopped = stop_signal() != 0;
     if (fflush(stdout) != 0)
         return tp_fail(TP_EIO, "cannot write to standard output");
@@ -408,6 +357,17 @@ static tp_status begin_again(training *t, const options *o)
     return s == TP_OK ? save_config(t) : s; /* with the number of epochs and what else may change */
 }
 
+/* At the end: what the latent space is used for, on the test images or, without any, the training images. */
+static tp_status report_use(training *t)
+{
+    tp_stats stats;
+    latents l = {0};
+    TP_TRY(look(t, has_test(t) ? &t->test : &t->train, &stats, &l));
+    record_use(&t->r, &l, &stats, t->trainer.step);
+    latents_free(&l);
+    return TP_OK;
+}
+
 static tp_status train_all(training *t, bool *stopped)
 {
     const options *o = &t->r.o;
@@ -420,6 +380,8 @@ static tp_status train_all(training *t, bool *stopped)
         s = run_epoch(t, stopped);
     bar_clear(&t->bar);
     *stopped = (int64_t)t->trainer.epoch <= o->epochs;
+    if (s == TP_OK && !*stopped)
+        s = report_use(t);
     if (s == TP_OK && !*stopped)
         s = save_pictures(t);
     if (s != TP_OK && !t->kept && new_run)

@@ -77,10 +77,10 @@ timing.jsonl
 END
 is_png a/deep/run/samples.png 466x466
 is_png a/deep/run/reconstructions.png 582x118
-keys() { sed 's/"\([a-z_]*\)": [^,}]*/\1/g' "$1" | tail -1; }
+keys() { sed 's/\[[^]]*\]/0/g; s/"\([a-z_]*\)": [^,}]*/\1/g' "$1" | tail -1; }
 [ "$(wc -l <a/deep/run/metrics.jsonl)" = 2 ] || bad "metrics.jsonl has a line per epoch"
 [ "$(keys a/deep/run/metrics.jsonl)" = "{epoch, step, train_loss, train_recon, train_kl, test_loss, \
-test_recon, test_kl, active_units}" ] || bad "metrics.jsonl: $(keys a/deep/run/metrics.jsonl)"
+test_recon, test_kl, active_units, test_kl_per_dimension, collapsed}" ] || bad "metrics.jsonl: $(keys a/deep/run/metrics.jsonl)"
 [ "$(keys a/deep/run/timing.jsonl)" = "{epoch, samples_per_second, seconds, threads}" ] ||
     bad "timing.jsonl: $(keys a/deep/run/timing.jsonl)"
 grep -q '"step": 22,' a/deep/run/metrics.jsonl || bad "510 images are 11 batches, the last one kept"
