@@ -15,9 +15,10 @@
  *   tp_wae, tp_info_elbo              −log p(x|z) + (1−α)·KL + (α+λ−1)·MMD                 logprob, kl, tp_mmd
  *   tp_tc_elbo                        −log p(x|z) + α·MI + β·TC + γ·KL_dim                 logprob, log q(z_i|x_j)
  *   tp_dip_elbo                       ELBO + λ_od·Σ_{i≠j} Cov_ij² + λ_d·Σ (Cov_ii − 1)²    logprob, kl, mu, logvar
+ *   tp_sparse_reconstruction          −log p(x|z) + λ·Σ|z_j| + β·Σ_j KL(ρ ‖ mean z_j)      logprob, code, logits
  *
  * "Additive" below: a sum over examples, so the loss of a union of batches is the mean of theirs, weighted by size. MMD,
- * TC, DIP and free bits are not: they look at the minibatch as a whole.
+ * TC, DIP, free bits and the KL of sparse codes are not: they look at the minibatch as a whole.
  */
 #ifndef TP_NN_OBJECTIVE_H
 #define TP_NN_OBJECTIVE_H
@@ -228,6 +229,27 @@ typedef struct tp_dip_opts {
  * size) for a zero logvar (DIP-VAE-I), plus the batch's mean of diag(e^logvar) with logvar [batch, D] (DIP-VAE-II).
  * Terms "recon", "kl", "cov" and "var". Kumar, Sattigeri and Balakrishnan 2018. */
 tp_objective tp_dip_elbo(tp_var logprob, tp_var kl, tp_var mu, tp_var logvar, tp_dip_opts opts);
+
+/* --- sparse codes (objective/sparsity.c) ------------------------------------------------------------ */
+
+/* mean over the batch of Σ_j |code_j| for code [batch, D]: 0-d. Additive. TP_ESHAPE unless [batch, D]. */
+tp_var tp_sparsity_l1(tp_var code);
+
+/* Σ_j KL(Bernoulli(ρ) ‖ Bernoulli(ρ̂_j)) in nats, ρ̂_j the mean over the batch of σ(logits[:, j]): 0-d. The mean comes
+ * first: a number of the code may be on for few examples, as long as it is off for the others. From logits, so that
+ * it stays finite, with a gradient, where a mean of rounded activations is 0 or 1. TP_ESHAPE unless [batch, D];
+ * TP_EARG unless 0 < ρ < 1. Ng 2011, "Sparse autoencoder" (lecture notes CS294A). */
+tp_var tp_sparsity_kl(tp_var logits, double rho);
+
+typedef struct tp_sparse_opts {
+    double l1, kl; /* weights λ and β; 0: only logged */
+    double rho;
+} tp_sparse_opts;
+
+/* mean(−log p(x|z)) + λ·tp_sparsity_l1(code) + β·tp_sparsity_kl(logits, ρ): terms "recon", "l1" and, unless logits is the
+ * zero var, "kl". Additive without the last. */
+tp_objective tp_sparse_reconstruction(tp_var logprob, tp_var code, tp_var logits,
+                                      tp_sparse_opts opts);
 
 #ifdef __cplusplus
 }

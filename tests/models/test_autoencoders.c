@@ -1,5 +1,5 @@
-/* test_autoencoders.c: the denoising autoencoder: what its options do, by statistics, and against what they are mistaken
- * for.
+/* test_autoencoders.c: the denoising and the sparse autoencoder: what their options do, by statistics, in plain C, and
+ * against what they are mistaken for.
  *
  * What all models owe is test_conformance.c. Read next: models/ae.c, test_capacity_dip.c.
  */
@@ -207,13 +207,119 @@ static void test_denoising_gradient(void **state)
     step_check_gradient(step_new(type, config, uniform(TP_F64, 5, 3, 1), 0));
 }
 
+/* --- sparse codes ---------------------------------------------------------------------------------------------- */
+
+static step *sparse(double l1, double kl, double rho)
+{
+    const tp_model_type *type = &tp_model_sparse_ae;
+    tp_model_config config = small(type);
+    set(&config, type, "l1", l1);
+    set(&config, type, "kl", kl);
+    set(&config, type, "rho", rho);
+    return step_new(type, config, uniform(TP_F64, 5, 3, 1), 3);
+}
+
+static double bernoulli_kl(double q, double p)
+{
+    return q * log(q / p) + (1 - q) * log((1 - q) / (1 - p));
+}
+
+/* With the code as the model gives it, in plain C. The controls: the KL the other way round, that of each example's
+ * activation, the mean over the code where a sum belongs. */
+static void test_sparse_penalties(void **state)
+{
+    (void)state;
+    enum { N = 5, NZ = 2 };
+    const double rho = 0.2;
+    step *s = sparse(0.7, 1.3, rho);
+    const double *z = numbers(tp_model_code(&s->m, &s->c, tp_constant(s->t, &s->x)));
+    double l1 = 0, kl = 0, reverse = 0, each = 0;
+    for (int j = 0; j < NZ; j++) {
+        double mean = 0;
+        for (int i = 0; i < N; i++) {
+            assert_true(z[i * NZ + j] > 0 && z[i * NZ + j] < 1);
+            l1 += z[i * NZ + j] / N;
+            mean += z[i * NZ + j] / N;
+            each += bernoulli_kl(rho, z[i * NZ + j]) / N;
+        }
+        kl += bernoulli_kl(rho, mean);
+        reverse += bernoulli_kl(mean, rho);
+    }
+    assert_close(term(s, "l1"), l1, 0, 1e-14);
+    assert_close(term(s, "kl"), kl, 0, 1e-13);
+    assert_close(total(s), term(s, "recon") + 0.7 * l1 + 1.3 * kl, 0, 1e-14);
+    assert_false(close_enough(term(s, "kl"), reverse, 0, 1e-3));
+    assert_false(close_enough(term(s, "kl"), each, 0, 1e-3));
+    assert_false(close_enough(term(s, "kl"), kl / NZ, 0, 1e-3));
+    step_free(s);
+}
+
+/* Without the KL the code is a ReLU, and what is minimised looks at one example at a time. */
+static void test_sparse_relu(void **state)
+{
+    (void)state;
+    step *s = sparse(0.7, 0, 0.2), *ae = plain(s);
+    const double *z = numbers(tp_model_code(&s->m, &s->c, tp_constant(s->t, &s->x)));
+    const double *raw = numbers(tp_model_code(&ae->m, &ae->c, tp_constant(ae->t, &ae->x)));
+    double l1 = 0;
+    int off = 0;
+    for (int i = 0; i < 10; i++) {
+        assert_true(z[i] == (raw[i] > 0 ? raw[i] : 0));
+        off += z[i] == 0;
+        l1 += z[i] / 5;
+    }
+    assert_true(off > 0 && off < 10);
+    assert_int_equal(s->o.terms, 2);
+    assert_close(term(s, "l1"), l1, 0, 1e-14);
+    assert_close(total(s), term(s, "recon") + 0.7 * l1, 0, 1e-15);
+    step_free(s);
+    step_free(ae);
+}
+
+/* Trained on random bits, the codes are on as often as was asked, and not if nobody asks. */
+static void test_sparsity_is_reached(void **state)
+{
+    (void)state;
+    enum { N = 64, NX = 12, NZ = 6, STEPS = SANITIZED ? 300 : 600 };
+    const double weight[] = {20, 1e-9}, rho = 0.15;
+    double off[2] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+        const tp_model_type *type = &tp_model_sparse_ae;
+        tp_model_config config = small(type);
+        config.data_dim = NX, config.latent_dim = NZ, config.hidden[0] = 16;
+        set(&config, type, "kl", weight[i]);
+        set(&config, type, "rho", rho);
+        tp_tensor x = uniform(TP_F64, N, NX, 3);
+        for (int64_t k = 0; k < N * NX; k++)
+            assert_ok(tp_set_flat(&x, k, tp_flat(&x, k) < 0.5));
+        step *s = step_new(type, config, x, 0);
+        step_train(s, STEPS);
+        tp_var z = tp_model_code(&s->m, &s->c, tp_constant(s->t, &s->x));
+        const double *mean = numbers(tp_mean(z, TP_AXES(0), false));
+        for (int j = 0; j < NZ; j++)
+            off[i] = fmax(off[i], fabs(mean[j] - rho));
+        step_free(s);
+    }
+    assert_true(off[0] < 0.02);
+    assert_true(off[1] > 0.1); /* the control */
+}
+
+static void test_sparse_gradient(void **state)
+{
+    (void)state;
+    step_check_gradient(sparse(0.7, 1.3, 0.2));
+    step_check_gradient(sparse(0.7, 0, 0.2));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gaussian_noise),     cmocka_unit_test(test_masking_noise),
         cmocka_unit_test(test_both_noises),        cmocka_unit_test(test_noise_is_keyed),
         cmocka_unit_test(test_without_noise),      cmocka_unit_test(test_target_is_clean),
-        cmocka_unit_test(test_denoising_gradient),
+        cmocka_unit_test(test_denoising_gradient), cmocka_unit_test(test_sparse_penalties),
+        cmocka_unit_test(test_sparse_relu),        cmocka_unit_test(test_sparsity_is_reached),
+        cmocka_unit_test(test_sparse_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

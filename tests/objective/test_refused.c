@@ -206,6 +206,26 @@ static void spread_of_another_batch(void)
     tp_dip_elbo(V(4), V(4), V(4, 2), V(3, 2), (tp_dip_opts){1, 1});
 }
 
+static void code_of_one_example(void)
+{
+    tp_sparsity_l1(V(4));
+}
+
+static void code_of_no_example(void)
+{
+    tp_sparsity_kl(V(0, 4), 0.1);
+}
+
+static void never_on(void)
+{
+    tp_sparsity_kl(V(3, 4), 0);
+}
+
+static void no_share(void)
+{
+    tp_sparse_reconstruction(V(3), V(3, 4), V(3, 4), (tp_sparse_opts){.rho = NAN});
+}
+
 static void term_that_is_no_number(void)
 {
     tp_objective_of(2, (tp_term[]){{"recon", V(), 1}, {"kl", V(4), 1}});
@@ -307,6 +327,12 @@ static const struct {
     {spread_of_another_batch,
      "E_SHAPE objective: the mean of the codes has shape [4,2], the log-variance [3,2]: equal "
      "shapes needed"},
+    {code_of_one_example,
+     "E_SHAPE objective: the code has shape [4], but [batch, D] with batch > 0 is needed"},
+    {code_of_no_example,
+     "E_SHAPE objective: the logit of the code has shape [0,4], but [batch, D] with batch > 0 is needed"},
+    {never_on, "E_ARG objective: rho is 0: 0 < rho < 1 needed"},
+    {no_share, "E_ARG objective: rho is nan: 0 < rho < 1 needed"},
     {term_that_is_no_number, "E_SHAPE objective: the kl has shape [4], but a term is one number"},
     {too_many_terms, "E_ARG objective: 5 terms: 1 to 4 needed"},
 };
@@ -343,6 +369,8 @@ static void test_poison(void **state)
     tp_tape_reset(t);
     tp_tc_parts p = tp_tc_decompose((tp_var){0}, V(3), (tp_tc_opts){.data_size = 3});
     assert_status(tp_var_status(p.tc), TP_ETAPE);
+    tp_tape_reset(t);
+    assert_status(tp_var_status(tp_sparsity_kl((tp_var){0}, 0.1)), TP_ETAPE);
     tp_tape_reset(t);
     assert_status(tp_var_status(tp_reconstruction((tp_var){0}).total), TP_ETAPE);
     assert_null(tp_objective_of(0, NULL).total.tape);

@@ -134,6 +134,17 @@ static tp_objective dip_two(const made *a)
     return tp_dip_elbo(a->logprob, a->kl, a->mu, a->logvar, (tp_dip_opts){10, 5});
 }
 
+static tp_objective sparse(const made *a)
+{
+    return tp_sparse_reconstruction(a->logprob, tp_sigmoid(a->mu), a->mu,
+                                    (tp_sparse_opts){.l1 = 0.4, .kl = 3, .rho = 0.2});
+}
+
+static tp_objective sparse_l1(const made *a)
+{
+    return tp_sparse_reconstruction(a->logprob, a->mu, (tp_var){0}, (tp_sparse_opts){.l1 = 0.4});
+}
+
 static const struct row {
     const char *name;
     tp_objective (*objective)(const made *a);
@@ -153,7 +164,9 @@ static const struct row {
             {"tc, stratified", stratified, false},
             {"tc, weighted", weighted, false},
             {"dip I", dip_one, false},
-            {"dip II", dip_two, false}};
+            {"dip II", dip_two, false},
+            {"sparse", sparse, false},
+            {"sparse, l1 only", sparse_l1, true}};
 enum { ROWS = sizeof rows / sizeof *rows };
 
 /* --- values ------------------------------------------------------------------------------------------------- */
