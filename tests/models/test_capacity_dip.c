@@ -1,6 +1,6 @@
-/* test_capacity_dip.c: the VAE of controlled capacity: when its capacity rises, and what of.
+/* test_capacity_dip.c: the VAE of controlled capacity, and DIP-VAE: when its capacity rises, and the covariance by hand.
  *
- * The formula itself is tests/objective. Read next: models/beta_vae.c.
+ * The formulas themselves are tests/objective. Read next: models/beta_vae.c, models/dip_vae.c.
  */
 #include "tests/models/step.h"
 
@@ -83,6 +83,81 @@ static void test_capacity_gradient(void **state)
     step_check_gradient(capacity(30, 0.08, 0, 0));
 }
 
+/* --- DIP-VAE -------------------------------------------------------------------------------------------------------- */
+
+static void fill(tp_model *m, const char *name, int n, const double *v)
+{
+    tp_parameter *p = tp_params_find(&m->params, name);
+    assert_true(p != NULL && tp_numel(&p->value) == n);
+    for (int i = 0; i < n; i++)
+        assert_ok(tp_set_flat(&p->value, i, v[i]));
+}
+
+/* A batch of two whose posterior means are [[1,2],[3,6]] and variances (3/2, 2), by parameters set by hand. */
+static step *dip(double kind)
+{
+    const tp_model_type *type = &tp_model_dip_vae;
+    tp_model_config config = small(type);
+    config.data_dim = 2, config.hidden[0] = 2, config.activation = TP_RELU;
+    set(&config, type, "off_diagonal", 10);
+    set(&config, type, "diagonal", 5);
+    set(&config, type, "kind", kind);
+    step *s = step_new(type, config, given(2, 2, (double[]){0.1, 0.2, 0.3, 0.6}), 0);
+    const double unit[] = {1, 0, 0, 1}, ten[] = {10, 0, 0, 10}, zero[4] = {0};
+    fill(&s->m, "encoder.0.weight", 4, unit);
+    fill(&s->m, "encoder.0.bias", 2, zero);
+    fill(&s->m, "mu.weight", 4, ten);
+    fill(&s->m, "mu.bias", 2, zero);
+    fill(&s->m, "logvar.weight", 4, zero);
+    fill(&s->m, "logvar.bias", 2, (double[]){log(1.5), log(2)});
+    tp_tape_reset(s->t);
+    s->o = tp_model_loss(&s->m, &s->c, tp_constant(s->t, &s->x));
+    return s;
+}
+
+/* Centred over the batch the means are [[−1,−2],[1,2]], and have covariance [[1,2],[2,4]]. The control, centred over the
+ * latents, is [[¼,−¼],[−¼,¼]] and [[9/4,−9/4],[−9/4,9/4]], in the mean 5/4: not what comes out. */
+static void test_dip(void **state)
+{
+    (void)state;
+    const double var[] = {0 * 0 + 3 * 3, 1.5 * 1.5 + 5 * 5};
+    const double kl = 0.5 * (5 + 45) / 2 + 0.5 * (1.5 - 1 - log(1.5)) + 0.5 * (2 - 1 - log(2));
+    for (int kind = 1; kind <= 2; kind++) {
+        step *s = dip(kind);
+        assert_close(term(s, "kl"), kl, 0, 1e-14);
+        assert_close(term(s, "cov"), 2 * 2 * 2, 0, 1e-13);
+        assert_close(term(s, "var"), var[kind - 1], 0, 1e-13);
+        assert_close(total(s), term(s, "recon") + kl + 10 * 8 + 5 * var[kind - 1], 0, 1e-13);
+        assert_false(close_enough(term(s, "cov"), 2 * 1.25 * 1.25, 1, 0));
+        step_free(s);
+    }
+}
+
+/* Both weights 0: the VAE. */
+static void test_dip_off(void **state)
+{
+    (void)state;
+    const tp_model_type *type = &tp_model_dip_vae;
+    tp_model_config config = small(type);
+    set(&config, type, "off_diagonal", 0);
+    set(&config, type, "diagonal", 0);
+    step *s = step_new(type, config, uniform(TP_F64, 5, 3, 1), 2);
+    step *vae = step_new(&tp_model_vae, small(&tp_model_vae), uniform(TP_F64, 5, 3, 1), 2);
+    assert_true(total(s) == total(vae));
+    step_free(s);
+    step_free(vae);
+}
+
+static void test_dip_gradient(void **state)
+{
+    (void)state;
+    for (int kind = 1; kind <= 2; kind++) {
+        tp_model_config config = small(&tp_model_dip_vae);
+        set(&config, &tp_model_dip_vae, "kind", kind);
+        step_check_gradient(step_new(&tp_model_dip_vae, config, uniform(TP_F64, 5, 3, 1), 0));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +165,9 @@ int main(void)
         cmocka_unit_test(test_capacity_rises),
         cmocka_unit_test(test_capacity_is_reached),
         cmocka_unit_test(test_capacity_gradient),
+        cmocka_unit_test(test_dip),
+        cmocka_unit_test(test_dip_off),
+        cmocka_unit_test(test_dip_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
