@@ -30,10 +30,18 @@ int64_t tp_likelihood_width(tp_likelihood likelihood, int64_t levels)
 /* [.., n·levels] -> [.., n, levels] */
 static tp_var split_levels(tp_var y, int64_t levels)
 {
+    char text[TP_SHAPE_TEXT];
     tp_shape s = tp_shape_of(y);
+    int last = s.ndim - 1;
     if (tp_var_status(y) != TP_OK)
         return y;
-    s.dim[s.ndim - 1] /= levels;
+    if (last < 0 || s.ndim == TP_MAX_DIMS || levels < 1 || s.dim[last] % levels != 0)
+        return tp_tape_poison(
+            y.tape, tp_fail(TP_ESHAPE,
+                            "categorical: numbers of shape %s for %lld grey levels: [.., n·levels] "
+                            "of at most %d axes needed",
+                            tp_shape_text(s, text), (long long)levels, TP_MAX_DIMS - 1));
+    s.dim[last] /= levels;
     s.dim[s.ndim++] = levels;
     return tp_reshape(y, s);
 }
@@ -100,8 +108,9 @@ tp_var tp_data_logprob(tp_dist p, tp_var x)
         return tp_dist_logprob(p, x);
     if (has_levels(&p))
         x = levels_of(x, tp_dist_width(&p));
-    tp_shape draw = tp_dist_shape(&p);
-    if (tp_var_status(x) == TP_OK && draw.ndim > tp_shape_of(x).ndim)
+    /* Along the samples only: nothing else broadcasts. */
+    tp_shape draw = tp_dist_shape(&p), mine = tp_shape_of(x), samples;
+    if (tp_var_status(x) == TP_OK && draw.ndim > mine.ndim && tp_dist_leads(draw, mine, &samples))
         x = tp_expand(x, draw);
     return tp_dist_logprob(p, x);
 }

@@ -26,11 +26,13 @@ const char *tp_likelihood_name(int likelihood);
 /* How many numbers the decoder has to give for one element of x. */
 int64_t tp_likelihood_width(tp_likelihood likelihood, int64_t levels);
 /* From y [.., data_dim · width]: of the learned variance first all means, then all variances; of levels all those of one
- * element together. One event is data_dim numbers. The bound of the learned variance: Rybkin, Daniilidis and Levine 2021. */
+ * element together. One event is data_dim numbers. TP_ESHAPE, in the parameters, unless y divides like that. The bound of
+ * the learned variance: Rybkin, Daniilidis and Levine 2021. */
 tp_dist tp_likelihood_dist(tp_likelihood likelihood, int64_t levels, tp_var y);
 
-/* log p(x) for data x [batch, data_dim], where p has [batch] or [samples, batch] before the event: that shape. A
- * categorical p with n classes takes x as the nearest of n grey levels; TP_EVALUE for an x outside [0,1]. */
+/* log p(x) for data x [batch, data_dim], where p has [batch] or [samples, batch] before the event: that shape. Samples are
+ * all that broadcasts, TP_ESHAPE otherwise. A categorical p with n classes takes x as the nearest of n grey levels, in the
+ * middle as the darker one; TP_EVALUE for an x outside [0,1]. */
 tp_var tp_data_logprob(tp_dist p, tp_var x);
 /* E_p[x] as the data are: [.., data_dim], of a categorical p the mean grey value. */
 tp_var tp_data_mean(tp_dist p);
