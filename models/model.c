@@ -106,6 +106,8 @@ static tp_status check_sizes(const tp_model_config *c)
 static tp_status check_likelihood(const tp_model_type *type, const tp_model_config *c)
 {
     char all[128] = "";
+    if (tp_likelihood_name((int)c->likelihood) == NULL)
+        return tp_fail(TP_EARG, "there is no likelihood %d", (int)c->likelihood);
     if (c->likelihood == TP_CATEGORICAL && !(c->levels >= 2 && c->levels <= 256))
         return tp_fail(TP_EARG, "%lld grey levels: 2 to 256 needed", (long long)c->levels);
     if (allows(type, c->likelihood))

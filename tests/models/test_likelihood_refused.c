@@ -250,6 +250,14 @@ static void test_configurations(void **state)
     refuse(&some, c, TP_EARG,
            "model 'vae': its likelihood cannot be bernoulli, only: gaussian, categorical");
     assert_int_equal(tp_model_defaults(&some).likelihood, TP_GAUSSIAN);
+    const int none[] = {-1, TP_LIKELIHOODS, 40};
+    for (int i = 0; i < 3; i++) {
+        char says[64];
+        c.likelihood = (tp_likelihood)none[i];
+        snprintf(says, sizeof says, "there is no likelihood %d", none[i]);
+        refuse(&tp_model_vae, c, TP_EARG, says);
+        refuse(&some, c, TP_EARG, says);
+    }
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, begin, end)
