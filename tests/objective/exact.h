@@ -177,14 +177,17 @@ static inline void normalise(double *log_p)
         log_p[s] -= log(sum);
 }
 
+enum { SYMBOLS = 3 };
+
+static const double SYMBOL[STATES][SYMBOLS] = {
+    {0.7, 0.2, 0.1}, {0.1, 0.85, 0.05}, {0.25, 0.25, 0.5}, {0.02, 0.08, 0.9}};
+
 /* x is one of three symbols */
 static inline states discrete_model(int x)
 {
-    static const double p[STATES][3] = {
-        {0.7, 0.2, 0.1}, {0.1, 0.85, 0.05}, {0.25, 0.25, 0.5}, {0.02, 0.08, 0.9}};
     states m = {.prior = {0.3, -0.2, 1, 0.1}, .q = {0.4, 0.1, -0.6, 0.9}};
     for (int s = 0; s < STATES; s++) {
-        m.logprob[s] = log(p[s][x]);
+        m.logprob[s] = log(SYMBOL[s][x]);
         m.q[s] *= x + 1;
     }
     normalise(m.prior);
@@ -192,15 +195,16 @@ static inline states discrete_model(int x)
     return m;
 }
 
+static const double CENTRE[STATES][2] = {{0, 0}, {2, 1}, {-1, 1.5}, {0.5, -2}};
+static const double SPREAD[STATES] = {0, -0.7, 0.4, -0.2}; /* log-variances */
+
 /* x in the plane; z is the component */
 static inline states mixture_model(double x, double y)
 {
-    static const double mean[STATES][2] = {{0, 0}, {2, 1}, {-1, 1.5}, {0.5, -2}};
-    static const double logvar[STATES] = {0, -0.7, 0.4, -0.2};
     states m = {.prior = {0.1, 0.6, -0.3, 0}, .q = {0.2, -0.5, 0.3, 0.1}};
     for (int s = 0; s < STATES; s++) {
-        double dx = x - mean[s][0], dy = y - mean[s][1];
-        m.logprob[s] = -0.5 * (dx * dx + dy * dy) * exp(-logvar[s]) - logvar[s] - LOG_2PI;
+        double dx = x - CENTRE[s][0], dy = y - CENTRE[s][1];
+        m.logprob[s] = -0.5 * (dx * dx + dy * dy) * exp(-SPREAD[s]) - SPREAD[s] - LOG_2PI;
     }
     normalise(m.prior);
     normalise(m.q);
