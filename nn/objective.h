@@ -14,16 +14,18 @@
  *   tp_miwae                          −1/M Σ_m log 1/K Σ_k w_mk                            log weights [M, K, batch]
  *   tp_wae, tp_info_elbo              −log p(x|z) + (1−α)·KL + (α+λ−1)·MMD                 logprob, kl, tp_mmd
  *   tp_tc_elbo                        −log p(x|z) + α·MI + β·TC + γ·KL_dim                 logprob, log q(z_i|x_j)
+ *   tp_factor_elbo                    −log p(x|z) + KL + γ·TC, and a discriminator's loss    logprob, kl, log q/Πq_d
  *   tp_dip_elbo                       ELBO + λ_od·Σ_{i≠j} Cov_ij² + λ_d·Σ (Cov_ii − 1)²    logprob, kl, mu, logvar
  *   tp_sparse_reconstruction          −log p(x|z) + λ·Σ|z_j| + β·Σ_j KL(ρ ‖ mean z_j)      logprob, code, logits
  *
  * "Additive" below: a sum over examples, so the loss of a union of batches is the mean of theirs, weighted by size. MMD,
- * TC, DIP, free bits and the KL of sparse codes are not: they look at the minibatch as a whole.
+ * TC, its adversary, DIP, free bits and the KL of sparse codes are not: they look at the minibatch as a whole.
  */
 #ifndef TP_NN_OBJECTIVE_H
 #define TP_NN_OBJECTIVE_H
 
 #include "autograd/tape.h"
+#include "tensor/rng.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -217,6 +219,34 @@ typedef struct tp_tc_weights {
     double alpha, beta, gamma;
 } tp_tc_weights;
 tp_objective tp_tc_elbo(tp_var logprob, tp_tc_parts parts, tp_tc_weights weights);
+
+/* --- ratios of densities by an adversary (objective/density_ratio.c) --------------------------------- */
+/*
+ * A network d(z), one number per sample, learns to tell samples of p from as many of q: σ(d) is the probability that it
+ * gives p. Where it is best, d = log p(z)/q(z), so the mean of d over samples of p estimates KL(p ‖ q); a worse d is
+ * no bound of it, from either side. With p = q(z), the codes of all data, and q = Π_d q(z_d), the same with dimensions
+ * shuffled apart, that KL is the total correlation.
+ *
+ * Two players, one graph. What is to pay for KL(p ‖ q) gets d with the network's parameters frozen (tp_ctx_freeze); the
+ * network gets its own loss from detached samples. Without the first the network would lower the ratio instead of
+ * learning it, without the second the samples would be made easier to tell apart.
+ */
+
+/* ½·mean(−log σ(on_p)) + ½·mean(−log(1 − σ(on_q))) for logits on_p [n] of samples of p and on_q [m] of samples of q, 0-d:
+ * the cross-entropy of a classifier that sees each half of the time, log 2 where it knows nothing. TP_ESHAPE unless both
+ * are vectors of at least 1. Goodfellow et al. 2014. */
+tp_var tp_discriminator_loss(tp_var on_p, tp_var on_q);
+
+/* z [n, D] with every column in an order of its own: samples of the product of its marginals, but for what n samples have
+ * in common by chance. Never within a row: that would mix up the dimensions. TP_ESHAPE unless [n, D] with n > 0. Kim and
+ * Mnih 2018, algorithm 1. */
+tp_var tp_shuffle_dimensions(tp_var z, tp_rng_key key);
+
+/* mean(−log p(x|z)) + mean(KL) + γ·mean(log_ratio) + discriminator: log_ratio [batch] is d(z) with d frozen,
+ * discriminator tp_discriminator_loss of d on z and tp_shuffle_dimensions of it, both detached. Terms "recon", "kl", "tc"
+ * and "discriminator". Kim and Mnih 2018, equation 2; there the shuffled codes are those of a second batch. */
+tp_objective tp_factor_elbo(tp_var logprob, tp_var kl, tp_var log_ratio, tp_var discriminator,
+                            double gamma);
 
 /* --- covariance of the codes (objective/dip.c) ------------------------------------------------------ */
 

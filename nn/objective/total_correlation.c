@@ -1,5 +1,5 @@
 /* total_correlation.c: the KL of a VAE in three parts, from the densities of all pairs of a minibatch.
- * Read next: dip.c. */
+ * Read next: density_ratio.c. */
 #include "nn/objective/demand.h"
 
 #include <math.h>

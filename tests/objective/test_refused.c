@@ -196,6 +196,31 @@ static void parts_of_another_batch(void)
     tp_tc_elbo(V(3), parts, (tp_tc_weights){1, 1, 1});
 }
 
+static void logits_of_a_network(void)
+{
+    tp_discriminator_loss(V(4, 1), V(4));
+}
+
+static void logits_of_nothing(void)
+{
+    tp_discriminator_loss(V(4), V(0));
+}
+
+static void shuffled_vector(void)
+{
+    tp_shuffle_dimensions(V(4), (tp_rng_key){0});
+}
+
+static void ratio_of_another_batch(void)
+{
+    tp_factor_elbo(V(4), V(4), V(3), V(), 1);
+}
+
+static void discriminator_per_example(void)
+{
+    tp_factor_elbo(V(4), V(4), V(4), V(4), 1);
+}
+
 static void covariance_of_a_vector(void)
 {
     tp_dip_elbo(V(4), V(4), V(4), (tp_var){0}, (tp_dip_opts){1, 1});
@@ -321,6 +346,18 @@ static const struct {
      "[3]: one batch needed"},
     {parts_of_another_batch,
      "E_SHAPE objective: the log-density has shape [3], the mi [4]: one batch needed"},
+    {logits_of_a_network,
+     "E_SHAPE objective: the logit of samples of p has shape [4,1], but [n] with n > 0 is needed: "
+     "a number per sample"},
+    {logits_of_nothing,
+     "E_SHAPE objective: the logit of samples of q has shape [0], but [n] with n > 0 is needed: "
+     "a number per sample"},
+    {shuffled_vector,
+     "E_SHAPE objective: the sample has shape [4], but [n, D] with n > 0 is needed"},
+    {ratio_of_another_batch,
+     "E_SHAPE objective: the log-density has shape [4], the log-ratio [3]: one batch needed"},
+    {discriminator_per_example,
+     "E_SHAPE objective: the discriminator has shape [4], but a term is one number"},
     {covariance_of_a_vector,
      "E_SHAPE objective: the mean of the codes has shape [4], but [batch, D] with batch > 0 is "
      "needed"},
@@ -371,6 +408,9 @@ static void test_poison(void **state)
     assert_status(tp_var_status(p.tc), TP_ETAPE);
     tp_tape_reset(t);
     assert_status(tp_var_status(tp_sparsity_kl((tp_var){0}, 0.1)), TP_ETAPE);
+    tp_tape_reset(t);
+    tp_var none = tp_shuffle_dimensions((tp_var){0}, (tp_rng_key){0});
+    assert_status(tp_var_status(tp_discriminator_loss(none, V(3))), TP_ETAPE);
     tp_tape_reset(t);
     assert_status(tp_var_status(tp_reconstruction((tp_var){0}).total), TP_ETAPE);
     assert_null(tp_objective_of(0, NULL).total.tape);

@@ -2,7 +2,7 @@
  * known exactly; and the covariance penalty of DIP-VAE by hand.
  *
  * The density estimate of stratified sampling is unbiased: shown by running through every ordered batch of a small data
- * set. That of weighted sampling is not, by a known amount. Read next: test_schedules.c.
+ * set. That of weighted sampling is not, by a known amount. Read next: test_density_ratio.c.
  */
 #include "tests/objective/exact.h"
 

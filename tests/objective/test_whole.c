@@ -124,6 +124,12 @@ static tp_objective weighted(const made *a)
     return tp_tc_elbo(a->logprob, parts, (tp_tc_weights){1, 6, 0.5});
 }
 
+static tp_objective adversary(const made *a)
+{
+    tp_var ratio = tp_sum(a->z, TP_AXES(1), false);
+    return tp_factor_elbo(a->logprob, a->kl, ratio, tp_discriminator_loss(ratio, a->log_q), 5);
+}
+
 static tp_objective dip_one(const made *a)
 {
     return tp_dip_elbo(a->logprob, a->kl, a->mu, (tp_var){0}, (tp_dip_opts){10, 5});
@@ -163,6 +169,7 @@ static const struct row {
             {"info", info, false},
             {"tc, stratified", stratified, false},
             {"tc, weighted", weighted, false},
+            {"adversary", adversary, true}, /* but for the shuffling */
             {"dip I", dip_one, false},
             {"dip II", dip_two, false},
             {"sparse", sparse, false},

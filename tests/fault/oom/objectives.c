@@ -88,10 +88,14 @@ static tp_status aggregates(scene *s)
     tp_var mmd = tp_mmd(d.z, tp_detach(d.mu), (tp_mmd_opts){.kernel = TP_MMD_IMQ});
     tp_var pair = tp_square(tp_sub(tp_unsqueeze(d.z, 1), tp_unsqueeze(d.mu, 0))); /* [b, b, D] */
     tp_tc_parts parts = tp_tc_decompose(pair, d.log_prior, (tp_tc_opts){.data_size = 9});
+    tp_var there = tp_sum(d.z, TP_AXES(1), false);
+    tp_var shuffled = tp_sum(tp_shuffle_dimensions(d.z, (tp_rng_key){3, 0, 0}), TP_AXES(1), false);
+    tp_var apart = tp_discriminator_loss(there, shuffled);
     tp_objective o[] = {tp_wae(d.logprob, mmd, 10), tp_info_elbo(d.logprob, kl, mmd, 0.5, 2),
                         tp_tc_elbo(d.logprob, parts, (tp_tc_weights){1, 2, 3}),
+                        tp_factor_elbo(d.logprob, kl, there, apart, 2),
                         tp_dip_elbo(d.logprob, kl, d.mu, d.z, (tp_dip_opts){1, 2})};
-    return note(s, 4, o);
+    return note(s, 5, o);
 }
 
 const scenario oom_objectives[] = {
