@@ -7,6 +7,7 @@
 #include "tests/models/small.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "models/vae.h"
 
@@ -168,12 +169,158 @@ static void test_refused(void **state)
            "model 'beta_tcvae': estimator is 0.5: 0 (stratified) or 1 (weighted) needed");
 }
 
+/* --- FactorVAE ----------------------------------------------------------------------------------------------- */
+
+/* FactorVAE written down once more, with the two mistakes to be made. */
+typedef struct copy {
+    tp_vae vae;
+    tp_nn_mlp discriminator;
+} copy;
+
+enum { FACTOR_GAMMA, FACTOR_WIDTH, FACTOR_LAYERS, HIDDEN = 4 };
+
+static tp_status copy_init(void *self, tp_params *ps, const tp_model_config *config)
+{
+    const int64_t size[] = {D, HIDDEN, HIDDEN, 1};
+    TP_TRY(tp_vae_init(self, ps, config));
+    return tp_nn_mlp_init(&((copy *)self)->discriminator, ps, "discriminator", size, 3, TP_TANH,
+                          TP_IDENTITY);
+}
+
+static tp_objective copy_loss(void *self, tp_ctx *c, tp_var x, bool freeze, bool detach)
+{
+    const copy *m = self;
+    tp_vae_pass v = tp_vae_forward(self, c, x);
+    if (freeze)
+        tp_ctx_freeze(c);
+    tp_var ratio = tp_squeeze(tp_nn_mlp_apply(&m->discriminator, c, v.z), 1);
+    if (freeze)
+        tp_ctx_thaw(c);
+    tp_var z = detach ? tp_detach(v.z) : v.z, mixed = tp_shuffle_dimensions(z, tp_ctx_draw(c));
+    tp_var on_p = tp_squeeze(tp_nn_mlp_apply(&m->discriminator, c, z), 1);
+    tp_var on_q = tp_squeeze(tp_nn_mlp_apply(&m->discriminator, c, mixed), 1);
+    return tp_factor_elbo(v.logprob, v.kl, ratio, tp_discriminator_loss(on_p, on_q), 7);
+}
+
+static tp_objective both(void *self, tp_ctx *c, tp_var x)
+{
+    return copy_loss(self, c, x, true, true);
+}
+
+static tp_objective without_freeze(void *self, tp_ctx *c, tp_var x)
+{
+    return copy_loss(self, c, x, false, true);
+}
+
+static tp_objective without_detach(void *self, tp_ctx *c, tp_var x)
+{
+    return copy_loss(self, c, x, true, false);
+}
+
+static const tp_model_type copies[] = {
+    {.name = "copy", .size = sizeof(copy), .init = copy_init, .loss = both},
+    {.name = "leaky", .size = sizeof(copy), .init = copy_init, .loss = without_freeze},
+    {.name = "leaky too", .size = sizeof(copy), .init = copy_init, .loss = without_detach},
+};
+
+static tp_model_config factor_config(void)
+{
+    tp_model_config c = small(&tp_model_factor_vae);
+    c.option[FACTOR_GAMMA] = 7, c.option[FACTOR_WIDTH] = HIDDEN, c.option[FACTOR_LAYERS] = 2;
+    return c;
+}
+
+static bool begins(const char *name, const char *with)
+{
+    return strncmp(name, with, strlen(with)) == 0;
+}
+
+enum { ENCODER, DECODER, ADVERSARY, GROUPS };
+
+static int group_of(const char *name)
+{
+    return begins(name, "discriminator.") ? ADVERSARY
+           : begins(name, "decoder.")     ? DECODER
+                                          : ENCODER;
+}
+
+/* Whether each term has a gradient with respect to every parameter it is about, and none at all to others. */
+static bool right_gradients(const tp_model_type *type)
+{
+    static const bool reaches[][GROUPS] = {
+        {true, true, false}, {true, false, false}, {true, false, false}, {false, false, true}};
+    bool right = true;
+    scene s = scene_new(type, factor_config(), B);
+    tp_ctx c = tp_ctx_train(s.tape, 3, 4);
+    tp_objective o = tp_model_loss(&s.model, &c, s.x);
+    assert_int_equal(o.terms, 4);
+    for (int t = 0; t < 4; t++)
+        for (int i = 0; i < s.model.params.n; i++) {
+            tp_parameter *p = s.model.params.item[i];
+            double most = 0;
+            const tp_tensor *g = tp_value(gradient(o.term[t].value, p));
+            for (int64_t k = 0; k < tp_numel(g); k++)
+                most = fmax(most, fabs(tp_flat(g, k)));
+            right &= reaches[t][group_of(p->name)] ? most > 1e-9 : most == 0;
+        }
+    assert_int_equal(c.frozen, 0);
+    scene_free(&s);
+    return right;
+}
+
+static void test_leaks(void **state)
+{
+    (void)state;
+    assert_string_equal(tp_model_factor_vae.adversary, "discriminator");
+    assert_true(right_gradients(&tp_model_factor_vae));
+    assert_true(right_gradients(&copies[0]));
+    assert_false(right_gradients(&copies[1]));
+    assert_false(right_gradients(&copies[2]));
+}
+
+/* The model is what was written down above. The mistakes do not show in its value. */
+static void test_same_value(void **state)
+{
+    (void)state;
+    double total[4], tc = 0;
+    for (int i = 0; i < 4; i++) {
+        const tp_model_type *type = i < 3 ? &copies[i] : &tp_model_factor_vae;
+        scene s = scene_new(type, factor_config(), B);
+        tp_ctx c = tp_ctx_train(s.tape, 3, 4);
+        tp_objective o = tp_model_loss(&s.model, &c, s.x);
+        total[i] = tp_item_of(o.total);
+        tc = tp_item_of(o.term[2].value);
+        assert_true(total[i] == total[0]);
+        scene_free(&s);
+    }
+    assert_true(fabs(tc) > 1e-3);
+}
+
+static void test_factor_runs(void **state)
+{
+    (void)state;
+    train_odd(&tp_model_factor_vae, factor_config());
+}
+
+static void test_factor_refused(void **state)
+{
+    (void)state;
+    const double wrong[][2] = {{1.5, 2}, {4, 2.5}};
+    for (int i = 0; i < 2; i++) {
+        tp_model_config c = factor_config();
+        c.option[FACTOR_WIDTH] = wrong[i][0], c.option[FACTOR_LAYERS] = wrong[i][1];
+        refuse(&tp_model_factor_vae, c, "whole numbers needed");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_elbo),          cmocka_unit_test(test_parts),
         cmocka_unit_test(test_batch_of_one),  cmocka_unit_test(test_whole_runs),
         cmocka_unit_test(test_more_than_all), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_leaks),         cmocka_unit_test(test_same_value),
+        cmocka_unit_test(test_factor_runs),   cmocka_unit_test(test_factor_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
