@@ -42,6 +42,13 @@ tp_vae_pass tp_vae_forward(void *self, tp_ctx *c, tp_var x)
     return (tp_vae_pass){q, z, logprob, tp_kl(q, tp_normal_standard(z))};
 }
 
+tp_vae_pass tp_vae_forward_sampled(void *self, tp_ctx *c, tp_var x, tp_dist q, tp_dist p)
+{
+    tp_var log_q, z = tp_dist_rsample_logprob(q, c, &log_q);
+    tp_var logprob = tp_data_logprob(tp_vae_decode(self, c, TP_NAME(z)), x);
+    return (tp_vae_pass){q, z, logprob, tp_sampled_kl(log_q, tp_dist_logprob(p, z))};
+}
+
 enum { WARMUP };
 static const tp_model_option options[] = {
     {"warmup", 0, 0, 1e9, "steps in which the weight of the KL rises from 0 to beta"},

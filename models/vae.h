@@ -33,6 +33,9 @@ typedef struct tp_vae_pass {
     tp_var kl;      /* KL(q(z|x) ‖ N(0,1)) in closed form, [batch] */
 } tp_vae_pass;
 tp_vae_pass tp_vae_forward(void *self, tp_ctx *c, tp_var x);
+/* The same for any posterior q with tp_dist_rsample and any prior p: .kl = log q(z|x) − log p(z) at the draw, which needs
+ * no closed form (tp_sampled_kl). */
+tp_vae_pass tp_vae_forward_sampled(void *self, tp_ctx *c, tp_var x, tp_dist q, tp_dist p);
 
 #ifdef __cplusplus
 }
