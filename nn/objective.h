@@ -15,6 +15,7 @@
  *   tp_wae, tp_info_elbo              −log p(x|z) + (1−α)·KL + (α+λ−1)·MMD                 logprob, kl, tp_mmd
  *   tp_tc_elbo                        −log p(x|z) + α·MI + β·TC + γ·KL_dim                 logprob, log q(z_i|x_j)
  *   tp_factor_elbo                    −log p(x|z) + KL + γ·TC, and a discriminator's loss    logprob, kl, log q/Πq_d
+ *   tp_vq                             −log p(x|z) + β·‖z_e − sg(e)‖²                       logprob, tp_commitment
  *   tp_dip_elbo                       ELBO + λ_od·Σ_{i≠j} Cov_ij² + λ_d·Σ (Cov_ii − 1)²    logprob, kl, mu, logvar
  *   tp_sparse_reconstruction          −log p(x|z) + λ·Σ|z_j| + β·Σ_j KL(ρ ‖ mean z_j)      logprob, code, logits
  *
@@ -280,6 +281,19 @@ typedef struct tp_sparse_opts {
  * zero var, "kl". Additive without the last. */
 tp_objective tp_sparse_reconstruction(tp_var logprob, tp_var code, tp_var logits,
                                       tp_sparse_opts opts);
+
+/* --- quantised codes (objective/quantise.c) --------------------------------------------------------- */
+
+/* ‖z − sg(nearest)‖² for each example, [batch]: how far the encoder's output z [batch, vectors, width] is from the codes
+ * that stand in for it, summed over all numbers of an example. Only z gets a gradient: codes follow it otherwise
+ * (nn/layers/codebook.h). TP_ESHAPE unless both are of this one shape. */
+tp_var tp_commitment(tp_var z, tp_var nearest);
+
+/* mean(−log p(x|z)) + β·mean(commitment), from logprob and commitment [batch]; terms "recon" and "commitment". Additive.
+ * logprob is of tp_straight_through(nearest, z), so that its gradient passes to z as if there were no codes. Van den Oord,
+ * Vinyals and Kavukcuoglu 2017, equation 3 without its middle term, in whose place the codes are running means (appendix
+ * A.1). TP_EARG unless β >= 0 is finite. */
+tp_objective tp_vq(tp_var logprob, tp_var commitment, double beta);
 
 #ifdef __cplusplus
 }
