@@ -36,6 +36,20 @@ tp_var tp_encoder_mean(const tp_encoder *e, tp_ctx *c, tp_var x)
     return TP_NAME(mu);
 }
 
+tp_status tp_encoder_mlp_init(tp_nn_mlp *l, tp_params *ps, const tp_model_config *config,
+                              int64_t in, int64_t n, int64_t each)
+{
+    int hidden = config->hidden_layers;
+    int64_t size[TP_MLP_LAYERS + 1] = {in};
+    if (n > INT64_MAX / each)
+        return tp_fail(TP_ESHAPE, "an encoder of %lld times %lld outputs is too large",
+                       (long long)n, (long long)each);
+    for (int i = 0; i < hidden; i++)
+        size[i + 1] = config->hidden[i];
+    size[hidden + 1] = n * each;
+    return tp_nn_mlp_init(l, ps, "encoder", size, hidden + 1, config->activation, TP_IDENTITY);
+}
+
 tp_status tp_decoder_init(tp_decoder *d, tp_params *ps, const tp_model_config *config, int64_t in)
 {
     int n = config->hidden_layers;
@@ -58,4 +72,24 @@ tp_dist tp_decoder_apply(const tp_decoder *d, tp_ctx *c, tp_var z)
     tp_var y = tp_nn_mlp_apply(&d->body, c, z); /* [.., nx · width] */
     tp_scope_end(c->tape);
     return tp_likelihood_dist(d->likelihood, d->levels, y);
+}
+
+tp_var tp_split_last(tp_var x, int64_t width)
+{
+    tp_shape s = tp_shape_of(x);
+    if (tp_var_status(x) != TP_OK || s.ndim == 0 || s.ndim == TP_MAX_DIMS)
+        return tp_unsqueeze(x, -1); /* which says why */
+    s.dim[s.ndim - 1] /= width;
+    s.dim[s.ndim++] = width;
+    return tp_reshape(x, s);
+}
+
+tp_var tp_join_last(tp_var x)
+{
+    tp_shape s = tp_shape_of(x);
+    if (tp_var_status(x) != TP_OK || s.ndim < 2)
+        return tp_squeeze(x, -1); /* which says why */
+    s.ndim--;
+    s.dim[s.ndim - 1] *= s.dim[s.ndim];
+    return tp_reshape(x, s);
 }

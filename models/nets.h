@@ -25,6 +25,11 @@ tp_dist tp_encoder_apply(const tp_encoder *e, tp_ctx *c, tp_var x);
 /* μ(x) alone: the code of a deterministic one. */
 tp_var tp_encoder_mean(const tp_encoder *e, tp_ctx *c, tp_var x);
 
+/* The hidden layers and one linear layer behind, x -> [.., n · each], for codes and posteriors that are no normal
+ * distribution: registers "encoder.0.weight", …. Applied by tp_nn_mlp_apply. TP_ESHAPE if n · each is too large. */
+tp_status tp_encoder_mlp_init(tp_nn_mlp *l, tp_params *ps, const tp_model_config *config,
+                              int64_t in, int64_t n, int64_t each);
+
 typedef struct tp_decoder {
     tp_nn_mlp body; /* z -> the likelihood's numbers */
     tp_likelihood likelihood;
@@ -35,6 +40,10 @@ typedef struct tp_decoder {
 tp_status tp_decoder_init(tp_decoder *d, tp_params *ps, const tp_model_config *config, int64_t in);
 /* p(x|z) of the configured likelihood; z [.., in]. */
 tp_dist tp_decoder_apply(const tp_decoder *d, tp_ctx *c, tp_var z);
+
+/* [.., n·width] -> [.., n, width], n numbers or vectors out of a network's outputs | the last two axes as one again. */
+tp_var tp_split_last(tp_var x, int64_t width);
+tp_var tp_join_last(tp_var x);
 
 #ifdef __cplusplus
 }
