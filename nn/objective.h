@@ -7,6 +7,7 @@
  *
  *   what                              minimised, as a mean over the batch                  from
  *   tp_reconstruction                 −log p(x|z)                                          logprob
+ *   tp_negative_loglikelihood         −log p(x)                                            logprob
  *   tp_negative_elbo                  −log p(x|z) + β·KL                                   logprob, kl
  *   tp_capacity_elbo                  −log p(x|z) + γ·|KL − C|                             logprob, kl
  *   tp_free_bits_elbo                 −log p(x|z) + Σ_j max(λ, mean KL_j)                  logprob, kl by group
@@ -85,6 +86,9 @@ tp_objective tp_negative_elbo(tp_var logprob, tp_var kl, tp_elbo_opts opts);
 /* mean(−log p(x|z)) alone, the objective of an autoencoder; term "recon". Additive. TP_ESHAPE unless
  * logprob is [batch]. */
 tp_objective tp_reconstruction(tp_var logprob);
+
+/* mean(−log p(x)) of a model that knows it exactly; term "nll". Additive. TP_ESHAPE unless logprob is [batch]. */
+tp_objective tp_negative_loglikelihood(tp_var logprob);
 
 /* mean(−log p(x|z)) + γ·mean(|KL − C|), the difference taken per example, as Burgess et al. 2018 have it
  * (others take it of the batch's mean: then a loss is no sum over examples). Terms "recon", "capacity" (weight γ) and

@@ -49,6 +49,11 @@ tp_objective tp_reconstruction(tp_var logprob)
     return tp_objective_of(1, (tp_term[]){{"recon", reconstruction(logprob), 1}});
 }
 
+tp_objective tp_negative_loglikelihood(tp_var logprob)
+{
+    return tp_objective_of(1, (tp_term[]){{"nll", reconstruction(logprob), 1}});
+}
+
 tp_objective tp_capacity_elbo(tp_var logprob, tp_var kl, double gamma, double capacity)
 {
     tp_var recon = reconstruction(logprob);

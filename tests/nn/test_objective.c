@@ -57,6 +57,9 @@ static void test_means(void **state)
     assert_int_equal(ae.terms, 1);
     assert_string_equal(ae.term[0].name, "recon");
     assert_int_equal(ae.total.id, ae.term[0].value.id);
+    tp_objective exact = tp_negative_loglikelihood(p);
+    assert_close(tp_item_of(exact.total), 3, 0, 1e-15);
+    assert_string_equal(exact.term[0].name, "nll");
     char text[TP_VAR_TEXT];
     assert_non_null(strstr(tp_var_text(elbo.total, text), "'total'"));
     assert_non_null(strstr(tp_var_text(elbo.term[1].value, text), "'kl'"));

@@ -54,6 +54,11 @@ static tp_objective reconstruction(const made *a)
     return tp_reconstruction(a->logprob);
 }
 
+static tp_objective exact(const made *a)
+{
+    return tp_negative_loglikelihood(a->logprob);
+}
+
 static tp_objective elbo(const made *a)
 {
     return tp_negative_elbo(a->logprob, a->kl, (tp_elbo_opts){.beta = 0.7});
@@ -157,6 +162,7 @@ static const struct row {
     bool additive;  /* a sum over examples */
     bool estimator; /* whose gradient is that of another function than its value */
 } rows[] = {{"reconstruction", reconstruction, true},
+            {"exact", exact, true},
             {"elbo", elbo, true},
             {"sampled elbo", sampled_elbo, true},
             {"capacity", capacity, true},

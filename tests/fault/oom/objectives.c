@@ -58,11 +58,13 @@ static tp_status bounds(scene *s)
     tp_var sampled = tp_sampled_kl(d.log_q, d.log_prior);
     tp_var two = tp_sample_mean(tp_stack((tp_var[]){d.logprob, d.logprob}, 2, 0));
     tp_var term = tp_free_bits(d.kl, 0.1);
-    tp_objective o[] = {
-        tp_negative_elbo(two, sampled, tp_elbo_defaults()), tp_capacity_elbo(d.logprob, kl, 3, 0.5),
-        tp_free_bits_elbo(d.logprob, d.kl, 0.1), tp_objective_of(1, &(tp_term){"bits", term, 2}),
-        tp_reconstruction(d.logprob)};
-    return note(s, 5, o);
+    tp_objective o[] = {tp_negative_elbo(two, sampled, tp_elbo_defaults()),
+                        tp_capacity_elbo(d.logprob, kl, 3, 0.5),
+                        tp_free_bits_elbo(d.logprob, d.kl, 0.1),
+                        tp_objective_of(1, &(tp_term){"bits", term, 2}),
+                        tp_reconstruction(d.logprob),
+                        tp_negative_loglikelihood(d.logprob)};
+    return note(s, 6, o);
 }
 
 static tp_status importance(scene *s)
