@@ -35,12 +35,24 @@ tp_status tp_nn_masked_linear_init(tp_nn_masked_linear *l, tp_params *ps, const 
     return tp_init_uniform(ps, &l->bias, bound);
 }
 
+static tp_var affine(tp_var x, tp_var mask, tp_var weight, tp_var bias)
+{
+    tp_var none = tp_scalar(weight.tape, tp_dtype_of(weight), 0);
+    return tp_linear(x, tp_where(mask, weight, none), bias);
+}
+
 tp_var tp_nn_masked_linear_apply(const tp_nn_masked_linear *l, tp_ctx *c, tp_var x)
 {
-    tp_var weight = tp_params_var(c, &l->weight);
-    tp_var none = tp_scalar(c->tape, tp_dtype_of(weight), 0);
-    weight = tp_where(tp_constant(c->tape, &l->mask.value), weight, none); /* [out, in] */
-    return tp_linear(x, weight, tp_params_var(c, &l->bias));
+    return affine(x, tp_constant(c->tape, &l->mask.value), tp_params_var(c, &l->weight),
+                  tp_params_var(c, &l->bias));
+}
+
+tp_var tp_nn_masked_linear_rows(const tp_nn_masked_linear *l, tp_ctx *c, tp_var x, int64_t first,
+                                int64_t end)
+{
+    return affine(x, tp_slice(tp_constant(c->tape, &l->mask.value), 0, first, end, 1),
+                  tp_slice(tp_params_var(c, &l->weight), 0, first, end, 1),
+                  tp_slice(tp_params_var(c, &l->bias), 0, first, end, 1));
 }
 
 tp_status tp_made_mask(tp_tensor *mask, const int64_t *in, const int64_t *out, bool strict)

@@ -25,6 +25,9 @@ tp_status tp_nn_masked_linear_init(tp_nn_masked_linear *l, tp_params *ps, const 
                                    const tp_tensor *mask);
 /* x [.., in] -> x·(W where the mask is 1, else 0)ᵀ + b [.., out] */
 tp_var tp_nn_masked_linear_apply(const tp_nn_masked_linear *l, tp_ctx *c, tp_var x);
+/* Outputs first, …, end − 1 of it alone: [.., end − first]. What a model needs that makes its outputs one by one. */
+tp_var tp_nn_masked_linear_rows(const tp_nn_masked_linear *l, tp_ctx *c, tp_var x, int64_t first,
+                                int64_t end);
 
 /* mask[o,i] = 1 where in[i] <= out[o], or in[i] < out[o] if strict, else 0. in and out number the units of two layers:
  * an input is known to units of its number and more, and an output may know only inputs of smaller numbers, so the last

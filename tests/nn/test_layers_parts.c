@@ -133,6 +133,29 @@ static void test_masked_gradient(void **state)
     fixture_free(f);
 }
 
+/* Some outputs alone are those of the whole, and the weights of the others get nothing. */
+static void test_masked_rows(void **state)
+{
+    (void)state;
+    fixture *f = fixture_new();
+    tp_params ps;
+    tp_nn_masked_linear l;
+    start_masked(&l, &ps);
+    tp_ctx c = tp_ctx_train(f->tape, 1, 0);
+    tp_var x = drawn(f, TP_SHAPE(2, INS), 1), all = tp_nn_masked_linear_apply(&l, &c, x);
+    tp_var some = tp_nn_masked_linear_rows(&l, &c, x, 1, 3);
+    assert_true(tp_shape_equal(tp_shape_of(some), TP_SHAPE(2, 2)));
+    for (int64_t i = 0; i < 4; i++)
+        assert_close(tp_flat(tp_value(some), i), tp_flat(tp_value(all), i / 2 * OUTS + 1 + i % 2),
+                     1e-15, 1e-15);
+    assert_ok(tp_backward(tp_sum(some, TP_ALL_AXES, false)));
+    const tp_tensor *g = tp_parameter_grad(&l.weight);
+    for (int64_t i = 0; i < OUTS * INS; i++)
+        assert_true((tp_flat(g, i) != 0) == (mask_of[i] && i / INS >= 1 && i / INS < 3));
+    tp_params_free(&ps);
+    fixture_free(f);
+}
+
 static void test_made_mask(void **state)
 {
     (void)state;
@@ -408,12 +431,13 @@ static void test_long_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gated),     cmocka_unit_test(test_residual),
-        cmocka_unit_test(test_masked),    cmocka_unit_test(test_masked_gradient),
-        cmocka_unit_test(test_made_mask), cmocka_unit_test(test_made_is_blind),
-        cmocka_unit_test(test_made_bits), cmocka_unit_test(test_embedding),
-        cmocka_unit_test(test_gradients), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_gated),         cmocka_unit_test(test_residual),
+        cmocka_unit_test(test_masked),        cmocka_unit_test(test_masked_gradient),
+        cmocka_unit_test(test_masked_rows),   cmocka_unit_test(test_made_mask),
+        cmocka_unit_test(test_made_is_blind), cmocka_unit_test(test_made_bits),
+        cmocka_unit_test(test_embedding),     cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_threads),       cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_long_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
