@@ -142,7 +142,8 @@ static void end(attempt *a, tp_status want, const char *const says[], int n)
         c.index = a->s.batch.index.storage != NULL ? c.index : NULL;
         tp_objective o = tp_model_loss(&a->s.model, &c, tp_constant(a->s.tape, &a->s.batch.x));
         assert_status(tp_var_status(o.total), want);
-        assert_string_equal(tp_last_error(), tp_tape_message(a->s.tape));
+        if (want != TP_OK)
+            assert_string_equal(tp_last_error(), tp_tape_message(a->s.tape));
         for (int i = 0; i < n; i++)
             assert_message(says[i]);
         for (int i = 0; i < a->s.model.params.n; i++)

@@ -14,7 +14,7 @@
 #include "autograd/compose.h"
 #include "models/vae.h"
 
-enum { PICTURES = 8, PIXELS = 100, STEPS = SANITIZED ? 250 : 400 };
+enum { PICTURES = 8, PIXELS = 400, STEPS = SANITIZED ? 250 : 400 };
 
 static double entropy(double p)
 {
