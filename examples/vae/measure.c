@@ -93,7 +93,7 @@ static tp_status measure_batch(run *r, const tp_batch *batch, uint64_t number, l
 
 tp_status measure_latents(run *r, tp_batches *b, latents *l)
 {
-    *l = (latents){0};
+    *l = (latents){.posterior = r->model.type->posterior != NULL};
     tp_batches_rewind(b);
     for (uint64_t number = 0;; number++) {
         tp_batch batch;
@@ -115,7 +115,7 @@ tp_status measure_latents(run *r, tp_batches *b, latents *l)
 
 double latents_kl(const latents *l, const tp_stats *s)
 {
-    const double *term = stats_term(s, "kl");
+    const double *term = l->posterior ? stats_term(s, "kl") : NULL;
     double sum = 0;
     for (int64_t j = 0; j < l->kl_dims; j++)
         sum += l->kl[j];
@@ -124,10 +124,12 @@ double latents_kl(const latents *l, const tp_stats *s)
 
 use latents_use(const latents *l, const tp_stats *s, uint64_t step)
 {
-    double kl = latents_kl(l, s);
-    if (isnan(kl) || step < 100)
+    double kl = latents_kl(l, s), variance = 0;
+    if (isnan(kl) || step < USE_STEPS)
         return USE_UNKNOWN;
-    return kl < 0.5 || (l->dims > 0 && l->active == 0) ? USE_COLLAPSED : USE_FINE;
+    for (int64_t j = 0; j < l->dims; j++)
+        variance += l->spread[j] / (double)l->samples;
+    return kl < 0.5 || (l->dims > 0 && variance < 0.01) ? USE_COLLAPSED : USE_FINE;
 }
 
 /* --- the baseline ------------------------------------------------------------------------------- */

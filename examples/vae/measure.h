@@ -6,6 +6,7 @@
 
 /* What a model's latent variables are used for, over a data set. Zero-initialise; freed with latents_free. */
 typedef struct latents {
+    bool posterior; /* there is a q(z|x): a term "kl" is its KL to the prior */
     int64_t samples;
     int64_t dims;   /* numbers of the code; 0: there is none, or z is not made of real numbers */
     double *mean;   /* of the code (mostly E_q[z|x]) over x */
@@ -23,7 +24,9 @@ void latents_free(latents *l);
 double latents_kl(const latents *l, const tp_stats *s);
 
 /* Posterior collapse: q(z|x) is the same for every x, and what is decoded has nothing to do with it. It is said of a KL
- * below half a nat, or of no active dimension. A run in its first 100 steps is not judged, nor a model without a KL. */
+ * below half a nat, or of codes whose variances over x add up to less than 0.01. Not of having no active dimension: 400
+ * of them can share a few nats. A run in its first 100 steps is not judged, nor a model without a KL. */
+enum { USE_STEPS = 100 };
 typedef enum use { USE_UNKNOWN, USE_COLLAPSED, USE_FINE } use;
 use latents_use(const latents *l, const tp_stats *s, uint64_t step);
 

@@ -411,14 +411,19 @@ static int check_given(const options *given, command c, const char *name,
 /* What nobody has said becomes what holds for the model. Is there anything that it cannot have? */
 static int settle(options *o, const char *const text[FLAGS])
 {
-    bool flags_only = *o->run == '\0' && *o->resume == '\0' && *o->config == '\0';
     tp_model_config c;
     tp_status s = options_model(o, &c);
+    for (int i = 0; i < FLAGS && s == TP_OK; i++)
+        if (text[i] != NULL && flags[i].offset == AT(levels) && c.likelihood != TP_CATEGORICAL)
+            s = tp_fail(TP_EARG,
+                        "--levels: the %s likelihood has none; --likelihood categorical has",
+                        tp_likelihood_name((int)c.likelihood));
     if (s != TP_OK) {
         char path[PATH_SIZE];
-        bool said = flags_only;
+        bool said = *o->config == '\0'; /* by flags, and not by a file */
         for (int i = 0; i < FLAGS; i++)
             said |= text[i] != NULL && flags[i].config;
+        said = said && *o->run == '\0' && *o->resume == '\0';
         if (!said)
             tp_fail_prefix("%s: ", config_path(o, path));
         return complain_error(said ? EXIT_USAGE : EXIT_BAD);

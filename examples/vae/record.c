@@ -27,9 +27,12 @@ void record_stats(json *j, const char *prefix, const tp_stats *s, const tp_stats
     write_number(j, prefix, "loss", known ? &s->loss : NULL);
     write_number(j, prefix, "recon", known ? stats_term(s, "recon") : NULL);
     write_number(j, prefix, "kl", known ? stats_term(s, "kl") : NULL);
-    for (int i = 0; i < names->terms; i++)
-        if (strcmp(names->name[i], "recon") != 0 && strcmp(names->name[i], "kl") != 0)
-            write_number(j, prefix, names->name[i], known ? stats_term(s, names->name[i]) : NULL);
+    for (int i = 0; i < names->terms; i++) {
+        const char *name = names->name[i];
+        bool elsewhere = *prefix == '\0' && strcmp(name, "nll") == 0; /* eval says it itself */
+        if (strcmp(name, "recon") != 0 && strcmp(name, "kl") != 0 && !elsewhere)
+            write_number(j, prefix, name, known ? stats_term(s, name) : NULL);
+    }
 }
 
 void record_latents(json *j, const char *prefix, const latents *l, const tp_stats *s, uint64_t step)
@@ -143,8 +146,7 @@ void record_use(const run *r, const latents *l, const tp_stats *s, uint64_t step
         note("the posterior has collapsed: q(z|x) is nearly the same for all x, so that z says "
              "nothing of them");
         suggest(r, step);
-    } else if (l->dims > 0 && 10 * l->active < l->dims) {
-        note("%lld of %lld latent dimensions do nothing: a smaller --latent-dim would do",
-             (long long)(l->dims - l->active), (long long)l->dims);
+    } else if (10 * l->active < l->dims && step >= USE_STEPS) {
+        note("few of the latent dimensions are active: a smaller --latent-dim may do as well");
     }
 }

@@ -5,6 +5,7 @@
 
 #include "tensor/io/file.h"
 #include "tensor/parallel.h"
+#include "tensor/scan.h"
 #include "tensor/utf8.h"
 
 #include <dirent.h>
@@ -103,6 +104,25 @@ static tp_status find_data(options *o, char path[PATH_SIZE])
     return TP_OK;
 }
 
+/* Floats may be anything, and most models want them from 0 to 1. Binarized, they are looked at elsewhere. */
+static tp_status check_values(const options *o, const tp_dataset *d, const char *path,
+                              const char *split)
+{
+    const tp_model_type *type = tp_model_types[o->model];
+    bool normal = o->likelihood == TP_GAUSSIAN || o->likelihood == TP_GAUSSIAN_LEARNED;
+    if (d->x.dtype == TP_U8 || o->binarize != TP_BINARIZE_GREY || (normal && type->any_real))
+        return TP_OK;
+    int64_t bad = tp_first_outside(&d->x, 0, 1);
+    if (bad < 0)
+        return TP_OK;
+    char index[TP_SHAPE_TEXT];
+    return tp_fail(TP_EVALUE,
+                   "%s: the %s images: x%s = %g, expected 0 to 1: %s with the %s "
+                   "likelihood takes no others",
+                   path, split, tp_index_text(d->x.shape, bad, index), tp_flat(&d->x, bad),
+                   type->name, tp_likelihood_name((int)o->likelihood));
+}
+
 /* Reads a split and checks or, for the first, takes the size of its pictures. */
 static tp_status read_split(run *r, tp_dataset *d, const char *path, const char *split)
 {
@@ -120,7 +140,7 @@ static tp_status read_split(run *r, tp_dataset *d, const char *path, const char 
         return tp_fail(TP_ESHAPE, "%s: the %s images are %lldx%lld, expected %lldx%lld", path,
                        split, (long long)s.dim[1], (long long)s.dim[2], (long long)r->o.height,
                        (long long)r->o.width);
-    return TP_OK;
+    return check_values(&r->o, d, path, split);
 }
 
 /* What a model may want to know of the training data. */
@@ -134,20 +154,29 @@ static void count_examples(options *o, const tp_dataset *d)
     }
 }
 
+/* Which split the test images are: the one asked for, or the first usual one that is there, or none (NULL). */
+static tp_status find_test(const run *r, const char *path, const char **found)
+{
+    const char *const usual[] = {"t10k", "test"};
+    const char *split = r->o.split;
+    const tp_model_type *type = tp_model_types[r->o.model];
+    *found = *split != '\0' ? split : NULL; /* reading it says what was looked for */
+    if (type->indexed && *split != '\0' && strcmp(split, "train") != 0)
+        return tp_fail(TP_EARG, "--split %s: %s knows its training images only: --split train",
+                       split, type->name);
+    if (type->indexed || (*split != '\0' && strcmp(split, "test") != 0))
+        return TP_OK;
+    for (int i = 1; i >= 0; i--)
+        if (tp_dataset_exists(path, usual[i]))
+            *found = usual[i];
+    return TP_OK;
+}
+
 tp_status run_data(run *r)
 {
     char path[PATH_SIZE];
-    const char *const tests[] = {"t10k", "test"};
-    const char *split = r->o.split;
     TP_TRY(find_data(&r->o, path));
-    bool named = *split != '\0' && strcmp(split, "test") != 0;
-    if (named)
-        r->test_split = split;
-    for (int i = 0; i < 2 && !named && r->test_split == NULL; i++)
-        if (tp_dataset_exists(path, tests[i]))
-            r->test_split = tests[i];
-    if (*split != '\0' && r->test_split == NULL)
-        r->test_split = split; /* reading it says what was looked for */
+    TP_TRY(find_test(r, path, &r->test_split));
     if (*r->o.run == '\0' || tp_dataset_exists(path, "train"))
         TP_TRY(read_split(r, &r->train, path, "train"));
     if (*r->o.run == '\0' && r->o.examples == 0)
@@ -159,7 +188,11 @@ tp_status run_data(run *r)
                        "%s: no images: none of the splits train, t10k and test is there, as idx, "
                        "npy or PNG",
                        path);
-    note("%s: no test images (a split t10k or test): going without", r->o.data);
+    if (tp_model_types[r->o.model]->indexed)
+        note("%s is measured on its training images: it knows no others",
+             tp_model_types[r->o.model]->name);
+    else
+        note("%s: no test images (a split t10k or test): going without", r->o.data);
     return TP_OK;
 }
 

@@ -46,9 +46,8 @@ static void check_settings(const options *o)
         options copy = *o;
         flag_text(o, &flags[i], text);
         if (*text == '\0')
-            continue; /* a switch, or a path that was not given */
-        bool zero = flags[i].value == NULL && strcmp(text, "0") == 0; /* not known yet */
-        TARGET_REQUIRE(flag_set(&copy, &flags[i], text) == TP_OK || zero);
+            continue; /* a switch, or what nobody has said */
+        TARGET_REQUIRE(flag_set(&copy, &flags[i], text) == TP_OK);
         flag_text(&copy, &flags[i], again);
         TARGET_REQUIRE(strcmp(text, again) == 0);
     }
@@ -59,9 +58,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct {
         const char *name;
         command command;
-    } commands[] = {{"train", TRAIN},   {"eval", EVAL},
-                    {"sample", SAMPLE}, {"reconstruct", RECONSTRUCT},
-                    {"info", INFO},     {"manifold", MANIFOLD}};
+    } commands[] = {
+        {"train", TRAIN}, {"eval", EVAL},         {"sample", SAMPLE}, {"reconstruct", RECONSTRUCT},
+        {"info", INFO},   {"manifold", MANIFOLD}, {"models", MODELS}};
     char text[LONGEST + 1], *argv[ARGUMENTS + 1] = {NULL}, path[64];
     size_t n = 0;
     if (size == 0)
