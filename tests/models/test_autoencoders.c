@@ -114,7 +114,7 @@ static void test_both_noises(void **state)
 static void test_noise_is_keyed(void **state)
 {
     (void)state;
-    tp_var a, b, c;
+    tp_var a = {0}, b = {0}, c = {0};
     step *s[] = {spoilt(0.5, 0.2, 0.3, 3), spoilt(0.5, 0.2, 0.3, 3), spoilt(0.5, 0.2, 0.3, 4)};
     assert_true(corrupted(s[0], &a) && corrupted(s[1], &b) && corrupted(s[2], &c));
     assert_true(equal_bits(tp_value(a), tp_value(b)));
