@@ -130,7 +130,7 @@ static void add(log_sum *s, double x)
     if (x > s->most) {
         s->rest = s->rest * exp(s->most - x) + 1;
         s->most = x;
-    } else {
+    } else if (x != -INFINITY) { /* which adds nothing; −∞ − −∞ would be NaN */
         s->rest += exp(x - s->most);
     }
 }

@@ -313,13 +313,53 @@ static void test_nll(void **state)
     stop(&b);
 }
 
+/* A draw from which x is impossible weighs nothing, wherever it comes among the draws; if all are, so is x. */
+static double weight_of[40];
+
+static tp_var given_weight(void *self, tp_ctx *c, tp_var x, int64_t k)
+{
+    (void)self;
+    tp_var all[40];
+    static int next;
+    next = c->key.draw == 0 ? 0 : next;
+    for (int64_t i = 0; i < k; i++) {
+        all[i] = tp_full(c->tape, TP_F64, TP_SHAPE(1, tp_shape_of(x).dim[0]), weight_of[next++]);
+        tp_ctx_draw(c);
+    }
+    return tp_concat(all, (int)k, 0);
+}
+
+static void test_impossible_draws(void **state)
+{
+    (void)state;
+    bench b;
+    tp_model_type type = parts(0);
+    double out;
+    type.log_weight = given_weight;
+    start(&b, &type);
+    for (int at = 0; at < 40; at++) {
+        for (int i = 0; i < 40; i++)
+            weight_of[i] = i == at ? -INFINITY : -800;
+        assert_ok(nll(&b, 40, &out));
+        assert_close(out, 800 - log(39 / 40.0), 1e-12, 0);
+    }
+    for (int i = 0; i < 40; i++)
+        weight_of[i] = -INFINITY;
+    assert_ok(nll(&b, 40, &out));
+    assert_true(out == INFINITY);
+    weight_of[17] = NAN;
+    assert_ok(nll(&b, 40, &out));
+    assert_true(isnan(out));
+    stop(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_has),     cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_codes),   cmocka_unit_test(test_generate),
         cmocka_unit_test(test_weights), cmocka_unit_test(test_kl),
-        cmocka_unit_test(test_nll),
+        cmocka_unit_test(test_nll),     cmocka_unit_test(test_impossible_draws),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
