@@ -309,6 +309,58 @@ static void test_poison(void **state)
     fixture_free(f);
 }
 
+/* --- without gradient ---------------------------------------------------------------------------------------- */
+
+/* Whether anything that depends on d needs a gradient: log p of x and, if they carry one, draws. */
+static bool learns(tp_dist d, tp_ctx c, tp_var x)
+{
+    bool draws = d.type->pathwise && tp_needs_grad(tp_dist_rsample(d, &c));
+    return draws || tp_needs_grad(tp_dist_logprob(d, x));
+}
+
+/* Detached, a distribution is the same one, bit for bit, and nothing reaches its parameters. */
+static void check_detached(fixture *f, tp_dist d)
+{
+    tp_ctx c = tp_ctx_train(f->tape, 1, 0), same = c;
+    tp_dist fixed = tp_dist_detach(d);
+    tp_var x = tp_detach(tp_dist_sample(d, &c)), again = tp_dist_sample(fixed, &same);
+    assert_true(same_values(tp_value(x), tp_value(again)));
+    tp_var want = tp_dist_logprob(d, x), got = tp_dist_logprob(fixed, x);
+    assert_true(same_values(tp_value(want), tp_value(got)));
+    assert_true(tp_shape_equal(tp_dist_shape(&fixed), tp_dist_shape(&d)));
+    assert_int_equal(fixed.event_dims, d.event_dims);
+    assert_true(learns(d, c, x));
+    assert_false(learns(fixed, c, x));
+    assert_ok(tp_tape_status(f->tape));
+}
+
+static void check_detached_row(fixture *f, tp_dist d)
+{
+    for (int i = 0; i < TP_DIST_PARAMS; i++)
+        if (d.param[i].tape != NULL)
+            d.param[i] = tp_leaf(f->tape, tp_value(d.param[i]));
+    check_detached(f, d);
+}
+
+/* Of a transformed one each map learns, too: only one leaf at a time, so that none is forgotten. */
+static void test_detach(void **state)
+{
+    (void)state;
+    on_every_row(check_detached_row);
+    for (int which = 0; which < 4; which++) {
+        fixture *f = fixture_new();
+        tp_var v[4];
+        for (int i = 0; i < 4; i++) {
+            v[i] = drawn(f, TP_SHAPE(3), 1 + (uint64_t)i);
+            v[i] = i == which ? tp_leaf(f->tape, tp_value(v[i])) : v[i];
+        }
+        tp_flow flow[] = {tp_flow_affine(v[1], tp_scale(v[1], 0.1)),
+                          tp_flow_affine(tp_scale(v[2], 2), v[3])};
+        check_detached(f, tp_transformed(tp_normal_logvar(v[0], v[0]), 2, flow));
+        fixture_free(f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_too_many_axes),
         cmocka_unit_test(test_no_broadcasting),
         cmocka_unit_test(test_poison),
+        cmocka_unit_test(test_detach),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

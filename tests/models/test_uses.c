@@ -313,6 +313,45 @@ static void test_nll(void **state)
     stop(&b);
 }
 
+/* The log-density is minus the label, which follows the example, whose number is its first element. */
+static tp_var by_label(void *self, tp_ctx *c, tp_var x)
+{
+    (void)self;
+    const tp_tensor *index = tp_value(tp_ctx_index(c));
+    tp_var labels = tp_ctx_labels(c);
+    for (int64_t i = 0; i < tp_numel(index); i++)
+        assert_true(tp_flat(index, i) == tp_flat(tp_value(x), i * NX));
+    tp_var hot = tp_one_hot(labels, 10, TP_F64); /* [batch, 10] */
+    tp_var number = tp_cumsum(tp_ones_like(hot), 1);
+    return tp_neg(tp_sum(tp_mul(hot, number), TP_AXES(1), false));
+}
+
+static void test_labels(void **state)
+{
+    (void)state;
+    bench b;
+    tp_batches batches;
+    double out;
+    tp_model_type type = parts(0);
+    type.logprob = by_label;
+    start(&b, &type);
+    tp_dataset d = {.x = b.x};
+    assert_ok(tp_tensor_new(&d.labels, TP_U8, TP_SHAPE(BATCH)));
+    for (int i = 0; i < BATCH; i++) {
+        assert_ok(tp_set_flat(&d.labels, i, 9 - i));
+        assert_ok(tp_set_flat(&d.x, i * NX, i));
+    }
+    assert_ok(tp_batches_init(&batches, &d, 2, TP_F64));
+    tp_batches_shuffle(&batches, 1, 1); /* nll goes in stored order all the same */
+    assert_ok(tp_model_nll(&b.m, b.tape, &batches, 1, 1, &out));
+    assert_close(out, 8, 0, 1e-15); /* the mean of 10, 9, 8, 7, 6 */
+    tp_batches_free(&batches);
+    tp_tensor_free(&d.labels);
+    assert_status(nll(&b, 1, &out), TP_EARG);
+    assert_message("the labels of the batch are needed");
+    stop(&b);
+}
+
 /* A draw from which x is impossible weighs nothing, wherever it comes among the draws; if all are, so is x. */
 static double weight_of[40];
 
@@ -356,10 +395,15 @@ static void test_impossible_draws(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_has),     cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_codes),   cmocka_unit_test(test_generate),
-        cmocka_unit_test(test_weights), cmocka_unit_test(test_kl),
-        cmocka_unit_test(test_nll),     cmocka_unit_test(test_impossible_draws),
+        cmocka_unit_test(test_has),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_generate),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_kl),
+        cmocka_unit_test(test_nll),
+        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_impossible_draws),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
