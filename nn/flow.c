@@ -83,6 +83,13 @@ tp_flow tp_flow_planar(tp_var u, tp_var w, tp_var b)
     return (tp_flow){&planar, {u, w, b}};
 }
 
+/* wᵀu = log(e − 1), where softplus(wᵀu) is 1, leaves nothing of u but what is orthogonal to w, and there is nothing. */
+tp_var tp_flow_planar_identity(tp_var w)
+{
+    const double log_e_minus_1 = 0.54132485461291810;
+    return tp_scale(tp_div(w, tp_sum(tp_square(w), TP_AXES(-1), true)), log_e_minus_1);
+}
+
 /* --- any ------------------------------------------------------------------------------------------- */
 
 /* Whether a parameter's last axis but tail ones is d, and the axes before it are trailing ones of z's. */

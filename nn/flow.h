@@ -35,6 +35,9 @@ tp_flow tp_flow_affine(tp_var shift, tp_var logscale);
  * along w until wᵀû = softplus(wᵀu) − 1 > −1, without which f would not be invertible. No closed inverse. Rezende and
  * Mohamed 2015, equations 10 to 12 and appendix A.1; softplus(wᵀu) − 1 is their m. */
 tp_flow tp_flow_planar(tp_var u, tp_var w, tp_var b);
+/* The u, in the shape of w, that makes such a layer do nothing: log(e − 1)·w/|w|². For u = 0 it does not: û is then
+ * −(1 − log 2)·w/|w|², because of the softplus. A u that is learned is therefore best what a network gives plus this. */
+tp_var tp_flow_planar_identity(tp_var w);
 
 /* f(z) and its log-determinant. Shapes that do not fit are refused: TP_ESHAPE. */
 tp_var tp_flow_forward(const tp_flow *f, tp_var z, tp_var *logdet);

@@ -80,6 +80,27 @@ static void test_planar_is_invertible(void **state)
     fixture_free(f);
 }
 
+/* With the u that is the identity for w, z stays what it is. The control: with u = 0 it does not, for û is −0.31 w/|w|². */
+static void test_planar_identity(void **state)
+{
+    (void)state;
+    fixture *f = fixture_new();
+    const double zero[LAYERS * D] = {0};
+    tp_var w = given(f, TP_SHAPE(LAYERS, D), W), b = given(f, TP_SHAPE(LAYERS), B), logdet;
+    tp_var z = drawn(f, TP_SHAPE(6, D), 1);
+    tp_flow same = tp_flow_planar(tp_flow_planar_identity(w), w, b);
+    tp_flow control = tp_flow_planar(given(f, TP_SHAPE(LAYERS, D), zero), w, b);
+    const tp_tensor *y = tp_value(tp_flow_forward(&same, z, &logdet));
+    for (int i = 0; i < 6 * D; i++)
+        assert_close(tp_flat(y, i), tp_flat(tp_value(z), i), 1e-15, 1e-15);
+    for (int i = 0; i < 6; i++)
+        assert_close(tp_flat(tp_value(logdet), i), 0, 1e-15, 0);
+    tp_flow_forward(&control, z, &logdet);
+    for (int i = 0; i < 6; i++)
+        assert_true(tp_flat(tp_value(logdet), i) < -1e-3);
+    fixture_free(f);
+}
+
 /* A batch, samples before it, and a flow for each example: the same as one by one. */
 static void test_shapes(void **state)
 {
@@ -262,10 +283,11 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_log_determinant), cmocka_unit_test(test_planar_is_invertible),
-        cmocka_unit_test(test_shapes),          cmocka_unit_test(test_way_back),
-        cmocka_unit_test(test_normalised),      cmocka_unit_test(test_affine_is_normal),
-        cmocka_unit_test(test_gradients),       cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_log_determinant),  cmocka_unit_test(test_planar_is_invertible),
+        cmocka_unit_test(test_planar_identity),  cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_way_back),         cmocka_unit_test(test_normalised),
+        cmocka_unit_test(test_affine_is_normal), cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
