@@ -16,22 +16,34 @@ tp_status tp_encoder_init(tp_encoder *e, tp_params *ps, const tp_model_config *c
                          : tp_nn_linear_init(&e->logvar, ps, "logvar", size[n], config->latent_dim);
 }
 
-tp_dist tp_encoder_apply(const tp_encoder *e, tp_ctx *c, tp_var x)
+tp_var tp_encoder_hidden(const tp_encoder *e, tp_ctx *c, tp_var x)
 {
     tp_scope_begin(c->tape, "encoder");
-    tp_var h = tp_nn_mlp_apply(&e->body, c, x);            /* [.., nh] */
-    tp_var mu = tp_nn_linear_apply(&e->mu, c, TP_NAME(h)); /* [.., nz] */
-    tp_var logvar = tp_nn_linear_apply(&e->logvar, c, h);  /* [.., nz] */
+    tp_var h = tp_nn_mlp_apply(&e->body, c, x); /* [.., nh] */
+    tp_scope_end(c->tape);
+    return TP_NAME(h);
+}
+
+tp_dist tp_encoder_heads(const tp_encoder *e, tp_ctx *c, tp_var h)
+{
+    tp_scope_begin(c->tape, "encoder");
+    tp_var mu = tp_nn_linear_apply(&e->mu, c, h);         /* [.., nz] */
+    tp_var logvar = tp_nn_linear_apply(&e->logvar, c, h); /* [.., nz] */
     tp_dist q = tp_normal_logvar(TP_NAME(mu), TP_NAME(logvar));
     tp_scope_end(c->tape);
     return q;
 }
 
+tp_dist tp_encoder_apply(const tp_encoder *e, tp_ctx *c, tp_var x)
+{
+    return tp_encoder_heads(e, c, tp_encoder_hidden(e, c, x));
+}
+
 tp_var tp_encoder_mean(const tp_encoder *e, tp_ctx *c, tp_var x)
 {
+    tp_var h = tp_encoder_hidden(e, c, x);
     tp_scope_begin(c->tape, "encoder");
-    tp_var h = tp_nn_mlp_apply(&e->body, c, x);
-    tp_var mu = tp_nn_linear_apply(&e->mu, c, TP_NAME(h));
+    tp_var mu = tp_nn_linear_apply(&e->mu, c, h);
     tp_scope_end(c->tape);
     return TP_NAME(mu);
 }

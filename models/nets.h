@@ -22,6 +22,9 @@ tp_status tp_encoder_init(tp_encoder *e, tp_params *ps, const tp_model_config *c
                           bool deterministic);
 /* q(z|x) = N(μ(x), e^{logvar(x)}), event [latent_dim]; x [.., in]. */
 tp_dist tp_encoder_apply(const tp_encoder *e, tp_ctx *c, tp_var x);
+/* Its two halves, for a model that makes more out of h: x -> h [.., last hidden], and h -> q(z|x). */
+tp_var tp_encoder_hidden(const tp_encoder *e, tp_ctx *c, tp_var x);
+tp_dist tp_encoder_heads(const tp_encoder *e, tp_ctx *c, tp_var h);
 /* μ(x) alone: the code of a deterministic one. */
 tp_var tp_encoder_mean(const tp_encoder *e, tp_ctx *c, tp_var x);
 
