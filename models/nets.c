@@ -2,6 +2,8 @@
 #include "models/nets.h"
 #include "autograd/compose.h"
 
+#include <stdio.h>
+
 tp_status tp_encoder_init(tp_encoder *e, tp_params *ps, const tp_model_config *config, int64_t in,
                           bool deterministic)
 {
@@ -14,6 +16,17 @@ tp_status tp_encoder_init(tp_encoder *e, tp_params *ps, const tp_model_config *c
     TP_TRY(tp_nn_linear_init(&e->mu, ps, "mu", size[n], config->latent_dim));
     return deterministic ? TP_OK
                          : tp_nn_linear_init(&e->logvar, ps, "logvar", size[n], config->latent_dim);
+}
+
+tp_status tp_encoder_init_named(tp_encoder *e, tp_params *ps, const char *name, int64_t in,
+                                int64_t hidden, int64_t out, tp_activation activation)
+{
+    char mu[160], logvar[160]; /* a name that does not fit is refused by the layer */
+    snprintf(mu, sizeof mu, "%.140s.mu", name);
+    snprintf(logvar, sizeof logvar, "%.140s.logvar", name);
+    TP_TRY(tp_nn_mlp_init(&e->body, ps, name, (int64_t[]){in, hidden}, 1, activation, activation));
+    TP_TRY(tp_nn_linear_init(&e->mu, ps, mu, hidden, out));
+    return tp_nn_linear_init(&e->logvar, ps, logvar, hidden, out);
 }
 
 tp_var tp_encoder_hidden(const tp_encoder *e, tp_ctx *c, tp_var x)

@@ -20,6 +20,10 @@ typedef struct tp_encoder {
  * in numbers. */
 tp_status tp_encoder_init(tp_encoder *e, tp_params *ps, const tp_model_config *config, int64_t in,
                           bool deterministic);
+/* The same network between other variables, with one hidden layer: "<name>.0.weight", …, "<name>.mu.weight", …,
+ * "<name>.logvar.weight", …. */
+tp_status tp_encoder_init_named(tp_encoder *e, tp_params *ps, const char *name, int64_t in,
+                                int64_t hidden, int64_t out, tp_activation activation);
 /* q(z|x) = N(μ(x), e^{logvar(x)}), event [latent_dim]; x [.., in]. */
 tp_dist tp_encoder_apply(const tp_encoder *e, tp_ctx *c, tp_var x);
 /* Its two halves, for a model that makes more out of h: x -> h [.., last hidden], and h -> q(z|x). */

@@ -181,4 +181,30 @@ static inline void check_weights(const tp_model *m, const double *x, double evid
     free(w);
 }
 
+/* The weight of all terms but "recon" is beta, half of it in the middle of the warm-up, all of it behind. */
+static inline void check_warmup(const tp_model_type *type)
+{
+    static const uint64_t step[] = {0, 5, 10};
+    tp_model m;
+    tp_tape *t;
+    tp_tensor x = uniform(TP_F64, 4, BITS, 1);
+    tp_model_config config = tiny_tanh(type, 2);
+    config.beta = 0.5;
+    assert_ok(tp_model_set(&config, type, "warmup", 10));
+    assert_ok(tp_model_init(&m, type, config, TP_F64, 1));
+    assert_ok(tp_tape_new(&t));
+    for (int i = 0; i < 3; i++) {
+        tp_ctx c = tp_ctx_train(t, 1, step[i]);
+        tp_objective o = tp_model_loss(&m, &c, tp_constant(t, &x));
+        double want = tp_item_of(o.term[0].value);
+        assert_string_equal(o.term[0].name, "recon");
+        for (int k = 1; k < o.terms; k++)
+            want += 0.25 * i * tp_item_of(o.term[k].value);
+        assert_close(tp_item_of(o.total), want, 0, 1e-14);
+    }
+    tp_tape_free(t);
+    tp_tensor_free(&x);
+    tp_model_free(&m);
+}
+
 #endif

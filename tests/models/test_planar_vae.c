@@ -267,6 +267,12 @@ static void test_too_large(void **state)
     assert_status(tp_model_init(&m, &tp_model_planar_vae, config, TP_F64, 1), TP_ESHAPE);
 }
 
+static void test_warmup(void **state)
+{
+    (void)state;
+    check_warmup(&tp_model_planar_vae);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_begins_near_the_identity),
         cmocka_unit_test(test_code),
         cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_warmup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -236,6 +236,12 @@ static void test_initial_pictures(void **state)
     tp_model_free(&m);
 }
 
+static void test_warmup(void **state)
+{
+    (void)state;
+    check_warmup(&tp_model_vamp_vae);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_gradients_through_pseudo_inputs),
         cmocka_unit_test(test_one_component_is_the_vae),
         cmocka_unit_test(test_initial_pictures),
+        cmocka_unit_test(test_warmup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

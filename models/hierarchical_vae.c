@@ -1,0 +1,125 @@
+/* hierarchical_vae.c: a VAE with two levels of latent variables, each of which explains the one below:
+ *
+ *     p(z2) = N(0,1), p(z1|z2), p(x|z1)        q(z1|x), q(z2|z1)
+ *
+ * z1 and z2 depend on each other under q. So only the KL of z2 is a closed form, given z1; that of z1 is the log-ratio at
+ * the same draws. The closed form KL(q(z1|x) ‖ p(z1|z2)) at a z2 drawn from q(z2|z1), as textbooks have it, takes them for
+ * independent: it stays below log p(x) by at least their mutual information. Read next: nn/objective.h. */
+#include "autograd/compose.h"
+#include "models/vae.h"
+
+typedef struct hierarchical_vae {
+    tp_vae vae;          /* q(z1|x), p(x|z1) */
+    tp_encoder up, down; /* q(z2|z1), p(z1|z2) */
+    int64_t latent2;
+} hierarchical_vae;
+
+enum { LATENT2, HIDDEN2, WARMUP };
+static const tp_model_option options[] = {
+    {"latent2", 20, 1, 1e6, "latent dimensions of the upper level"},
+    {"hidden2", 100, 1, 1e6, "size of the hidden layers between the levels"},
+    {"warmup", 0, 0, 1e9, "steps in which the weight of the KLs rises from 0 to beta"},
+    {0},
+};
+
+static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
+{
+    hierarchical_vae *m = self;
+    int64_t n1 = config->latent_dim, n2 = (int64_t)config->option[LATENT2];
+    int64_t hidden = (int64_t)config->option[HIDDEN2];
+    m->latent2 = n2;
+    TP_TRY(tp_vae_init(&m->vae, ps, config));
+    TP_TRY(tp_encoder_init_named(&m->up, ps, "up", n1, hidden, n2, config->activation));
+    return tp_encoder_init_named(&m->down, ps, "down", n2, hidden, n1, config->activation);
+}
+
+/* q(z2|z1) | p(z1|z2) */
+static tp_dist up(const hierarchical_vae *m, tp_ctx *c, tp_var z1)
+{
+    tp_scope_begin(c->tape, "up");
+    tp_dist q2 = tp_encoder_apply(&m->up, c, z1);
+    tp_scope_end(c->tape);
+    return q2;
+}
+
+static tp_dist down(const hierarchical_vae *m, tp_ctx *c, tp_var z2)
+{
+    tp_scope_begin(c->tape, "down");
+    tp_dist p1 = tp_encoder_apply(&m->down, c, z2);
+    tp_scope_end(c->tape);
+    return p1;
+}
+
+/* One draw of both levels, from q1 = q(z1|x), and what they came from and are to come from. */
+typedef struct levels {
+    tp_var z1, z2;
+    tp_dist q1, q2, p1, p2; /* q(z1|x), q(z2|z1), p(z1|z2), p(z2) */
+} levels;
+
+static levels draw(const hierarchical_vae *m, tp_ctx *c, tp_dist q1)
+{
+    tp_var z1 = tp_dist_rsample(q1, c);
+    tp_dist q2 = up(m, c, TP_NAME(z1));
+    tp_var z2 = tp_dist_rsample(q2, c);
+    return (levels){z1, TP_NAME(z2), q1, q2, down(m, c, z2), tp_normal_standard(z2)};
+}
+
+static tp_var log_ratio(tp_dist q, tp_dist p, tp_var z)
+{
+    return tp_sampled_kl(tp_dist_logprob(q, z), tp_dist_logprob(p, z));
+}
+
+static tp_objective loss(void *self, tp_ctx *c, tp_var x)
+{
+    const hierarchical_vae *m = self;
+    double beta = tp_ramp(c->step, (uint64_t)m->vae.option[WARMUP], 0, m->vae.beta);
+    levels l = draw(m, c, tp_vae_posterior(self, c, x));
+    tp_var kl1 = log_ratio(l.q1, l.p1, l.z1), kl2 = tp_kl(l.q2, l.p2); /* [batch] */
+    tp_objective recon = tp_reconstruction(tp_data_logprob(tp_vae_decode(self, c, l.z1), x));
+    return tp_objective_of(3, (tp_term[]){recon.term[0],
+                                          {"kl1", tp_mean(kl1, TP_ALL_AXES, false), beta},
+                                          {"kl2", tp_mean(kl2, TP_ALL_AXES, false), beta}});
+}
+
+static tp_var log_weight(void *self, tp_ctx *c, tp_var x, int64_t k)
+{
+    const hierarchical_vae *m = self;
+    levels l = draw(m, c, tp_dist_repeat(tp_vae_posterior(self, c, x), TP_SHAPE(k)));
+    tp_var logprob = tp_data_logprob(tp_vae_decode(self, c, l.z1), x); /* [k, batch] each */
+    tp_var log_p = tp_add(tp_dist_logprob(l.p1, l.z1), tp_dist_logprob(l.p2, l.z2));
+    tp_var log_q = tp_add(tp_dist_logprob(l.q1, l.z1), tp_dist_logprob(l.q2, l.z2));
+    return tp_log_weight(logprob, log_p, log_q);
+}
+
+/* Per dimension, first those of z1: their elements are log-ratios at one draw, so that single ones may be negative. */
+static tp_var kl(void *self, tp_ctx *c, tp_var x)
+{
+    levels l = draw(self, c, tp_vae_posterior(self, c, x));
+    l.q1.event_dims = l.p1.event_dims = 0;
+    return tp_concat((tp_var[]){log_ratio(l.q1, l.p1, l.z1), tp_kl_elements(l.q2, l.p2)}, 2, -1);
+}
+
+static tp_dist generate(void *self, tp_ctx *c, int64_t n)
+{
+    const hierarchical_vae *m = self;
+    tp_dtype dtype = m->up.mu.bias.value.dtype;
+    tp_dist p2 = tp_normal_standard(tp_full(c->tape, dtype, TP_SHAPE(n, m->latent2), 0));
+    tp_var z1 = tp_dist_sample(down(m, c, tp_dist_sample(p2, c)), c);
+    return tp_vae_decode(self, c, TP_NAME(z1));
+}
+
+const tp_model_type tp_model_hierarchical_vae = {
+    .name = "hierarchical_vae",
+    .summary = "VAE with two levels of latent variables",
+    .objective = "E_q[−log p(x|z1) + β·(log q(z1|x) − log p(z1|z2) + KL(q(z2|z1) ‖ N(0,1)))]",
+    .source = "Rezende et al. 2014",
+    .size = sizeof(hierarchical_vae),
+    .options = options,
+    .beta = true,
+    .init = init,
+    .loss = loss,
+    .posterior = tp_vae_posterior,
+    .decode = tp_vae_decode,
+    .generate = generate,
+    .log_weight = log_weight,
+    .kl = kl};
