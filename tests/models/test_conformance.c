@@ -124,22 +124,18 @@ static tp_var side(tp_tape *t, void *user)
     return sum;
 }
 
-/* Every element of every parameter against differences of what its side minimises. */
+/* Every parameter against differences of what its side minimises: element by element, or where a side has thousands of
+ * them whatever the instance, in random directions. */
 static bool differences_agree(specimen *s, char why[WHY])
 {
-    const tp_params *ps = &s->model.params;
-    const tp_check_opts every = {.all_up_to = 100000};
+    const tp_check_opts opts = {.all_up_to = 500};
     tp_batch batch = {s->batch.x, s->batch.index, s->batch.labels, BATCH};
     tp_check_report report;
-    int64_t elements = 0;
-    for (int i = 0; i < ps->n; i++)
-        if (!begins(ps->item[i]->name, s->model.type->estimated))
-            elements += tp_numel(&ps->item[i]->value);
-    tp_status status = tp_model_gradcheck(&s->model, &batch, every, &report);
-    if (status == TP_OK && report.checked == elements)
+    tp_status status = tp_model_gradcheck(&s->model, &batch, opts, &report);
+    if (status == TP_OK && report.skipped_kinks == 0)
         return true;
-    snprintf(why, WHY, "%lld of %lld elements: %s", (long long)report.checked, (long long)elements,
-             status == TP_OK ? "the others lie at kinks, in spite of a smooth activation"
+    snprintf(why, WHY, "%s",
+             status == TP_OK ? "elements at kinks, in spite of a smooth activation"
                              : tp_last_error());
     return false;
 }
