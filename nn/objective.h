@@ -179,6 +179,11 @@ typedef struct tp_mmd_opts {
  * IMQ kernel with h = 2d: Tolstikhin et al. 2018. */
 tp_var tp_mmd(tp_var x, tp_var y, tp_mmd_opts opts);
 
+/* The unbiased tp_mmd of the codes x [n, d] of a minibatch against as many draws y of the prior; 0, a constant, for n = 1,
+ * as the last minibatch of an epoch may be: E k(x,x') cannot be estimated from one code. The biased estimate would see
+ * to it that the code is drawn to the prior's centre and to no other that it is kept away from there. */
+tp_var tp_mmd_of_batch(tp_var x, tp_var y, tp_mmd_kernel kernel, double h);
+
 /* mean(−log p(x|z)) + λ·divergence, a 0-d divergence of codes from the prior such as tp_mmd: the Wasserstein
  * autoencoder. Terms "recon" and "mmd". Tolstikhin et al. 2018. */
 tp_objective tp_wae(tp_var logprob, tp_var divergence, double lambda);

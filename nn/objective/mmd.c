@@ -52,6 +52,14 @@ tp_var tp_mmd(tp_var x, tp_var y, tp_mmd_opts opts)
     return tp_sub(tp_add(within(x, opts), within(y, opts)), tp_scale(across, 2));
 }
 
+tp_var tp_mmd_of_batch(tp_var x, tp_var y, tp_mmd_kernel kernel, double h)
+{
+    tp_shape s = tp_shape_of(x);
+    if (tp_demand_valid(x) && s.ndim == 2 && s.dim[0] == 1)
+        return tp_scalar(x.tape, tp_dtype_of(x), 0);
+    return tp_mmd(x, y, (tp_mmd_opts){.kernel = kernel, .h = h});
+}
+
 tp_objective tp_wae(tp_var logprob, tp_var divergence, double lambda)
 {
     tp_term recon = tp_reconstruction(logprob).term[0];

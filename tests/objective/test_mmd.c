@@ -6,6 +6,7 @@
  */
 #include "tests/objective/exact.h"
 
+#include "autograd/sweep.h"
 #include "nn/objective.h"
 
 /* --- by hand -------------------------------------------------------------------------------------------- */
@@ -101,6 +102,54 @@ static void test_normals(void **state)
     }
 }
 
+/* --- minibatches, of which the last may be one code ------------------------------------------------------- */
+
+/* Codes s·ε of the prior's own kind: at s = 1 the distance is least, so it must push s nowhere. The mean over RUNS batches
+ * of n of its derivative there, and the standard error. */
+static double mean_push(int64_t n, bool biased, double *se)
+{
+    static double push[RUNS];
+    fixture *f = fixture_new();
+    double unit = 1;
+    tp_tensor *one = fixture_tensor(f, TP_F64, TP_SHAPE(), &unit);
+    for (int i = 0; i < RUNS; i++) {
+        tp_tape_reset(f->tape);
+        tp_rng_key key = {.seed = 4, .step = (uint64_t)i}, other = {.seed = 5, .step = (uint64_t)i};
+        tp_var s = tp_leaf(f->tape, one), g;
+        tp_var x = tp_mul(s, tp_noise_normal(f->tape, TP_F64, TP_SHAPE(n, D), key));
+        tp_var y = tp_noise_normal(f->tape, TP_F64, TP_SHAPE(n, D), other);
+        tp_var mmd = biased ? tp_mmd(x, y, (tp_mmd_opts){.kernel = TP_MMD_IMQ, .biased = true})
+                            : tp_mmd_of_batch(x, y, TP_MMD_IMQ, 0);
+        assert_ok(tp_grad(1, &mmd, 1, &s, &g, (tp_grad_opts){.allow_unused = true}));
+        push[i] = tp_item_of(g);
+    }
+    fixture_free(f);
+    return mean_of(push, RUNS, 1, se);
+}
+
+static void test_minibatches(void **state)
+{
+    (void)state;
+    fixture *f = fixture_new();
+    tp_var x = drawn(f, TP_SHAPE(5, 2), 1), y = drawn(f, TP_SHAPE(5, 2), 2);
+    for (int kernel = TP_MMD_RBF; kernel <= TP_MMD_IMQ; kernel++) {
+        tp_mmd_kernel k = (tp_mmd_kernel)kernel;
+        double want = tp_item_of(tp_mmd(x, y, (tp_mmd_opts){.kernel = k, .h = 3}));
+        assert_true(tp_item_of(tp_mmd_of_batch(x, y, k, 3)) == want);
+        tp_var one = tp_mmd_of_batch(tp_slice(x, 0, 0, 1, 1), tp_slice(y, 0, 0, 1, 1), k, 3);
+        assert_true(tp_item_of(one) == 0);
+    }
+    fixture_free(f);
+    double se;
+    const int64_t sizes[] = {1, 2, 10};
+    for (int i = 0; i < 3; i++) {
+        double push = mean_push(sizes[i], false, &se);
+        assert_close(push, 0, 4 * se, 0);
+    }
+    /* the control: the biased estimate of one code presses all codes together */
+    assert_true(mean_push(1, true, &se) > 8 * se);
+}
+
 /* --- objectives ------------------------------------------------------------------------------------------- */
 
 static void test_objectives(void **state)
@@ -126,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_by_hand),
         cmocka_unit_test(test_normals),
+        cmocka_unit_test(test_minibatches),
         cmocka_unit_test(test_objectives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -155,6 +155,11 @@ static void two_widths(void)
     tp_mmd(V(3, 2), V(3, 4), (tp_mmd_opts){0});
 }
 
+static void batch_of_a_vector(void)
+{
+    tp_mmd_of_batch(V(4), V(4, 2), TP_MMD_IMQ, 0);
+}
+
 static void negative_length(void)
 {
     tp_mmd(V(3, 2), V(3, 2), (tp_mmd_opts){.h = -1});
@@ -327,6 +332,9 @@ static const struct {
      "E_SHAPE objective: the second sample has shape [0,2], but [n, d] with n > 0 is needed"},
     {two_widths,
      "E_SHAPE objective: the samples have shapes [3,2] and [3,4]: one width, not 0, needed"},
+    {batch_of_a_vector,
+     "E_SHAPE objective: the first sample has shape [4], but [n, d] with n > 1 is needed by the "
+     "unbiased estimate"},
     {negative_length,
      "E_ARG objective: h is -1: 0 for the default, or a finite squared length needed"},
     {divergence_per_example, "E_SHAPE objective: the mmd has shape [4], but a term is one number"},

@@ -93,7 +93,8 @@ static tp_status aggregates(scene *s)
     tp_var there = tp_sum(d.z, TP_AXES(1), false);
     tp_var shuffled = tp_sum(tp_shuffle_dimensions(d.z, (tp_rng_key){3, 0, 0}), TP_AXES(1), false);
     tp_var apart = tp_discriminator_loss(there, shuffled);
-    tp_objective o[] = {tp_wae(d.logprob, mmd, 10), tp_info_elbo(d.logprob, kl, mmd, 0.5, 2),
+    tp_var again = tp_mmd_of_batch(d.z, tp_detach(d.mu), TP_MMD_RBF, 0);
+    tp_objective o[] = {tp_wae(d.logprob, again, 10), tp_info_elbo(d.logprob, kl, mmd, 0.5, 2),
                         tp_tc_elbo(d.logprob, parts, (tp_tc_weights){1, 2, 3}),
                         tp_factor_elbo(d.logprob, kl, there, apart, 2),
                         tp_dip_elbo(d.logprob, kl, d.mu, d.z, (tp_dip_opts){1, 2})};
