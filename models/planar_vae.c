@@ -10,7 +10,6 @@
 typedef struct planar_vae {
     tp_vae vae;
     tp_nn_linear u, w, b; /* h -> the flow's parameters, for each example its own */
-    int64_t layers;
 } planar_vae;
 
 enum { LAYERS, WARMUP };
@@ -28,7 +27,6 @@ static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
     if (config->latent_dim > INT64_MAX / n)
         return tp_fail(TP_ESHAPE, "%lld layers of %lld latents are too large", (long long)n,
                        (long long)config->latent_dim);
-    m->layers = n;
     TP_TRY(tp_nn_linear_init(&m->u, ps, "flow.u", h, n * config->latent_dim));
     TP_TRY(tp_nn_linear_init(&m->w, ps, "flow.w", h, n * config->latent_dim));
     TP_TRY(tp_nn_linear_init(&m->b, ps, "flow.b", h, n));
@@ -37,22 +35,12 @@ static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
     return tp_init_constant(&m->u.bias, 0);
 }
 
-/* [.., layers·latent_dim] -> [.., layers, latent_dim] */
-static tp_var by_layer(const planar_vae *m, tp_var y)
-{
-    tp_shape s = tp_shape_of(y);
-    if (tp_var_status(y) != TP_OK)
-        return y;
-    s.dim[s.ndim - 1] = m->layers;
-    s.dim[s.ndim++] = m->vae.latent_dim;
-    return tp_reshape(y, s);
-}
-
 static tp_flow flow(const planar_vae *m, tp_ctx *c, tp_var h)
 {
+    int64_t nz = m->vae.latent_dim;
     tp_scope_begin(c->tape, "flow");
-    tp_var w = by_layer(m, tp_nn_linear_apply(&m->w, c, h)); /* [.., layers, nz] */
-    tp_var u = by_layer(m, tp_nn_linear_apply(&m->u, c, h));
+    tp_var w = tp_split_last(tp_nn_linear_apply(&m->w, c, h), nz); /* [.., layers, nz] */
+    tp_var u = tp_split_last(tp_nn_linear_apply(&m->u, c, h), nz);
     tp_var b = tp_nn_linear_apply(&m->b, c, h); /* [.., layers] */
     u = tp_add(u, tp_flow_planar_identity(TP_NAME(w)));
     tp_scope_end(c->tape);
