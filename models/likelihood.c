@@ -54,7 +54,7 @@ static tp_dist learned(tp_var y)
     int64_t n = s.ndim > 0 ? s.dim[s.ndim - 1] : 0;
     tp_var mean = tp_sigmoid(tp_slice(y, -1, 0, n / 2, 1)); /* [.., data_dim] each */
     tp_var raw = tp_slice(y, -1, n / 2, n, 1);
-    return tp_normal_logvar(mean, tp_shift(tp_softplus(tp_shift(raw, -floor)), floor));
+    return tp_normal_logvar(mean, tp_logvar_above(raw, floor));
 }
 
 tp_dist tp_likelihood_dist(tp_likelihood likelihood, int64_t levels, tp_var y)

@@ -41,6 +41,11 @@ tp_dist tp_normal_logvar(tp_var mu, tp_var logvar);
 tp_dist tp_normal_fixed(tp_var mu, double logvar);
 /* From a head whose scale is σ = softplus(raw), turned into logvar = 2 log softplus(raw) without underflow. */
 tp_dist tp_normal_softplus(tp_var mu, tp_var raw);
+/* A log-variance above a floor, v = floor + softplus(raw − floor), for data with elements that never change: without one
+ * their density would rise for ever. The gradient never vanishes, as that of a clamp would. Rybkin, Daniilidis and Levine
+ * 2021 | The raw that gives logvar; what lies less than 1e-9 above floor, or below, is taken to be there. */
+tp_var tp_logvar_above(tp_var raw, double floor);
+tp_var tp_logvar_above_inverse(tp_var logvar, double floor);
 /* N(0,1), in the shape and type of like: the usual prior. */
 tp_dist tp_normal_standard(tp_var like);
 

@@ -30,6 +30,18 @@ tp_dist tp_normal_softplus(tp_var mu, tp_var raw)
     return tp_normal_logvar(mu, tp_scale(log_sigma, 2));
 }
 
+tp_var tp_logvar_above(tp_var raw, double floor)
+{
+    return tp_shift(tp_softplus(tp_shift(raw, -floor)), floor);
+}
+
+/* softplus(r) = d at r = log(e^d − 1) = d + log(1 − e^−d) */
+tp_var tp_logvar_above_inverse(tp_var logvar, double floor)
+{
+    tp_var d = tp_clamp(tp_shift(logvar, -floor), 1e-9, INFINITY);
+    return tp_shift(tp_add(d, tp_log(tp_neg(tp_expm1(tp_neg(d))))), floor);
+}
+
 tp_dist tp_normal_standard(tp_var like)
 {
     tp_var zero = tp_zeros_like(like);

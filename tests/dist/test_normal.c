@@ -159,16 +159,45 @@ static void test_rsample_gradient(void **state)
     fixture_free(f);
 }
 
+/* Above the floor always, the inverse as good as the numbers are, and where nothing is to be undone the floor. */
+static void test_floor(void **state)
+{
+    (void)state;
+    const double floor = -6;
+    for (int d = TP_F32; d <= TP_F64; d++)
+        for (double v = -25; v < 100; v += v < 0 ? 0.5 : 7) {
+            fixture *f = fixture_new();
+            tp_var raw = one(f, (tp_dtype)d, v), above = tp_logvar_above(raw, floor);
+            assert_close(tp_item_of(above),
+                         floor + log1p(exp(-fabs(v - floor))) + fmax(v - floor, 0),
+                         d == TP_F64 ? 1e-15 : 1e-6, d == TP_F64 ? 1e-15 : 1e-6);
+            double back = tp_item_of(tp_logvar_above_inverse(above, floor));
+            if (v > -8)
+                assert_close(back, v, d == TP_F64 ? 1e-14 : 2e-5, 0);
+            tp_var low = tp_logvar_above_inverse(one(f, (tp_dtype)d, floor - 1), floor);
+            assert_close(tp_item_of(low), floor + log(1e-9), 1e-5, 0);
+            assert_close(tp_item_of(tp_logvar_above(low, floor)), floor, 1.1e-9, 1e-15);
+            fixture_free(f);
+        }
+    /* The control: a clamp has no gradient below, so what sinks under the floor never comes back. */
+    fixture *f = fixture_new();
+    tp_tensor *x = fixture_tensor(f, TP_F64, TP_SHAPE(), (double[]){-9});
+    tp_var raw = tp_leaf(f->tape, x), g[2];
+    tp_var two[] = {tp_logvar_above(raw, floor), tp_clamp(raw, floor, INFINITY)};
+    for (int i = 0; i < 2; i++)
+        assert_ok(tp_grad(1, &two[i], 1, &raw, &g[i], (tp_grad_opts){0}));
+    assert_close(tp_item_of(g[0]), 1 / (1 + exp(3)), 0, 1e-14);
+    assert_true(tp_item_of(g[1]) == 0);
+    fixture_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kl_numbers),
-        cmocka_unit_test(test_textbook_form),
-        cmocka_unit_test(test_kl_overflow),
-        cmocka_unit_test(test_standard),
-        cmocka_unit_test(test_fixed),
-        cmocka_unit_test(test_softplus),
-        cmocka_unit_test(test_rsample_gradient),
+        cmocka_unit_test(test_floor),         cmocka_unit_test(test_kl_numbers),
+        cmocka_unit_test(test_textbook_form), cmocka_unit_test(test_kl_overflow),
+        cmocka_unit_test(test_standard),      cmocka_unit_test(test_fixed),
+        cmocka_unit_test(test_softplus),      cmocka_unit_test(test_rsample_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

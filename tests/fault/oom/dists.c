@@ -104,6 +104,7 @@ static tp_status construct(scene *s)
     const tp_dist d[] = {tp_normal_softplus(x, x),
                          tp_normal_fixed(x, -1),
                          tp_normal_standard(x),
+                         tp_normal_logvar(x, tp_logvar_above(tp_logvar_above_inverse(x, -6), -6)),
                          tp_bernoulli_logits(x),
                          tp_laplace_logscale(x, x),
                          tp_uniform_between(tp_shift(x, -5), x),
