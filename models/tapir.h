@@ -12,6 +12,8 @@
 #include "autograd/ops.h"
 #include "autograd/print.h"
 #include "autograd/sweep.h"
+#include "models/gmm.h"
+#include "models/made.h"
 #include "models/uses.h"
 #include "nn/checkpoint.h"
 #include "nn/clip.h"
