@@ -32,7 +32,7 @@ attempt() # number on command…
     local number=$1 on=$2
     shift 2
     rm -rf out x.png log
-    [ "$2" != --resume ] || stopped_run out
+    [ "${2:-}" != --resume ] || stopped_run out
     TAPIR_FAIL_AT=$number TAPIR_FAIL_LOG=$dir/log ${on:+env TAPIR_FAIL_ON=1} \
         timeout 60 "$vae" "$@" >stdout 2>stderr
     code=$?
@@ -86,10 +86,11 @@ sweep() # command…
 
 sweep train --out out "${settings[@]}"
 sweep train --resume out --threads 1
-sweep eval --run run --data data --threads 1
+sweep eval --run run --data data --threads 1 --importance 3
 sweep sample --run run --out x.png --threads 1
 sweep reconstruct --run run --data data --out x.png --threads 1
 sweep info --run run
+sweep models
 
 # The controls: what judge must find.
 control() { local found; found=$(judge); case $found in *"$1"*) ;; *) echo "control '$1': found '$found'"; failures=$((failures + 1)) ;; esac; }

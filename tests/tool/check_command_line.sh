@@ -57,9 +57,11 @@ around() {
 integers="train epochs N 1 1000000
 train batch-size N 1 1000000
 train latent-dim N 1 1000000
+train levels N 2 256
 train threads N 0 256
 train checkpoint-every N 0 1000000000
 sample count N 1 16384
+eval importance K 1 1000000
 sample threads N 0 256
 eval threads N 0 256
 reconstruct threads N 0 256
@@ -72,7 +74,7 @@ train binarize-seed N
 sample seed N"
 lists="train hidden N,… 1 1000000"
 choices="train preset NAME quick, pytorch-example, manifold
-train model NAME ae, vae
+train model NAME $("$vae" models --names | paste -sd, | sed 's/,/, /g')
 train likelihood NAME bernoulli, gaussian, gaussian_learned, categorical
 train binarize NAME grey, threshold, static, dynamic"
 texts="train out DIR
@@ -190,6 +192,33 @@ says 2 "--hidden: ',' is not a list of sizes as 400 or 400,200" train --hidden ,
 says 2 "--hidden: '1,nan' is not a list of sizes as 400 or 400,200" train --hidden 1,nan
 says 2 "--hidden: '1,1,1,1,1,1,1,1' has more than 7 sizes" train --hidden 1,1,1,1,1,1,1,1
 
+# Options of models: a name and a number, once each.
+set="is not an option and its value as warmup=1000"
+for value in '' ' ' , a =1 a,b=1 1 '-1' 'A=1' $'\e[2J=1' a=1, ' a=1' "$(printf 'x%.0s' {1..32})=1"; do
+    shown=${value%%,*}
+    [ "$value" = a=1, ] && shown=
+    [ "$value" = $'\e[2J=1' ] && shown='\x1b[2J=1'
+    says 2 "--set: '$shown' $set" train --set "$value"
+done
+for value in nan inf '' 0x10 1x ' 1' $'\n'; do
+    shown=$value
+    [ "$value" = $'\n' ] && shown='\x0a'
+    says 2 "--set: '$shown' is not a number" train --set "warmup=$value"
+done
+says 2 "--set: 1e999 is too large a number" train --set warmup=1e999
+says 2 "--set: 1e301 is outside -1e+300 to 1e+300" train --set warmup=1e301
+says 2 "--set: 'a' is there twice" train --set a=1,b=2,a=1
+says 2 "--set: more than 6 options" train --set a=1,b=1,c=1,d=1,e=1,f=1,g=1
+says 2 "--set needs a value: --set NAME=X,…" train --set
+says 2 "--set is given twice" train --set a=1 --set a=2
+says 2 "--set: is longer than 960 bytes" train --set "$long"
+says 2 "model 'vae': there is no option 'x', only: warmup" train --out new --set x=1
+says 2 "model 'vae': warmup is -1: 0 to 1e+09 needed" train --out new --set warmup=-1
+says 2 "model 'ae': there is no option 'warmup'" train --out new --model ae --set warmup=1
+says 2 "model 'ae': beta is 2, and its objective has none: 1 needed" train --out new --model ae --beta 2
+says 2 "--levels: the gaussian likelihood has none; --likelihood categorical has" \
+    train --out new --likelihood gaussian --levels 4
+
 # Names: everything but nothing is one.
 while read -r command flag name; do
     says 2 "--$flag: is empty" "$command" "--$flag="
@@ -218,6 +247,14 @@ for command in train eval sample reconstruct manifold info; do
     says 2 "$command has no flag --Threads; did you mean --threads?" "$command" --Threads 1
     says 0 "" "$command" --help
 done
+says 2 "models has no flag --xyz; see '$vae models --help'" models --xyz
+says 2 "models has no flag --name; did you mean --names?" models --name
+says 2 "models has no flag --threads; see '$vae models --help'" models --threads 1
+says 2 "models takes flags only; 'vae' is none" models vae
+says 2 "models takes flags only; '' is none" models ''
+says 2 "--names takes no value" models --names=1
+says 2 "--names is given twice" models --names --names
+says 0 "" models --help
 says 2 "there is no command 'Train'; did you mean 'train'?" Train
 says 2 "there is no command ''; see '$vae --help'" ''
 says 2 "there is no command '--'; see '$vae --help'" --
@@ -266,6 +303,16 @@ says 1 "/dev/zero: is a pipe or device, expected a regular file" train --out new
 says 1 "dangling: cannot open: No such file or directory" train --out new --config dangling
 head -c 65537 /dev/zero >zeros
 says 1 "zeros: has 65537 bytes, expected at most 65536" train --out new --config zeros
+for value in '1|expected '"'{'"', got '"'1'"', at line 1, byte 8' '{"a": "1"}|expected a number, got '"'\"'"', at line 1, byte 14' \
+    '{"a": 1, "a": 2}|'"'a'"' is there twice' '{"a,b=1": 2}|'"'a,b=1'"' is not the name of an option, at line 1, byte 16' \
+    '{"": 2}|'"'=2' $set" '{"a" 2}|expected '"':'"', got '"'2'"', at line 1, byte 13' \
+    '{"a": 1 2|expected '"','"' or '"'}'"', got '"'2'"', at line 1, byte 16'; do
+    printf '{"set": %s}' "${value%%|*}" >set.json
+    says 1 "set.json: \"set\": ${value#*|}" train --out new --config set.json
+done
+printf '{"set": {"x": 1}}' >set.json
+says 1 "set.json: model 'vae': there is no option 'x', only: warmup" train --out new --config set.json
+says 2 "model 'ae': there is no option 'y'" train --out new --config set.json --model ae --set y=1
 printf '{"\\u001b[2J": 1}' >escape.json
 says 1 'escape.json: "\x1b[2J": there is no such setting, at line 1, byte 13' \
     train --out new --config escape.json
@@ -434,9 +481,9 @@ says 0 "" eval --run run --data $'data\xff'
 
 # --- going on -------------------------------------------------------------------------------------------
 
-for flag in --out=new --config=file --preset=quick --model=ae --hidden=5 --latent-dim=3 --likelihood=gaussian \
+for flag in --out=new --config=file --preset=quick --model=ae --set=warmup=3 --levels=3 --hidden=5 --latent-dim=3 --likelihood=gaussian \
     --binarize=static --binarize-seed=3 --beta=2 --batch-size=7 --lr=0.5 --seed=2; do
-    says 2 "${flag%=*}: a run that goes on keeps its folder and its settings, all but --data, --epochs, \
+    says 2 "${flag%%=*}: a run that goes on keeps its folder and its settings, all but --data, --epochs, \
 --checkpoint-every, --trap and --threads" train --resume run "$flag"
 done
 says 2 "--resume is given twice" train --resume run --resume run
