@@ -198,9 +198,9 @@ good eval --run before_ae
 mkdir bare && cp data/*-images-* bare/
 for name in $(awk '/^[a-z]/ { sub(":", "", $1); name = $1 } /^  needs  *labels/ { print name }' listing); do
     says 1 "vae: model '$name': it wants labels, and the data have none" \
-        train --model "$name" "${small[@]}" --data bare --out new
+        train --model "$name" "${small[@]:2}" --data bare --out new
     good sample --run "$name" --count 20 --out classes.png # a column for each of ten classes
-    [ "$(od -An -tu1 -j18 -N2 classes.png | tr -d '\n')" = "   1  66" ] || bad "$name: no ten columns"
+    [ "$(od -An -tu1 -j18 -N2 classes.png | tr -d '\n')" = "   1  46" ] || bad "$name: no ten columns"
 done
 
 # Numbers that no model but few can have.

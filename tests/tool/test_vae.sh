@@ -222,7 +222,7 @@ says 2 "vae: train has no flag --batch; did you mean --batch-size?" train --out 
 says 2 "vae: train has no flag --xyzzy; see '$vae train --help'" train --out new --xyzzy
 says 2 "vae: train takes flags only; 'new' is none" train new
 says 2 "vae: --preset: there is no 'quik'; did you mean 'quick'?" train --out new --preset quik
-says 2 "vae: --model: there is no 'gan', only: ae, vae" train --out new --model gan
+says 2 "vae: --model: there is no 'gan', only: $("$vae" models --names | paste -sd, | sed 's/,/, /g')" train --out new --model gan
 says 2 "vae: --likelihood: there is no 'bernouli'; did you mean 'bernoulli'?" \
     train --out new --likelihood bernouli
 says 2 "vae: --preset quick: m/config.json is of preset manifold and settles everything; give one of \
