@@ -7,6 +7,7 @@
 
 #include "autograd/compose.h"
 #include "autograd/sweep.h"
+#include "models/uses.h"
 
 /* The type's defaults with the sizes of tiny(). */
 static inline tp_model_config small(const tp_model_type *type)
@@ -67,6 +68,15 @@ static inline void same_gradients(scene *s, tp_var a, tp_var b, double tolerance
     for (int i = 0; i < s->model.params.n; i++)
         close_tensors(tp_value(gradient(a, s->model.params.item[i])),
                       tp_value(gradient(b, s->model.params.item[i])), tolerance);
+}
+
+/* The gradient of the loss of n examples against differences. */
+static inline void check_gradients(const tp_model_type *type, tp_model_config config, int64_t n)
+{
+    scene s = scene_new(type, config, n);
+    tp_batch batch = {.x = s.data, .n = n};
+    assert_ok(tp_model_gradcheck(&s.model, &batch, (tp_check_opts){0}, NULL));
+    scene_free(&s);
 }
 
 /* Trains and evaluates on 9 examples in batches of 4: the last batch has one. */

@@ -139,8 +139,11 @@ static void test_batch_of_one(void **state)
 static void test_whole_runs(void **state)
 {
     (void)state;
-    for (int estimator = 0; estimator < 2; estimator++)
+    for (int estimator = 0; estimator < 2; estimator++) {
+        check_gradients(&tp_model_beta_tcvae, tc_config(0.5, 6, 2, estimator), B);
+        check_gradients(&tp_model_beta_tcvae, tc_config(0.5, 6, 2, estimator), 1);
         train_odd(&tp_model_beta_tcvae, tc_config(1, 6, 1, estimator));
+    }
 }
 
 /* Test data may come in larger batches than there were training data. */
@@ -299,6 +302,8 @@ static void test_same_value(void **state)
 static void test_factor_runs(void **state)
 {
     (void)state;
+    check_gradients(&tp_model_factor_vae, factor_config(), B);
+    check_gradients(&tp_model_factor_vae, factor_config(), 1);
     train_odd(&tp_model_factor_vae, factor_config());
 }
 

@@ -204,6 +204,14 @@ static void test_reach(void **state)
     (void)state;
     check_reach(&tp_model_wae, wae_config(0, 0), 1);
     check_reach(&tp_model_info_vae, info_config(0.5, 20), 2);
+}
+
+static void test_whole_runs(void **state)
+{
+    (void)state;
+    for (int rbf = 0; rbf < 2; rbf++)
+        check_gradients(&tp_model_wae, wae_config(rbf, 0), B);
+    check_gradients(&tp_model_info_vae, info_config(0.5, 20), B);
     train_odd(&tp_model_wae, wae_config(1, 0));
     train_odd(&tp_model_info_vae, info_config(0.5, 20));
 }
@@ -226,7 +234,7 @@ int main(void)
         cmocka_unit_test(test_wae_by_hand), cmocka_unit_test(test_wae_uses),
         cmocka_unit_test(test_info_is_vae), cmocka_unit_test(test_info_without_kl),
         cmocka_unit_test(test_info_is_wae), cmocka_unit_test(test_reach),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_whole_runs),  cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
