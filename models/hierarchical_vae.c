@@ -22,6 +22,8 @@ static const tp_model_option options[] = {
     {0},
 };
 
+/* Between the levels it is always tanh: what comes in are no pictures in [0,1] but any numbers, and with little weight on the
+ * KLs they become large. Log-variances out of unbounded units overflow then. */
 static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
 {
     hierarchical_vae *m = self;
@@ -29,8 +31,8 @@ static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
     int64_t hidden = (int64_t)config->option[HIDDEN2];
     m->latent2 = n2;
     TP_TRY(tp_vae_init(&m->vae, ps, config));
-    TP_TRY(tp_encoder_init_named(&m->up, ps, "up", n1, hidden, n2, config->activation));
-    return tp_encoder_init_named(&m->down, ps, "down", n2, hidden, n1, config->activation);
+    TP_TRY(tp_encoder_init_named(&m->up, ps, "up", n1, hidden, n2, TP_TANH));
+    return tp_encoder_init_named(&m->down, ps, "down", n2, hidden, n1, TP_TANH);
 }
 
 /* q(z2|z1) | p(z1|z2) */

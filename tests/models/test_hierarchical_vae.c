@@ -262,6 +262,22 @@ static void test_without_upper_level_it_is_the_vae(void **state)
     tp_model_free(&m);
 }
 
+/* While nothing is paid for the KLs z1 may become large. What the levels make of each other stays finite, in f32 and whatever
+ * the activation. */
+static void test_large_codes(void **state)
+{
+    (void)state;
+    tp_model m;
+    tp_tensor x = uniform(TP_F32, 4, BITS, 1);
+    tp_model_config config = tp_model_defaults(&tp_model_hierarchical_vae);
+    config.data_dim = BITS;
+    assert_ok(tp_model_init(&m, &tp_model_hierarchical_vae, config, TP_F32, 1));
+    assert_ok(tp_fill(&plain_parameter(&m, "mu", "bias")->value, 3000));
+    assert_true(isfinite(evaluate(&m, &x)));
+    tp_tensor_free(&x);
+    tp_model_free(&m);
+}
+
 static void test_warmup(void **state)
 {
     (void)state;
@@ -276,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_generate),
         cmocka_unit_test(test_kl_by_dimension),
         cmocka_unit_test(test_without_upper_level_it_is_the_vae),
+        cmocka_unit_test(test_large_codes),
         cmocka_unit_test(test_warmup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
