@@ -31,7 +31,7 @@ tp_dist tp_model_decode(const tp_model *m, tp_ctx *c, tp_var z);
 tp_var tp_model_code(const tp_model *m, tp_ctx *c, tp_var x);
 /* The mean of p(x|z) at that z: [batch, data_dim]. */
 tp_var tp_model_reconstruct(const tp_model *m, tp_ctx *c, tp_var x);
-/* p(x|z) of n draws z ~ p(z): batch [n]. */
+/* p(x|z) of n draws z ~ p(z): batch [n]. A type with labels wants n of them in c: which pictures to draw. */
 tp_dist tp_model_generate(const tp_model *m, tp_ctx *c, int64_t n);
 
 /* log p(x|z) + log p(z) − log q(z|x) of k draws z ~ q(z|x): [k, batch], for nn/objective.h. Reparameterized where q can

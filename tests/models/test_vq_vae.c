@@ -23,7 +23,7 @@ static void make(tp_model *m, tp_dtype dtype, uint64_t seed, double commitment)
     config.latent_dim = NZ;
     config.activation = TP_TANH;
     assert_ok(tp_model_set(&config, &tp_model_vq_vae, "codes", CODES));
-    assert_ok(tp_model_set(&config, &tp_model_vq_vae, "width", WIDTH));
+    assert_ok(tp_model_set(&config, &tp_model_vq_vae, "code_width", WIDTH));
     assert_ok(tp_model_set(&config, &tp_model_vq_vae, "commitment", commitment));
     assert_ok(tp_model_set(&config, &tp_model_vq_vae, "decay", 0.9));
     assert_ok(tp_model_init(m, &tp_model_vq_vae, config, dtype, seed));
