@@ -51,7 +51,7 @@ static void use_codes(specimen *s, tp_ctx *c, tp_var x)
 
 static void use_samples(specimen *s, tp_ctx *c)
 {
-    enum { N = 5 };
+    enum { N = BATCH }; /* as many as c has labels */
     tp_dist p = tp_model_generate(&s->model, c, N);
     tp_var mean = tp_data_mean(p), drawn = tp_data_sample(p, c);
     whole(mean, TP_SHAPE(N, DATA));
@@ -123,7 +123,7 @@ static void samples(const tp_model_type *type, tp_likelihood likelihood)
     for (uint64_t seed = 0; seed < 4; seed++) {
         tp_tape_reset(s.tape);
         tp_ctx c = eval_ctx(s.tape, &s.batch, seed % 2);
-        tp_var x = tp_data_sample(tp_model_generate(&s.model, &c, 8), &c);
+        tp_var x = tp_data_sample(tp_model_generate(&s.model, &c, BATCH), &c);
         assert_ok(tp_var_status(x));
         if (seed < 2)
             assert_ok(tp_clone(&first[seed], tp_value(x)));
