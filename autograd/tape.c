@@ -458,3 +458,15 @@ void tp_no_grad_end(tp_tape *t)
     if (t->no_grad > 0)
         t->no_grad--;
 }
+
+int tp_no_grad_pause(tp_tape *t)
+{
+    int depth = t->no_grad;
+    t->no_grad = 0;
+    return depth;
+}
+
+void tp_no_grad_resume(tp_tape *t, int depth)
+{
+    t->no_grad = depth;
+}

@@ -106,6 +106,10 @@ void tp_recompute_end(tp_tape *t, int n, const tp_var *keep);
 /* Between begin and end nothing needs a gradient. Calls nest. */
 void tp_no_grad_begin(tp_tape *t);
 void tp_no_grad_end(tp_tape *t);
+/* From pause on gradients are recorded all the same, until resume gets what pause returned: for an inner loop whose result
+ * is a value, but which needs tp_grad on its way. No reset in between. */
+int tp_no_grad_pause(tp_tape *t);
+void tp_no_grad_resume(tp_tape *t, int depth);
 
 /* --- the trap for NaN and infinities ------------------------------------------------------------ */
 

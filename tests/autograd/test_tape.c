@@ -118,6 +118,28 @@ static void test_no_grad(void **state)
     assert_message("the path ends at exp#2 (recorded without gradients)");
 }
 
+/* An island of gradients: what is recorded there can be differentiated, what comes behind can not. */
+static void test_no_grad_pause(void **state)
+{
+    (void)state;
+    tp_var x = tp_param(t, &w), g, a, b;
+    assert_int_equal(tp_no_grad_pause(t), 0); /* outside it is nothing */
+    tp_no_grad_resume(t, 0);
+    tp_no_grad_begin(t);
+    tp_no_grad_begin(t);
+    int depth = tp_no_grad_pause(t);
+    a = total(tp_exp(x));
+    assert_true(tp_needs_grad(a));
+    assert_ok(tp_grad(1, &a, 1, &x, &g, (tp_grad_opts){0}));
+    assert_tensor_close(tp_value(g), ((double[]){exp(2), exp(3)}), 2, 0, 1e-15);
+    tp_no_grad_resume(t, depth);
+    tp_no_grad_end(t);
+    b = tp_exp(x); /* one pair is still open */
+    assert_false(tp_needs_grad(b));
+    assert_status(tp_backward(total(b)), TP_EGRAD);
+    tp_tape_reset(t);
+}
+
 static void test_entered_twice(void **state)
 {
     (void)state;
@@ -236,6 +258,7 @@ int main(void)
         CASE(test_root_of_many_elements),
         CASE(test_frozen),
         CASE(test_no_grad),
+        CASE(test_no_grad_pause),
         CASE(test_entered_twice),
         CASE(test_entered_after_write),
         CASE(test_zero_grad),
