@@ -127,7 +127,7 @@ static void suggest(const run *r, uint64_t step)
     if (capacity >= 0)
         note("  try --set capacity=%g: so many nats are free",
              fmax(20, 2 * r->model.config.option[capacity]));
-    else if (other != NULL && find_option(other, "capacity") >= 0)
+    else if (other != NULL && !type->discrete && find_option(other, "capacity") >= 0)
         note("  try --model beta_vae --set capacity=20: so many nats are asked for");
 }
 

@@ -9,12 +9,18 @@ set -uo pipefail
 sanitized=false
 case $TAPIR_FLAGS in *-fsanitize*) sanitized=true ;; esac
 
+# patient: standard error without what slow machines are told to expect.
+patient() {
+    sed -i '/^vae: about .* to go$/d' stderr
+}
+
 # says CODE TEXT ARGS...: the exit code and all of standard error.
 says() {
     local code=$1 text=$2 got
     shift 2
     "$vae" "$@" >stdout 2>stderr
     got=$?
+    patient
     [ "$got" = "$code" ] || bad "exit $got, want $code: vae $*: $(cat stderr)"
     [ "$(cat stderr)" = "$text" ] || bad "vae $*: $(printf '\n got  %s\n want %s' "$(cat stderr)" "$text")"
     [ ! -e new ] || { bad "left behind by: vae $*" && rm -rf new; }
@@ -98,6 +104,7 @@ compared() {
 exercise() { # NAME
     local name=$1 own
     good train --model "$name" "${small[@]}" --epochs 2 --out "$name"
+    patient
     own=$(grep -c 'knows no others$' stderr)
     [ "$(wc -l <stderr)" = "$own" ] || bad "$name: $(cat stderr)"
     cp stdout "$name.said"
@@ -129,7 +136,7 @@ exercise() { # NAME
 }
 
 for name in $names; do
-    if $sanitized; then
+    if $sanitized && [ "$name" != vae ]; then
         good train --model "$name" "${small[@]}" --epochs 1 --out "$name"
         good eval --run "$name" --split train
     else
@@ -140,7 +147,6 @@ for name in $names; do
     says 2 "vae: model '$name': its likelihood cannot be gaussian_learned, only: $(likelihoods "$name")" \
         train --model "$name" "${small[@]}" --out new --likelihood gaussian_learned
 done
-if $sanitized; then exercise vae; fi
 
 # Curves can be read by others.
 if command -v python3 >/dev/null; then
