@@ -70,7 +70,7 @@ static void print_model(const tp_model_type *type)
     if (type->labels)
         print_line("needs", "labels: a class for each image");
     if (type->indexed)
-        print_line("note", "has parameters for each training image, and measures no others");
+        print_line("has", "parameters for each training image");
 }
 
 int command_models(const options *o)

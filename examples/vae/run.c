@@ -154,29 +154,23 @@ static void count_examples(options *o, const tp_dataset *d)
     }
 }
 
-/* Which split the test images are: the one asked for, or the first usual one that is there, or none (NULL). */
-static tp_status find_test(const run *r, const char *path, const char **found)
+/* The split of the test images: the one asked for, or the first usual one that is there, or none (NULL). */
+static const char *find_test(const run *r, const char *path)
 {
     const char *const usual[] = {"t10k", "test"};
-    const char *split = r->o.split;
-    const tp_model_type *type = tp_model_types[r->o.model];
-    *found = *split != '\0' ? split : NULL; /* reading it says what was looked for */
-    if (type->indexed && *split != '\0' && strcmp(split, "train") != 0)
-        return tp_fail(TP_EARG, "--split %s: %s knows its training images only: --split train",
-                       split, type->name);
-    if (type->indexed || (*split != '\0' && strcmp(split, "test") != 0))
-        return TP_OK;
-    for (int i = 1; i >= 0; i--)
+    const char *asked = *r->o.split != '\0' ? r->o.split : NULL;
+    bool named = asked != NULL && strcmp(asked, "test") != 0;
+    for (int i = 0; i < 2 && !named; i++)
         if (tp_dataset_exists(path, usual[i]))
-            *found = usual[i];
-    return TP_OK;
+            return usual[i];
+    return asked; /* reading it says what was looked for */
 }
 
 tp_status run_data(run *r)
 {
     char path[PATH_SIZE];
     TP_TRY(find_data(&r->o, path));
-    TP_TRY(find_test(r, path, &r->test_split));
+    r->test_split = find_test(r, path);
     if (*r->o.run == '\0' || tp_dataset_exists(path, "train"))
         TP_TRY(read_split(r, &r->train, path, "train"));
     if (*r->o.run == '\0' && r->o.examples == 0)
@@ -188,11 +182,7 @@ tp_status run_data(run *r)
                        "%s: no images: none of the splits train, t10k and test is there, as idx, "
                        "npy or PNG",
                        path);
-    if (tp_model_types[r->o.model]->indexed)
-        note("%s is measured on its training images: it knows no others",
-             tp_model_types[r->o.model]->name);
-    else
-        note("%s: no test images (a split t10k or test): going without", r->o.data);
+    note("%s: no test images (a split t10k or test): going without", r->o.data);
     return TP_OK;
 }
 

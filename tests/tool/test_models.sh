@@ -102,20 +102,17 @@ compared() {
 }
 
 exercise() { # NAME
-    local name=$1 own
+    local name=$1
     good train --model "$name" "${small[@]}" --epochs 2 --out "$name"
     patient
-    own=$(grep -c 'knows no others$' stderr)
-    [ "$(wc -l <stderr)" = "$own" ] || bad "$name: $(cat stderr)"
+    [ ! -s stderr ] || bad "$name: $(cat stderr)"
     cp stdout "$name.said"
     [ "$(grep -c "^epoch [12]/2  train [0-9.-]*" stdout)" = 2 ] || bad "$name: $(cat stdout)"
     [ "$(number train_loss "$name/metrics.jsonl")" != "" ] || bad "$name: $(cat "$name/metrics.jsonl")"
     ls "$name"/*.png >/dev/null 2>&1 || bad "$name has no pictures"
-    if [ "$own" = 0 ]; then
-        good eval --run "$name"
-        compared loss "$name"
-        compared kl "$name"
-    fi
+    good eval --run "$name"
+    compared loss "$name"
+    compared kl "$name"
     "$vae" eval --run "$name" --split train --importance 3 >stdout 2>stderr
     case $?:$(number nll stdout):$(cat stderr) in
     0:[0-9-]*:*) grep -q '"nll_samples": \(3\|"exact"\)' stdout || bad "$name: $(cat stdout)" ;;
