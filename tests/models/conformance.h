@@ -178,7 +178,7 @@ static inline bool same_state(const tp_params *a, const tp_params *b)
     return same;
 }
 
-/* Steps of Adam over all examples at once. */
+/* Steps of Adam over all examples at once, late, when schedules have ended. */
 static inline void train_on(tp_model *m, const examples *e, tp_dtype dtype, double lr, int epochs)
 {
     tp_optimizer o;
@@ -189,7 +189,7 @@ static inline void train_on(tp_model *m, const examples *e, tp_dtype dtype, doub
     adam.lr = lr;
     assert_ok(tp_adam_init(&o, &m->params, adam));
     assert_ok(tp_batches_init(&b, &d, tp_dataset_size(&d), dtype));
-    tp_trainer t = {.loss = tp_model_loss, .model = m, .optimizer = &o, .seed = 1};
+    tp_trainer t = {.loss = tp_model_loss, .model = m, .optimizer = &o, .seed = 1, .step = LATE};
     assert_ok(tp_tape_new(&t.tape));
     for (uint64_t i = 0; i < (uint64_t)epochs; i++)
         assert_ok(tp_train_epoch(&t, &b, i, &stats));

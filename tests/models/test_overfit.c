@@ -1,20 +1,22 @@
-/* test_overfit.c: every row learns eight pictures by heart, with each likelihood that it can have.
+/* test_overfit.c: every row learns eight pictures by heart.
  *
- * The pictures are random bits, so that nothing but learning by heart helps. The rule: what the model pays for a picture
- * is at most a third of the way from what is attainable to what the best constant distribution of that likelihood pays
- * (every pixel with its own parameters, but the same for all pictures).
- *   Paid is the term "recon" at the end of training, in eval mode; where the objective has none, the objective itself, and
+ * The pictures are random bits, so that nothing but learning by heart helps. The rule: of the way from the best constant
+ * distribution of the likelihood (every pixel with its own parameters, the same for all pictures) to what is attainable a
+ * model comes at least half, and where its objective is nothing but the term "recon", at least two thirds. β is 0 where
+ * there is one.
+ *   What it pays is "recon" after training, in eval mode; where the objective has no such term, the objective itself, and
  *   then to say which picture it is costs log 8 nats, whatever the model.
  *   Attainable are 0 nats for bits and grey levels, ½ log 2π a pixel for unit Gaussians at their means, and 3 nats a pixel
  *   less for learned variances, which have a floor of e^−6.
- * β is 0 where there is one: how much a latent variable costs is not what is asked here. Read next: conformance.h.
+ * Other likelihoods than the default only where nothing else has a weight: who has to pay for a code can rightly think the
+ * two nats that a unit Gaussian offers for it too little. Read next: conformance.h.
  */
 #include "tests/models/conformance.h"
 
 #include "autograd/compose.h"
 #include "models/vae.h"
 
-enum { PICTURES = 8, PIXELS = 400, STEPS = SANITIZED ? 250 : 400 };
+enum { PICTURES = 8, PIXELS = 400, STEPS = SANITIZED ? 200 : 400 };
 
 static double entropy(double p)
 {
@@ -39,7 +41,7 @@ static double attainable(tp_likelihood likelihood)
 }
 
 /* The bound of the rule, in nats for one picture. */
-static double bound(const examples *e, tp_likelihood likelihood, bool whole_objective)
+static double bound(const examples *e, tp_likelihood likelihood, bool whole_objective, bool alone)
 {
     double by_heart = PIXELS * attainable(likelihood) + (whole_objective ? log(PICTURES) : 0);
     double blind = 0;
@@ -49,11 +51,11 @@ static double bound(const examples *e, tp_likelihood likelihood, bool whole_obje
             ones += tp_flat(&e->x, i * PIXELS + j);
         blind += constant(likelihood, ones / PICTURES);
     }
-    return by_heart + (blind - by_heart) / 3;
+    return by_heart + (blind - by_heart) / (alone ? 3 : 2);
 }
 
-/* What a model pays now: the term "recon", or all. */
-static double paid(const tp_model *m, const examples *e, bool *whole_objective)
+/* What a model pays now: the term "recon", or all; and whether that term is all. */
+static double paid(const tp_model *m, const examples *e, bool *whole_objective, bool *alone)
 {
     tp_tape *t;
     assert_ok(tp_tape_new(&t));
@@ -61,21 +63,24 @@ static double paid(const tp_model *m, const examples *e, bool *whole_objective)
     tp_objective o = tp_model_loss((void *)m, &c, tp_constant(t, &e->x));
     assert_ok(tp_tape_status(t));
     double value = tp_item_of(o.total);
-    *whole_objective = true;
+    *whole_objective = *alone = true;
     for (int i = 0; i < o.terms; i++)
         if (strcmp(o.term[i].name, "recon") == 0)
             value = tp_item_of(o.term[i].value), *whole_objective = false;
+        else
+            *alone &= o.term[i].weight == 0;
+    *alone &= !*whole_objective;
     tp_tape_free(t);
     return value;
 }
 
-/* Trains a fresh model; whether the rule holds before and after. */
-static void learn(const tp_model_type *type, tp_likelihood likelihood, bool *before, bool *after,
+/* Trains a fresh model; whether the rule holds before and after. False if nothing is asked of this likelihood. */
+static bool learn(const tp_model_type *type, tp_likelihood likelihood, bool *before, bool *after,
                   char why[WHY])
 {
     tp_model_config config = tiny_of(type, likelihood);
     tp_model m;
-    bool whole;
+    bool whole, alone;
     config.data_dim = PIXELS;
     config.hidden[0] = 48;
     config.latent_dim = 8;
@@ -87,23 +92,25 @@ static void learn(const tp_model_type *type, tp_likelihood likelihood, bool *bef
     for (int64_t i = 0; i < PICTURES; i++)
         ((int64_t *)tp_data_mut(&e.index))[i] = i;
     assert_ok(tp_model_init(&m, type, config, TP_F32, 1));
-    double start = paid(&m, &e, &whole), most = bound(&e, likelihood, whole);
-    train_on(&m, &e, TP_F32, 1e-2, STEPS);
-    double end = paid(&m, &e, &whole);
+    double start = paid(&m, &e, &whole, &alone), most = bound(&e, likelihood, whole, alone);
+    bool asked = alone || likelihood == tp_model_defaults(type).likelihood;
+    if (asked)
+        train_on(&m, &e, TP_F32, 1e-2, STEPS);
+    double end = paid(&m, &e, &whole, &alone);
     *before = start <= most;
     *after = end <= most;
     snprintf(why, WHY, "%.4g nats a picture at the start, %.4g after %d steps, at most %.4g", start,
              end, STEPS, most);
     tp_model_free(&m);
     examples_free(&e);
+    return asked;
 }
 
 static void by_heart(const tp_model_type *type, tp_likelihood likelihood)
 {
     char why[WHY];
     bool before, after;
-    learn(type, likelihood, &before, &after, why);
-    if (before || !after)
+    if (learn(type, likelihood, &before, &after, why) && (before || !after))
         fail_msg("%s", why);
 }
 
@@ -126,7 +133,7 @@ static void test_blind_model_is_found(void **state)
     for (int l = 0; l < TP_LIKELIHOODS; l++) {
         char why[WHY];
         bool before, after;
-        learn(&blind_type, (tp_likelihood)l, &before, &after, why);
+        assert_true(learn(&blind_type, (tp_likelihood)l, &before, &after, why));
         assert_false(before || after);
     }
 }
