@@ -15,11 +15,13 @@ typedef struct self {
     double beta, tau_min, rate;
 } self;
 
+/* Down to ½ within some hundred steps: in 20 epochs of the digits in examples/data that is 5 nats better than a rate of
+ * 3e-5, which is meant for runs of many epochs, and how fast it goes does not matter then. */
 enum { CATEGORIES, TAU_MIN, RATE };
 static const tp_model_option options[] = {
     {"categories", 10, 2, 65536, "classes of each latent"},
     {"tau_min", 0.5, 0.01, 100, "the temperature of the draws in training is max(tau_min, …"},
-    {"rate", 3e-5, 0, 1, "… e^(−rate·step))"},
+    {"rate", 1e-3, 0, 1, "… e^(−rate·step))"},
     {0},
 };
 
