@@ -122,19 +122,21 @@ static void further_in(const tp_model_type *type, tp_likelihood likelihood)
 typedef struct attempt {
     specimen s;
     size_t before; /* live bytes */
+    tp_mode modes; /* TP_EVAL: both */
 } attempt;
 
 static void begin(attempt *a, const tp_model_type *type, tp_likelihood likelihood)
 {
     tp_matmul_release(); /* what it keeps for the next product */
     a->before = tp_mem().live_bytes;
+    a->modes = TP_EVAL;
     specimen_make(&a->s, type, tiny_of(type, likelihood), TP_F32);
 }
 
-/* The loss of the batch as it is now, in both modes. */
+/* The loss of the batch as it is now. */
 static void end(attempt *a, tp_status want, const char *const says[], int n)
 {
-    for (int mode = TP_TRAIN; mode <= TP_EVAL; mode++) {
+    for (int mode = TP_TRAIN; mode <= (int)a->modes; mode++) {
         tp_tape_reset(a->s.tape);
         tp_ctx c = mode == TP_TRAIN ? train_ctx(a->s.tape, &a->s.batch, 1)
                                     : eval_ctx(a->s.tape, &a->s.batch, 1);
@@ -199,16 +201,19 @@ static void labels(const tp_model_type *type, tp_likelihood likelihood)
     end(&a, TP_EVALUE, says, 0);
 }
 
+/* In evaluation there is no place in the training data to ask for. */
 static void places(const tp_model_type *type, tp_likelihood likelihood)
 {
-    static const char *const says[] = {"example"};
+    static const char *const says[] = {"numbers of the batch"};
     attempt a;
     if (!type->indexed)
         return;
     begin(&a, type, likelihood);
+    a.modes = TP_TRAIN;
     tp_tensor_free(&a.s.batch.index);
     end(&a, TP_EARG, says, 1);
     begin(&a, type, likelihood);
+    a.modes = TP_TRAIN;
     ((int64_t *)tp_data_mut(&a.s.batch.index))[3] = EXAMPLES;
     end(&a, TP_EVALUE, says, 0);
 }
