@@ -227,7 +227,7 @@ static double distance(const tp_tensor *x, const double p[STATES])
 static void test_draws(void **state)
 {
     (void)state;
-    const int64_t n = SANITIZED ? 5000 : 20000;
+    const int64_t n = 20000;
     double p[STATES];
     tp_tape *t;
     tp_tensor x = all(BITS, 2);
@@ -252,7 +252,7 @@ static void test_draws_levels(void **state)
 {
     (void)state;
     enum { N = 2, ALL = LEVELS * LEVELS };
-    const int64_t n = SANITIZED ? 5000 : 20000;
+    const int64_t n = 20000;
     double p[ALL], count[ALL] = {0};
     tp_tape *t;
     tp_tensor x = all(N, LEVELS);
