@@ -13,15 +13,17 @@ trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
 export GOMP_SPINCOUNT=2000 LC_ALL=C # or the program would start itself a second time
 
-# --- a small world: 20 pictures of 6 x 6 and a trained model ------------------------------------------
+# --- a small world: 20 pictures of 6 x 6 and two trained models -----------------------------------------
 mkdir data
 for split in train t10k; do
     { printf '\0\0\10\3\0\0\0\24\0\0\0\6\0\0\0\6'; head -c 720 "$TAPIR_SOURCE/LICENSE"; } >"data/$split-images-idx3-ubyte"
+    { printf '\0\0\10\1\0\0\0\24'; head -c 20 /dev/zero | tr '\0' '\2'; } >"data/$split-labels-idx1-ubyte"
 done
 settings=(--data data --hidden 5 --latent-dim 2 --batch-size 10 --threads 1 --epochs 2)
 "$vae" train --out run "${settings[@]}" >/dev/null 2>&1 || { echo "the small run fails"; exit 1; }
+"$vae" train --model conditional_vae --out labelled "${settings[@]}" >/dev/null 2>&1 || { echo "the run with labels fails"; exit 1; }
 bits() { (cd "$1" && find . -type f ! -name timing.jsonl -exec sha256sum {} + | sort); }
-all_bits() { find run data -type f -exec sha256sum {} + | sort; }
+all_bits() { find run labelled data -type f -exec sha256sum {} + | sort; }
 world=$(all_bits)
 said() { sed -E 's/[0-9.]+[kM]? samples.s//; s/trained in [0-9:]+//' stdout; } # without times
 
@@ -88,7 +90,8 @@ sweep train --out out "${settings[@]}"
 sweep train --resume out --threads 1
 sweep eval --run run --data data --threads 1 --importance 3
 sweep sample --run run --out x.png --threads 1
-sweep reconstruct --run run --data data --out x.png --threads 1
+sweep sample --run labelled --out x.png --threads 1
+sweep reconstruct --run labelled --data data --out x.png --threads 1
 sweep info --run run
 sweep models
 

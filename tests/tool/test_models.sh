@@ -197,6 +197,19 @@ for file in model.safetensors metrics.jsonl config.json; do cmp before/$file vae
 cp -r ae before_ae && sed -i 's/"beta": 1/"beta": 2/' before_ae/config.json # once, any was taken from any model
 good eval --run before_ae
 
+# log p(x) from samples: more of them come nearer to it, from above, and all are better than the bound.
+says 0 "vae: of grey pixels the Bernoulli likelihood makes no log p(x): nll can be compared with itself only" \
+    eval --run vae --importance 1
+cp stdout one
+good eval --run vae --importance 40
+grep -q '"nll_samples": 40' stdout || bad "nll: $(cat stdout)"
+awk -v one="$(number nll one)" -v many="$(number nll stdout)" -v loss="$(number loss stdout)" \
+    'BEGIN { exit !(many < one && many < loss && one < loss + 5 && many > 0) }' ||
+    bad "nll: $(number nll one) of 1 sample, $(number nll stdout) of 40, loss $(number loss stdout)"
+good train "${small[@]}" --epochs 1 --binarize static --out bits
+says 0 "" eval --run bits --importance 2
+says 1 "vae: --importance: ae has no p(x) to measure" eval --run ae --importance 2
+
 # Without labels, where a model wants them.
 mkdir bare && cp data/*-images-* bare/
 for name in $(awk '/^[a-z]/ { sub(":", "", $1); name = $1 } /^  needs  *labels/ { print name }' listing); do
