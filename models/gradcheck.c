@@ -52,12 +52,10 @@ static tp_status check_side(side s, tp_check_opts opts, tp_check_report *report)
     size_t bytes = (size_t)ps->n * sizeof(tp_parameter *);
     tp_parameter **own = tp_alloc(bytes);
     int n = 0;
-    if (own == NULL)
-        return TP_ENOMEM;
-    for (int i = 0; i < ps->n; i++)
+    for (int i = 0; own != NULL && i < ps->n; i++)
         if (is_parameter_of(&s, ps->item[i]->name))
             own[n++] = ps->item[i];
-    tp_status status = tp_gradcheck(loss, &s, n, own, opts, report);
+    tp_status status = own == NULL ? TP_ENOMEM : tp_gradcheck(loss, &s, n, own, opts, report);
     tp_free(own, bytes);
     if (status != TP_OK)
         tp_fail_prefix("model '%s': ", s.model->type->name);

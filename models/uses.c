@@ -178,6 +178,8 @@ tp_status tp_model_nll(const tp_model *m, tp_tape *t, tp_batches *b, uint64_t se
     size_t bytes = (size_t)b->batch_size * sizeof(log_sum);
     log_sum *each = tp_alloc(bytes);
     tp_status s = each == NULL ? TP_ENOMEM : TP_OK;
+    if (s != TP_OK)
+        tp_fail_prefix("log p(x) of a data set: ");
     tp_batches_rewind(b);
     for (bool got = true; s == TP_OK && got;) {
         tp_batch batch;

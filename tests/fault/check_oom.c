@@ -64,6 +64,16 @@ static void test_dists(void **state)
     assert_int_equal(run_list(list, n, full ? 0 : 6), 0);
 }
 
+static void test_models(void **state)
+{
+    (void)state;
+    enum { ROOM = 120 };
+    static scenario list[ROOM];
+    int n = oom_rows(list, ROOM);
+    assert_true(n < ROOM);
+    assert_int_equal(run_list(list, n, full ? 0 : 6), 0);
+}
+
 static void test_controls(void **state)
 {
     (void)state;
@@ -83,10 +93,9 @@ static void test_controls(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_controls),
-        cmocka_unit_test(test_scenarios),
-        cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_dists),
+        cmocka_unit_test(test_controls), cmocka_unit_test(test_scenarios),
+        cmocka_unit_test(test_tables),   cmocka_unit_test(test_dists),
+        cmocka_unit_test(test_models),
     };
     full = argc > 1 && strcmp(argv[1], "full") == 0;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

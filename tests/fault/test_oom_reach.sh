@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every public function that can fail is called by a scenario of check_oom. A scenario ends with a run in which
 # nothing fails, so a function that its object file refers to is one that it runs. Rows and compositions are called
-# by their tables. What need not be called stands in tests/fault/oom/unreached.txt, with a reason; a name there
+# by their tables; what the models of models.def refer to runs with theirs. What need not be called stands in tests/fault/oom/unreached.txt, with a reason; a name there
 # that is called after all, or is no function any more, is a failure too.
 set -euo pipefail
 cd "$TAPIR_SOURCE"
@@ -19,7 +19,10 @@ public()
 
 objects=$(find "$TAPIR_BUILD" -path '*fault_check_oom.dir/fault/oom/*.o')
 [ -n "$objects" ] || { echo "check_oom has not been built in $TAPIR_BUILD"; exit 1; }
-called=$(nm -u $objects | sed -nE 's/^ *U (tp_[a-z0-9_]+)$/\1/p' | sort -u)
+models=$(sed -nE 's/^TP_MODEL\(([a-z0-9_]+)\).*/\1/p' models/models.def |
+    while read -r name; do find "$TAPIR_BUILD" -path "*tapir_objects.dir/models/$name.c.o"; done)
+[ -n "$models" ] || { echo "the models' objects are not found any more"; exit 1; }
+called=$(nm -u $objects $models | sed -nE 's/^ *U (tp_[a-z0-9_]+)$/\1/p' | sort -u)
 
 compare() # functions called: those that no scenario calls and no reason excuses
 {

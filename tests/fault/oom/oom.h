@@ -63,6 +63,8 @@ extern const int oom_tensors_count, oom_files_count, oom_tape_count, oom_models_
 int oom_table(scenario *list, int room, int samples);
 /* One for each distribution and each KL divergence. */
 int oom_dists(scenario *list, int room);
+/* Three for each model. */
+int oom_rows(scenario *list, int room);
 
 /* --- for scenarios -------------------------------------------------------------------------------- */
 
