@@ -16,19 +16,15 @@ static const tp_model_option options[] = {
     {"alpha", 1, 0, 1e6, "weight of the mutual information of code and example"},
     {"tc", 6, 0, 1e6, "weight of the total correlation: β of the paper"},
     {"gamma", 1, 0, 1e6, "weight of each dimension's KL to the prior"},
-    {"estimator", 0, 0, 1, "of q(z) from a batch: 0 stratified (MSS), 1 weighted (MWS)"},
+    {"estimator", 0, 0, 1, "of q(z) from a batch: 0 stratified (MSS), 1 weighted (MWS)", true},
     {0},
 };
 
 static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
 {
-    double estimator = config->option[ESTIMATOR];
     if (config->examples < 1)
         return tp_fail(TP_EARG, "it estimates q(z) over all training data and wants to know their "
                                 "number: examples must be at least 1");
-    if (estimator != 0 && estimator != 1)
-        return tp_fail(TP_EARG, "estimator is %g: 0 (stratified) or 1 (weighted) needed",
-                       estimator);
     ((tp_beta_tcvae *)self)->examples = config->examples;
     return tp_vae_init(self, ps, config);
 }

@@ -9,7 +9,7 @@ enum { GAMMA, CAPACITY, STEPS };
 static const tp_model_option options[] = {
     {"gamma", 3, 0, 1e6, "weight of |KL − C|"},
     {"capacity", 20, 0, 1e6, "the final C, in nats"},
-    {"steps", 500, 0, 1e9, "steps in which C rises from 0"},
+    {"steps", 500, 0, 1e9, "steps in which C rises from 0", true},
     {0},
 };
 

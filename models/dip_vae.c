@@ -9,7 +9,7 @@ enum { OFF_DIAGONAL, DIAGONAL, KIND };
 static const tp_model_option options[] = {
     {"off_diagonal", 10, 0, 1e6, "weight of the squared covariances"},
     {"diagonal", 10, 0, 1e6, "weight of the squared distances of the variances from 1"},
-    {"kind", 2, 1, 2, "1: covariance of the means of q(z|x); 2: of z"},
+    {"kind", 2, 1, 2, "1: covariance of the means of q(z|x); 2: of z", true},
     {0},
 };
 

@@ -6,7 +6,6 @@
 #include "models/vae.h"
 #include "autograd/compose.h"
 
-#include <math.h>
 
 typedef struct tp_factor_vae {
     tp_vae vae;
@@ -16,8 +15,8 @@ typedef struct tp_factor_vae {
 enum { GAMMA, WIDTH, LAYERS };
 static const tp_model_option options[] = {
     {"gamma", 10, 0, 1e6, "weight of the total correlation"},
-    {"width", 200, 1, 1e5, "of the discriminator's hidden layers (1000 in the paper)"},
-    {"layers", 2, 1, TP_MLP_LAYERS - 1, "how many of them (6 in the paper)"},
+    {"width", 200, 1, 1e5, "of the discriminator's hidden layers (1000 in the paper)", true},
+    {"layers", 2, 1, TP_MLP_LAYERS - 1, "how many of them (6 in the paper)", true},
     {0},
 };
 
@@ -26,9 +25,6 @@ static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
     tp_factor_vae *m = self;
     const double *o = config->option;
     int64_t size[TP_MLP_LAYERS + 1] = {config->latent_dim};
-    if (o[WIDTH] != floor(o[WIDTH]) || o[LAYERS] != floor(o[LAYERS]))
-        return tp_fail(TP_EARG, "a discriminator of %g layers of width %g: whole numbers needed",
-                       o[LAYERS], o[WIDTH]);
     int n = (int)o[LAYERS];
     for (int i = 1; i <= n; i++)
         size[i] = (int64_t)o[WIDTH];

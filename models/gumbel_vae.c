@@ -19,7 +19,7 @@ typedef struct self {
  * 3e-5, which is meant for runs of many epochs, and how fast it goes does not matter then. */
 enum { CATEGORIES, TAU_MIN, RATE };
 static const tp_model_option options[] = {
-    {"categories", 10, 2, 65536, "classes of each latent"},
+    {"categories", 10, 2, 65536, "classes of each latent", true},
     {"tau_min", 0.5, 0.01, 100, "the temperature of the draws in training is max(tau_min, …"},
     {"rate", 1e-3, 0, 1, "… e^(−rate·step))"},
     {0},

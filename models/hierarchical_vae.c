@@ -16,9 +16,9 @@ typedef struct hierarchical_vae {
 
 enum { LATENT2, HIDDEN2, WARMUP };
 static const tp_model_option options[] = {
-    {"latent2", 20, 1, 1e6, "latent dimensions of the upper level"},
-    {"hidden2", 100, 1, 1e6, "size of the hidden layers between the levels"},
-    {"warmup", 0, 0, 1e9, "steps in which the weight of the KLs rises from 0 to beta"},
+    {"latent2", 20, 1, 1e6, "latent dimensions of the upper level", true},
+    {"hidden2", 100, 1, 1e6, "size of the hidden layers between the levels", true},
+    {"warmup", 0, 0, 1e9, "steps in which the weight of the KLs rises from 0 to beta", true},
     {0},
 };
 

@@ -10,17 +10,9 @@ static const tp_model_option options[] = {
     {"alpha", 0.5, 0, 1, "how much of the KL is left out: its weight is 1 - alpha"},
     {"lambda", 100, 1, 1e9,
      "the distance of the codes from the prior has weight alpha + lambda - 1"},
-    {"kernel", 0, 0, 1, "of that distance: 0 inverse multiquadric (IMQ), 1 Gaussian (RBF)"},
+    {"kernel", 0, 0, 1, "of that distance: 0 inverse multiquadric (IMQ), 1 Gaussian (RBF)", true},
     {0},
 };
-
-static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
-{
-    double kernel = config->option[KERNEL];
-    if (kernel != 0 && kernel != 1)
-        return tp_fail(TP_EARG, "kernel is %g: 0 (IMQ) or 1 (RBF) needed", kernel);
-    return tp_vae_init(self, ps, config);
-}
 
 static tp_objective loss(void *self, tp_ctx *c, tp_var x)
 {
@@ -39,7 +31,7 @@ const tp_model_type tp_model_info_vae = {
     .size = sizeof(tp_vae),
     .options = options,
     .coupled = true,
-    .init = init,
+    .init = tp_vae_init,
     .loss = loss,
     .posterior = tp_vae_posterior,
     .prior = tp_vae_prior,

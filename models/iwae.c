@@ -6,9 +6,9 @@
 
 enum { SAMPLES, DREG };
 static const tp_model_option options[] = {
-    {"samples", 5, 1, 10000, "K, draws of z in one bound"},
+    {"samples", 5, 1, 10000, "K, draws of z in one bound", true},
     {"dreg", 0, 0, 1,
-     "1: the encoder gets the doubly reparameterized gradient (Tucker et al. 2018)"},
+     "1: the encoder gets the doubly reparameterized gradient (Tucker et al. 2018)", true},
     {0},
 };
 

@@ -7,8 +7,8 @@
 
 enum { M, K };
 static const tp_model_option options[] = {
-    {"m", 2, 1, 10000, "M, bounds whose mean is taken"},
-    {"k", 5, 1, 10000, "K, draws of z in each of them"},
+    {"m", 2, 1, 10000, "M, bounds whose mean is taken", true},
+    {"k", 5, 1, 10000, "K, draws of z in each of them", true},
     {0},
 };
 

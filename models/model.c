@@ -72,6 +72,8 @@ static tp_status set(tp_model_config *config, const tp_model_type *type, const c
             continue;
         if (!(value >= o->min && value <= o->max))
             return tp_fail(TP_EARG, "%s is %g: %g to %g needed", name, value, o->min, o->max);
+        if (o->whole && value != floor(value))
+            return tp_fail(TP_EARG, "%s is %g: a whole number needed", name, value);
         config->option[i] = value;
         return TP_OK;
     }

@@ -25,6 +25,7 @@ typedef struct tp_model_option {
     double value;     /* the default */
     double min, max;
     const char *text; /* one line, for people */
+    bool whole;       /* takes whole numbers only */
 } tp_model_option;
 
 typedef struct tp_model_config {

@@ -19,7 +19,7 @@ enum { SPEED, STEPS, RATE };
 static const tp_model_option options[] = {
     {"speed", 100, 1, 1e6,
      "by how much more than a weight a posterior moves: its turn is once an epoch"},
-    {"steps", 50, 1, 1e5, "in the search for the posterior of an x that is not in the table"},
+    {"steps", 50, 1, 1e5, "in the search for the posterior of an x that is not in the table", true},
     {"rate", 0.05, 1e-6, 1, "of these steps"},
     {0},
 };

@@ -14,8 +14,8 @@ typedef struct planar_vae {
 
 enum { LAYERS, WARMUP };
 static const tp_model_option options[] = {
-    {"layers", 8, 1, 256, "planar maps, one behind the other"},
-    {"warmup", 0, 0, 1e9, "steps in which the weight of the KL rises from 0 to beta"},
+    {"layers", 8, 1, 256, "planar maps, one behind the other", true},
+    {"warmup", 0, 0, 1e9, "steps in which the weight of the KL rises from 0 to beta", true},
     {0},
 };
 

@@ -51,7 +51,7 @@ tp_vae_pass tp_vae_forward_sampled(void *self, tp_ctx *c, tp_var x, tp_dist q, t
 
 enum { WARMUP };
 static const tp_model_option options[] = {
-    {"warmup", 0, 0, 1e9, "steps in which the weight of the KL rises from 0 to beta"},
+    {"warmup", 0, 0, 1e9, "steps in which the weight of the KL rises from 0 to beta", true},
     {0},
 };
 

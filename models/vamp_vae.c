@@ -12,8 +12,8 @@ typedef struct vamp_vae {
 
 enum { COMPONENTS, WARMUP };
 static const tp_model_option options[] = {
-    {"components", 100, 1, 1e5, "pseudo-inputs, whose posteriors are the prior"},
-    {"warmup", 0, 0, 1e9, "steps in which the weight of the KL rises from 0 to beta"},
+    {"components", 100, 1, 1e5, "pseudo-inputs, whose posteriors are the prior", true},
+    {"warmup", 0, 0, 1e9, "steps in which the weight of the KL rises from 0 to beta", true},
     {0},
 };
 

@@ -20,8 +20,8 @@ typedef struct self {
  * with 2 numbers the loss is lower than with 4, 8 or 64. */
 enum { CODES, WIDTH, COMMITMENT, DECAY };
 static const tp_model_option options[] = {
-    {"codes", 64, 2, 65536, "vectors in the codebook"},
-    {"code_width", 2, 1, 4096, "numbers in each of them"},
+    {"codes", 64, 2, 65536, "vectors in the codebook", true},
+    {"code_width", 2, 1, 4096, "numbers in each of them", true},
     {"commitment", 0.25, 0, 1e6, "weight of what holds the encoder to the codes"},
     {"decay", 0.99, 0.001, 0.999999, "of the running means that the codes are"},
     {0},

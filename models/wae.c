@@ -8,18 +8,10 @@
 enum { LAMBDA, KERNEL, LENGTH };
 static const tp_model_option options[] = {
     {"lambda", 100, 0, 1e9, "weight of the distance of the codes from the prior"},
-    {"kernel", 0, 0, 1, "of that distance: 0 inverse multiquadric (IMQ), 1 Gaussian (RBF)"},
+    {"kernel", 0, 0, 1, "of that distance: 0 inverse multiquadric (IMQ), 1 Gaussian (RBF)", true},
     {"h", 0, 0, 1e9, "squared length of the kernel; 0: 2·latent_dim"},
     {0},
 };
-
-static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
-{
-    double kernel = config->option[KERNEL];
-    if (kernel != 0 && kernel != 1)
-        return tp_fail(TP_EARG, "kernel is %g: 0 (IMQ) or 1 (RBF) needed", kernel);
-    return tp_ae_init(self, ps, config);
-}
 
 static tp_dist prior(void *self, tp_ctx *c)
 {
@@ -44,7 +36,7 @@ const tp_model_type tp_model_wae = {.name = "wae",
                                     .size = sizeof(tp_ae),
                                     .options = options,
                                     .coupled = true,
-                                    .init = init,
+                                    .init = tp_ae_init,
                                     .loss = loss,
                                     .prior = prior,
                                     .code = tp_ae_code,

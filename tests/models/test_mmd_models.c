@@ -219,11 +219,6 @@ static void test_whole_runs(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    refuse(&tp_model_wae, wae_config(0.5, 0),
-           "model 'wae': kernel is 0.5: 0 (IMQ) or 1 (RBF) needed");
-    tp_model_config c = info_config(0.5, 20);
-    c.option[INFO_KERNEL] = 0.5;
-    refuse(&tp_model_info_vae, c, "model 'info_vae': kernel is 0.5: 0 (IMQ) or 1 (RBF) needed");
     /* less would reward codes that are far from the prior */
     refuse(&tp_model_info_vae, info_config(0, 0.9), "model 'info_vae': lambda is 0.9: 1 to ");
 }

@@ -92,6 +92,11 @@ static void options(const tp_model_type *type, tp_likelihood likelihood)
             wrong.option[i] = bad[k];
             refuse(type, wrong, o[i].name);
         }
+        assert_status(tp_model_set(&c, type, o[i].name, o[i].min + 0.5),
+                      o[i].whole ? TP_EARG : TP_OK);
+        if (o[i].whole)
+            assert_message("a whole number needed");
+        c = before;
     }
     assert_memory_equal(c.option, before.option, sizeof c.option);
 }
