@@ -6,7 +6,6 @@
 #include "models/vae.h"
 #include "autograd/compose.h"
 
-
 typedef struct tp_factor_vae {
     tp_vae vae;
     tp_nn_mlp discriminator; /* z -> log q(z)/Πq(z_d) */
