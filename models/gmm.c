@@ -5,12 +5,13 @@
 #include "models/gmm.h"
 #include "autograd/compose.h"
 
-enum { CENTER, SIGMA, LOGVAR, FLOOR };
+enum { CENTER, SIGMA, LOGVAR, FLOOR, SPEED };
 static const tp_model_option options[] = {
     {"center", 0.2, -1e6, 1e6, "the first means of the components are drawn around this …"},
     {"sigma", 0.1, 0, 1e6, "… with this standard deviation"},
     {"logvar", -2, -80, 80, "their first log-variance; too large, and one takes everything"},
     {"floor", -6, -80, 80, "below which no log-variance falls: some pixels are black in all data"},
+    {"speed", 10, 1, 1e6, "how many times faster its numbers move than the weights of a network"},
     {0},
 };
 
@@ -18,27 +19,36 @@ static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
 {
     tp_gmm *m = self;
     tp_shape all = TP_SHAPE(config->latent_dim, config->data_dim);
-    m->floor = config->option[FLOOR];
+    const double *o = config->option;
+    m->floor = o[FLOOR];
+    m->speed = o[SPEED];
     TP_TRY(tp_params_add(ps, &m->logits, "logits", TP_SHAPE(config->latent_dim)));
     TP_TRY(tp_params_add(ps, &m->mu, "mu", all));
     TP_TRY(tp_params_add(ps, &m->spread, "spread", all));
-    TP_TRY(tp_init_constant(&m->spread, config->option[LOGVAR]));
-    TP_TRY(tp_init_normal(ps, &m->mu, config->option[SIGMA]));
+    TP_TRY(tp_init_constant(&m->spread, o[LOGVAR] / m->speed));
+    TP_TRY(tp_init_normal(ps, &m->mu, o[SIGMA] / m->speed));
     for (int64_t i = 0; i < tp_numel(&m->mu.value); i++)
-        TP_TRY(tp_set_flat(&m->mu.value, i, tp_flat(&m->mu.value, i) + config->option[CENTER]));
+        TP_TRY(tp_set_flat(&m->mu.value, i, tp_flat(&m->mu.value, i) + o[CENTER] / m->speed));
     return TP_OK;
+}
+
+/* The number that a parameter stands for: an optimizer whose steps have one size for all would be slow with these. */
+static tp_var number(const tp_gmm *m, tp_ctx *c, const tp_parameter *p)
+{
+    return tp_scale(tp_params_var(c, p), m->speed);
 }
 
 /* p(x|z) of all components: batch [components] */
 static tp_dist components(const tp_gmm *m, tp_ctx *c)
 {
-    return tp_normal_logvar(tp_params_var(c, &m->mu),
-                            tp_logvar_above(tp_params_var(c, &m->spread), m->floor));
+    return tp_normal_logvar(number(m, c, &m->mu),
+                            tp_logvar_above(number(m, c, &m->spread), m->floor));
 }
 
 static tp_dist prior(void *self, tp_ctx *c)
 {
-    return tp_categorical_logits(tp_params_var(c, &((tp_gmm *)self)->logits));
+    const tp_gmm *m = self;
+    return tp_categorical_logits(number(m, c, &m->logits));
 }
 
 /* log p(x|z) for every z: x [batch, data_dim] -> [batch, components] */

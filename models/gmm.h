@@ -10,10 +10,10 @@ extern "C" {
 
 /* The self of a "gmm". */
 typedef struct tp_gmm {
-    tp_parameter logits; /* [components] */
-    tp_parameter mu,
-        spread; /* [components, data_dim]; tp_logvar_above of the second is the log-variance */
-    double floor;
+    /* Divided by speed: logits [components], mu and spread [components, data_dim]; tp_logvar_above of spread is the
+     * log-variance. */
+    tp_parameter logits, mu, spread;
+    double floor, speed;
 } tp_gmm;
 
 /* One step of expectation maximisation on all of x [n, data_dim], of the model's type: the parameters become those that

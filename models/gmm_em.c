@@ -23,9 +23,10 @@ static void maximise(const tp_model *model, tp_ctx *c, tp_var x, tp_var out[RESU
     tp_var variance = tp_div(tp_sum(around, TP_AXES(0), false), each);
     tp_var spread = tp_logvar_above_inverse(tp_log(variance), m->floor);
     tp_var used = tp_greater(each, tp_scalar(c->tape, tp_dtype_of(x), tiny));
-    out[LOGITS] = tp_log(tp_scale(count, 1 / n));
-    out[MU] = tp_where(used, mu, tp_params_var(c, &m->mu));
-    out[SPREAD] = tp_where(used, spread, tp_params_var(c, &m->spread));
+    double slow = 1 / m->speed;
+    out[LOGITS] = tp_scale(tp_log(tp_scale(count, 1 / n)), slow);
+    out[MU] = tp_where(used, tp_scale(mu, slow), tp_params_var(c, &m->mu));
+    out[SPREAD] = tp_where(used, tp_scale(spread, slow), tp_params_var(c, &m->spread));
     out[LOGPROB] = tp_mean(model->type->logprob(m, c, x), TP_ALL_AXES, false);
 }
 

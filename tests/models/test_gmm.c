@@ -20,6 +20,7 @@ static tp_model start(int64_t components, uint64_t seed)
     config.latent_dim = components;
     assert_ok(tp_model_set(&config, &tp_model_gmm, "sigma", 0.7));
     assert_ok(tp_model_set(&config, &tp_model_gmm, "logvar", 0));
+    assert_ok(tp_model_set(&config, &tp_model_gmm, "speed", 1)); /* parameters are what they say */
     assert_ok(tp_model_init(&m, &tp_model_gmm, config, TP_F64, seed));
     return m;
 }
@@ -185,6 +186,29 @@ static void test_monotone(void **state)
     }
 }
 
+/* How parameters are scaled for optimizers is nothing to EM: the same log p(x), step by step. */
+static void test_speed(void **state)
+{
+    (void)state;
+    tp_model plain = start(C, 3), fast;
+    tp_model_config config = plain.config;
+    tp_tensor x = points(N, 103);
+    double a, b;
+    assert_ok(tp_model_set(&config, &tp_model_gmm, "speed", 8));
+    assert_ok(tp_model_init(&fast, &tp_model_gmm, config, TP_F64, 3));
+    for (int i = 0; i < 20; i++) {
+        assert_ok(tp_gmm_em_step(&plain, &x, &a));
+        assert_ok(tp_gmm_em_step(&fast, &x, &b));
+        assert_close(b, a, 1e-10, 0);
+    }
+    const tp_parameter *p = tp_params_find(&plain.params, "mu"),
+                       *f = tp_params_find(&fast.params, "mu");
+    assert_close(8 * tp_flat(&f->value, 0), tp_flat(&p->value, 0), 1e-8, 0);
+    tp_tensor_free(&x);
+    tp_model_free(&plain);
+    tp_model_free(&fast);
+}
+
 /* The maximisation of a wrong expectation: responsibilities normalised over the examples. log p(x) falls. */
 static void test_wrong_axis_falls(void **state)
 {
@@ -317,10 +341,15 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_posterior_is_exact), cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_step_by_hand),       cmocka_unit_test(test_monotone),
-        cmocka_unit_test(test_wrong_axis_falls),   cmocka_unit_test(test_gradient_is_that_of_em),
-        cmocka_unit_test(test_finds_the_truth),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_posterior_is_exact),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_step_by_hand),
+        cmocka_unit_test(test_monotone),
+        cmocka_unit_test(test_speed),
+        cmocka_unit_test(test_wrong_axis_falls),
+        cmocka_unit_test(test_gradient_is_that_of_em),
+        cmocka_unit_test(test_finds_the_truth),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
