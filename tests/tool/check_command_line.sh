@@ -123,7 +123,9 @@ odd() {
     for ((i = 0; i < ${#nonsense[@]}; i += 2)); do
         value=${nonsense[i]}
         [ $((i % (2 * some))) -gt 0 ] && [ "$mode" = short ] && [ "$flag" != epochs ] && [ "$flag" != lr ] && continue
-        if [ "${value#--}" != "$value" ]; then
+        if [ "$flag $value" = "model inf" ]; then # a beginning of info_vae
+            says 2 "--model: there is no 'inf'; did you mean 'info_vae'?" "$command" --model inf
+        elif [ "${value#--}" != "$value" ]; then
             says 2 "$missing" "$command" "--$flag" "$value"
         else
             says 2 "--$flag: $(refused "$kind" "$command" "$flag" "$value" "${nonsense[i + 1]}" "$@")" \
