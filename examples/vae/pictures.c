@@ -110,7 +110,8 @@ bool picture_has_reconstructions(const run *r)
 tp_status picture_reconstructions(run *r, const char *path)
 {
     const tp_dataset *d = r->test.x.storage != NULL ? &r->test : &r->train;
-    int64_t size = tp_dataset_size(d), n = size < SHOWN ? size : SHOWN, row[SHOWN];
+    int64_t size = tp_dataset_size(d), n = size < SHOWN ? size : SHOWN;
+    int64_t row[SHOWN] = {0};
     for (int64_t i = 0; i < n; i++)
         row[i] = i * size / n; /* some test sets are sorted by digit: never the first ones */
     tp_tensor both, inputs, outputs, index = {0}, labels = {0};
