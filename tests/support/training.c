@@ -186,6 +186,7 @@ static tp_status open_run(running *r, int threads)
     config.hidden[0] = s->hidden;
     config.latent_dim = s->latent;
     config.likelihood = s->likelihood;
+    config.examples = s->examples;
     TP_TRY(tp_set_threads(threads));
     TP_TRY(tp_model_init(&r->model, s->model, config, s->dtype, 1));
     TP_TRY(make_data(r));
