@@ -10,7 +10,7 @@
 #include "autograd/compose.h"
 #include "models/vae.h"
 
-enum { SEEDS = SANITIZED ? 200 : 400, PARTS = 2 };
+enum { SEEDS = SANITIZED ? 100 : 400, PARTS = 2 };
 
 /* Mean and variance so far: Welford. */
 typedef struct moments {

@@ -18,7 +18,7 @@
 #include "models/vae.h"
 
 static const double LITTLE = 0.01;
-enum { PICTURES = 8, PIXELS = 400, STEPS = SANITIZED ? 200 : 400 };
+enum { PICTURES = 8, PIXELS = 400, STEPS = 400 };
 
 static double entropy(double p)
 {
@@ -116,6 +116,8 @@ static void by_heart(const tp_model_type *type, tp_likelihood likelihood)
 {
     char why[WHY];
     bool before, after;
+    if (SANITIZED)
+        skip(); /* the same code as in the other tests of all rows */
     if (learn(type, likelihood, &before, &after, why) && (before || !after))
         fail_msg("%s", why);
 }
@@ -136,7 +138,7 @@ static const tp_model_type blind_type = {.name = "blind",
 static void test_blind_model_is_found(void **state)
 {
     (void)state;
-    for (int l = 0; l < TP_LIKELIHOODS; l++) {
+    for (int l = 0; l < (SANITIZED ? 1 : TP_LIKELIHOODS); l++) {
         char why[WHY];
         bool before, after;
         assert_true(learn(&blind_type, (tp_likelihood)l, &before, &after, why));
