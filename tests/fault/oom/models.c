@@ -1,10 +1,9 @@
-/* models.c: scenarios of nn/ and models/: making, training, evaluating, keeping. Training is all or nothing by the
- * step: after a failure parameters and optimizer are, bit for bit, those of the last step that was good.
- * Read next: tables.c. */
+/* models.c: scenarios of nn/ and models/: making, training, evaluating, keeping. Training is all or nothing by the step:
+ * after a failure parameters and optimizer are, bit for bit, those of the last step that was good.
+ * Read next: rows.c, every row of models.def. */
 #include "tests/fault/oom/oom.h"
 
 #include "models/uses.h"
-#include "models/vae.h"
 
 enum { EXAMPLES = 7, SIDE = 4, WIDTH = SIDE * SIDE, BATCH = 3, STEPS = 3 };
 
@@ -34,18 +33,6 @@ static tp_status note_params(scene *s, const tp_params *ps)
     for (int i = 0; i < ps->n; i++)
         TP_TRY(oom_note(s, &ps->item[i]->value));
     return TP_OK;
-}
-
-static tp_status make_vae(scene *s)
-{
-    TP_TRY(tp_model_init(&s->made_model, &tp_model_vae, small(TP_BERNOULLI), TP_F32, 1));
-    return note_params(s, &s->made_model.params);
-}
-
-static tp_status make_ae(scene *s)
-{
-    TP_TRY(tp_model_init(&s->made_model, tp_model_find("ae"), small(TP_GAUSSIAN), TP_F64, 1));
-    return note_params(s, &s->made_model.params);
 }
 
 /* A model of one's own, as examples/08_new_model.c: layers and a bare parameter. */
@@ -110,29 +97,6 @@ static tp_status make_own(scene *s)
 {
     TP_TRY(tp_model_init(&s->made_model, &own_type, small(TP_GAUSSIAN), TP_F32, 1));
     return note_params(s, &s->made_model.params);
-}
-
-static tp_status make_layers(scene *s)
-{
-    const int64_t sizes[] = {4, 3, 2};
-    s->made_params = tp_params_make(TP_F64, 9);
-    TP_TRY(tp_nn_linear_init(&s->linear, &s->made_params, "first", 2, 3));
-    TP_TRY(tp_nn_mlp_init(&s->mlp, &s->made_params, "rest", sizes, 2, TP_RELU, TP_SIGMOID));
-    TP_TRY(tp_init_uniform(&s->made_params, &s->linear.bias, 0.5));
-    return note_params(s, &s->made_params);
-}
-
-/* A layout of the vae of one's own making. */
-static tp_status make_parts(scene *s)
-{
-    tp_vae vae;
-    tp_model_config c = small(TP_BERNOULLI);
-    s->made_params = tp_params_make(TP_F32, 3);
-    tp_status status = tp_vae_init(&vae, &s->made_params, &c);
-    if (status == TP_OK)
-        status = note_params(s, &s->made_params);
-    tp_params_free(&s->made_params); /* while vae, where the parameters are, is there */
-    return status;
 }
 
 static tp_status with_model_of(scene *s, const tp_model_type *type, tp_likelihood likelihood,
@@ -401,20 +365,7 @@ static tp_status evaluate(scene *s)
     return oom_note_memory(s, &stats.loss, sizeof stats.loss);
 }
 
-/* --- using a model ------------------------------------------------------------------------------------- */
-
-static tp_status sample(scene *s)
-{
-    tp_tape_reset(s->tape);
-    tp_ctx c = tp_ctx_eval(s->tape, 1, 0);
-    tp_batch batch;
-    bool got;
-    tp_batches_rewind(&s->batches);
-    TP_TRY(tp_batches_next(&s->batches, &batch, &got));
-    tp_dist q = tp_model_posterior(&s->model, &c, tp_constant(s->tape, &batch.x));
-    tp_var y = tp_data_mean(tp_model_decode(&s->model, &c, tp_dist_rsample(q, &c)));
-    return oom_note_var(s, y);
-}
+/* --- parts of a model ------------------------------------------------------------------------------------ */
 
 /* Distributions, objectives, layers and what they are made of. */
 static tp_status distributions(scene *s)
@@ -498,11 +449,7 @@ static tp_status load_checkpoint(scene *s)
 }
 
 const scenario oom_models[] = {
-    {.name = "make a vae", .act = make_vae},
-    {.name = "make an autoencoder", .act = make_ae},
     {.name = "make a model of one's own", .act = make_own},
-    {.name = "make layers", .act = make_layers},
-    {.name = "make the parts of a vae", .act = make_parts},
     {.name = "make optimizers", .prepare = with_model, .act = make_optimizers},
     {.name = "make batches", .prepare = with_model, .act = make_batches},
     {.name = "know batches by a fingerprint", .prepare = with_gaps, .act = know_batches},
@@ -533,7 +480,6 @@ const scenario oom_models[] = {
      .intact = as_of_last_step,
      .says = "training step "},
     {.name = "evaluate", .prepare = with_model, .act = evaluate},
-    {.name = "sample", .prepare = with_model, .act = sample},
     {.name = "distributions and layers", .prepare = layers, .act = distributions},
     {.name = "save", .prepare = old_weights, .act = save, .files = true, .bare = true},
     {.name = "load", .prepare = old_weights, .act = load, .files = true, .bare = true},

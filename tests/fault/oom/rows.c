@@ -122,6 +122,10 @@ static tp_status uses_of_row(scene *s)
         TP_TRY(oom_note_var(s, tp_model_code(m, &c, x)));
     if (tp_model_has_samples(m->type))
         TP_TRY(note_dist(s, &c, tp_model_generate(m, &c, BATCH)));
+    if (m->type->posterior != NULL && m->type->decode != NULL) {
+        tp_var z = tp_dist_sample(tp_model_posterior(m, &c, x), &c);
+        TP_TRY(oom_note_var(s, tp_data_mean(tp_model_decode(m, &c, z))));
+    }
     if (m->type->prior != NULL)
         TP_TRY(oom_note_var(s, tp_dist_sample(tp_model_prior(m, &c), &c)));
     if (tp_model_has_weights(m->type))
