@@ -287,7 +287,7 @@ typedef struct tp_sparse_opts {
 } tp_sparse_opts;
 
 /* mean(−log p(x|z)) + λ·tp_sparsity_l1(code) + β·tp_sparsity_kl(logits, ρ): terms "recon", "l1" and, unless logits is the
- * zero var, "kl". Additive without the last. */
+ * zero var, "sparsity". Additive without the last. */
 tp_objective tp_sparse_reconstruction(tp_var logprob, tp_var code, tp_var logits,
                                       tp_sparse_opts opts);
 

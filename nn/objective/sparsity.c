@@ -33,7 +33,7 @@ tp_objective tp_sparse_reconstruction(tp_var logprob, tp_var code, tp_var logits
 {
     tp_objective recon = tp_reconstruction(logprob);
     tp_term term[] = {
-        recon.term[0], {"l1", tp_sparsity_l1(code), opts.l1}, {"kl", logits, opts.kl}};
+        recon.term[0], {"l1", tp_sparsity_l1(code), opts.l1}, {"sparsity", logits, opts.kl}};
     if (logits.tape == NULL)
         return tp_objective_of(2, term);
     term[2].value = tp_sparsity_kl(logits, opts.rho);

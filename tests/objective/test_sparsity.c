@@ -98,7 +98,7 @@ static void test_objective(void **state)
     assert_int_equal(o.terms, 3);
     assert_string_equal(o.term[0].name, "recon");
     assert_string_equal(o.term[1].name, "l1");
-    assert_string_equal(o.term[2].name, "kl");
+    assert_string_equal(o.term[2].name, "sparsity");
     assert_close(tp_item_of(o.term[1].value), 1.125, 0, 1e-15);
     assert_close(tp_item_of(o.total), 2.5 + 2 * 1.125 + 3 * 0.42159973839255716, 0, 1e-14);
     tp_objective l1 = tp_sparse_reconstruction(logprob, code, (tp_var){0}, opts);
