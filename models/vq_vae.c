@@ -1,19 +1,18 @@
 /* vq_vae.c: the vector-quantised VAE: every latent is one of some vectors, the one nearest to what the encoder gives.
  *
  * Architecture only: the codebook is nn/layers/codebook.h, the objective nn/objective/quantise.c. A latent z is the
- * vectors themselves, one behind the other. The prior is uniform over the codes, which training does not need to know;
- * samples from it are what that says, until somebody fits a better one. Read next: gumbel_vae.c. */
+ * vectors themselves, one behind the other. The prior is how often each latent is which code, counted beside the
+ * training, which does not need to know it (the paper fits a PixelCNN afterwards). Read next: gumbel_vae.c. */
 #include "autograd/compose.h"
 #include "models/nets.h"
-
-#include <math.h>
 
 typedef struct self {
     tp_nn_mlp encoder;
     tp_nn_codebook codebook;
+    tp_buffer usage; /* of each code by each latent, a running mean: [latent_dim, codes] */
     tp_decoder decoder;
     int64_t latent_dim, codes, width;
-    double commitment;
+    double commitment, decay;
 } self;
 
 /* The fewer numbers a code has, the more of the codes are found: on the digits of examples/data all of 64 are in use, and
@@ -23,7 +22,7 @@ static const tp_model_option options[] = {
     {"codes", 64, 2, 65536, "vectors in the codebook", true},
     {"code_width", 2, 1, 4096, "numbers in each of them", true},
     {"commitment", 0.25, 0, 1e6, "weight of what holds the encoder to the codes"},
-    {"decay", 0.99, 0.001, 0.999999, "of the running means that the codes are"},
+    {"decay", 0.99, 0.001, 0.999999, "of the running means that codes and prior are"},
     {0},
 };
 
@@ -34,9 +33,13 @@ static tp_status init(void *of, tp_params *ps, const tp_model_config *config)
     m->codes = (int64_t)config->option[CODES];
     m->width = (int64_t)config->option[WIDTH];
     m->commitment = config->option[COMMITMENT];
+    m->decay = config->option[DECAY];
     TP_TRY(tp_encoder_mlp_init(&m->encoder, ps, config, config->data_dim, m->latent_dim, m->width));
     TP_TRY(tp_nn_codebook_init(&m->codebook, ps, "codebook", m->codes, m->width,
-                               (tp_nn_codebook_opts){.decay = config->option[DECAY]}));
+                               (tp_nn_codebook_opts){.decay = m->decay}));
+    TP_TRY(tp_params_add_buffer(ps, &m->usage, "prior.usage", ps->dtype,
+                                TP_SHAPE(m->latent_dim, m->codes)));
+    TP_TRY(tp_fill(&m->usage.value, 1 / (double)m->codes));
     return tp_decoder_init(&m->decoder, ps, config, m->latent_dim * m->width);
 }
 
@@ -54,14 +57,30 @@ static tp_dist decode(void *of, tp_ctx *c, tp_var z)
     return tp_decoder_apply(&((self *)of)->decoder, c, z);
 }
 
+/* p(z) as of code numbers. What was never seen stays possible. */
+static tp_dist prior(const self *m, tp_ctx *c)
+{
+    tp_var seen = tp_shift(tp_constant(c->tape, &m->usage.value), 1e-4);
+    tp_dist p = tp_categorical_logits(tp_log(seen));
+    p.event_dims = 1;
+    return p;
+}
+
+static void count(self *m, tp_ctx *c, tp_var index)
+{
+    tp_var hot = tp_one_hot(index, m->codes, m->usage.value.dtype); /* [batch, latent_dim, codes] */
+    tp_buffer_average(c, &m->usage, tp_mean(hot, TP_AXES(0), false), 1 - m->decay);
+}
+
 static tp_objective loss(void *of, tp_ctx *c, tp_var x)
 {
-    const self *m = of;
+    self *m = of;
     tp_var z = encode(m, c, x);
     tp_var index = tp_nn_codebook_nearest(&m->codebook, c, z);      /* [batch, latent_dim] */
     tp_var nearest = tp_nn_codebook_lookup(&m->codebook, c, index); /* as z */
     tp_var quantised = tp_join_last(tp_straight_through(nearest, z));
     tp_nn_codebook_learn(&m->codebook, c, z, index);
+    count(m, c, index);
     tp_var logprob = tp_data_logprob(decode(of, c, TP_NAME(quantised)), x);
     tp_objective o = tp_vq(logprob, tp_commitment(z, nearest), m->commitment);
     tp_var used = tp_nn_codebook_perplexity(&m->codebook, c);
@@ -78,9 +97,7 @@ static tp_var code(void *of, tp_ctx *c, tp_var x)
 static tp_dist generate(void *of, tp_ctx *c, int64_t n)
 {
     const self *m = of;
-    tp_var even =
-        tp_full(c->tape, m->codebook.sums.value.dtype, TP_SHAPE(m->latent_dim, m->codes), 0);
-    tp_var index = tp_dist_sample_n(tp_categorical_logits(even), c, n);
+    tp_var index = tp_dist_sample_n(prior(m, c), c, n);
     return decode(of, c, tp_join_last(tp_nn_codebook_lookup(&m->codebook, c, index)));
 }
 
@@ -88,9 +105,21 @@ static tp_dist generate(void *of, tp_ctx *c, int64_t n)
 static tp_var log_weight(void *of, tp_ctx *c, tp_var x, int64_t k)
 {
     const self *m = of;
-    tp_var logprob = tp_data_logprob(decode(of, c, code(of, c, x)), x); /* [batch] */
-    tp_var weight = tp_shift(logprob, -(double)m->latent_dim * log((double)m->codes));
-    return tp_expand(weight, TP_SHAPE(k, tp_shape_of(weight).dim[0]));
+    tp_var index = tp_nn_codebook_nearest(&m->codebook, c, encode(m, c, x));
+    tp_var z = tp_join_last(tp_nn_codebook_lookup(&m->codebook, c, index));
+    tp_var log_joint =
+        tp_add(tp_data_logprob(decode(of, c, z), x), tp_dist_logprob(prior(m, c), index));
+    return tp_expand(log_joint, TP_SHAPE(k, tp_shape_of(log_joint).dim[0]));
+}
+
+/* What it costs to say which code a latent is: [batch, latent_dim]. */
+static tp_var kl(void *of, tp_ctx *c, tp_var x)
+{
+    const self *m = of;
+    tp_dist p = prior(m, c);
+    p.event_dims = 0;
+    tp_var index = tp_nn_codebook_nearest(&m->codebook, c, encode(m, c, x));
+    return tp_neg(tp_dist_logprob(p, index));
 }
 
 const tp_model_type tp_model_vq_vae = {
@@ -107,4 +136,5 @@ const tp_model_type tp_model_vq_vae = {
     .code = code,
     .generate = generate,
     .log_weight = log_weight,
+    .kl = kl,
     .estimated = "encoder"};

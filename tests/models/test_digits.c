@@ -3,36 +3,34 @@
  *
  * The rule: held-out digits cost at least MARGIN nats less than under the best model of independent pixels of the same
  * likelihood, on every seed. What they cost is −log p(x), exact or from weighted samples (tp_model_nll, which overstates
- * it), whatever the objective was. It is the term "recon" where a model has no such thing, and where its code is learned by
- * estimated gradients: to such codes a prior is fitted afterwards, and a uniform one pays for all that are never used.
- * Every second pixel of every second line, so that all rows together take less than a minute; bits are drawn once and for
- * good (TP_BINARIZE_STATIC). A model with parameters for each example gets fewer of them, more often. Read next:
+ * it), whatever the objective was, and the term "recon" where a model has no such thing.
+ * Bits are drawn once and for good (TP_BINARIZE_STATIC). Independent pixels are at 198.4 nats, the worst row with bits at
+ * 171. A model with parameters for each example gets fewer of them, more often. Read next:
  * conformance.h.
  */
 #include "tests/models/conformance.h"
 
 #include "autograd/compose.h"
 #include "models/vae.h"
+#include "tensor/parallel.h"
 
-enum { TRAIN = 4000, FEWER = 10, HELD_OUT = 300, PIXELS = 14 * 14 };
-enum { SEEDS = 3, EPOCHS = 10, STEP = 40, DRAWS = 16 };
-static const double MARGIN = 3;
+enum { TRAIN = 3000, FEWER = 10, HELD_OUT = 300, PIXELS = 28 * 28 };
+enum { SEEDS = 3, EPOCHS = 7, STEP = 40, DRAWS = 16 };
+static const double MARGIN = 20;
 
 /* --- data ------------------------------------------------------------------------------------------------- */
 
 static tp_dataset train, few, held_out; /* few: the first TRAIN / FEWER of train */
 
-/* The first n of a split, at half the resolution. */
+/* The first n of a split. */
 static tp_dataset digits(const char *split, int64_t n)
 {
     tp_dataset all, part = {0};
-    tp_tensor some, lines, pixels, labels;
+    tp_tensor some, labels;
     assert_ok(tp_dataset_read(&all, TAPIR_SOURCE_DIR "/examples/data", split));
     assert_ok(tp_view_slice(&all.x, 0, 0, n, 1, &some));
-    assert_ok(tp_view_slice(&some, 1, 0, TP_SLICE_END, 2, &lines));
-    assert_ok(tp_view_slice(&lines, 2, 0, TP_SLICE_END, 2, &pixels));
     assert_ok(tp_view_slice(&all.labels, 0, 0, n, 1, &labels));
-    assert_ok(tp_clone(&part.x, &pixels));
+    assert_ok(tp_clone(&part.x, &some));
     assert_ok(tp_clone(&part.labels, &labels));
     tp_dataset_free(&all);
     return part;
@@ -41,6 +39,8 @@ static tp_dataset digits(const char *split, int64_t n)
 static int read_digits(void **state)
 {
     (void)state;
+    assert_ok(tp_set_threads(
+        1)); /* networks this small lose more by waiting than they win, above all on a busy machine */
     train = digits("train", TRAIN);
     few = digits("train", TRAIN / FEWER);
     held_out = digits("t10k", HELD_OUT);
@@ -136,7 +136,7 @@ static double cost(tp_model *m, tp_tape *t)
     tp_stats stats;
     double value = NAN;
     batches_of(&b, &held_out, m->config.likelihood);
-    if (tp_model_has_nll(m->type) && m->type->estimated == NULL) {
+    if (tp_model_has_nll(m->type)) {
         assert_ok(tp_model_nll(m, t, &b, 1, DRAWS, &value));
     } else {
         tp_trainer trainer = {.tape = t, .loss = tp_model_loss, .model = m, .seed = 1};
@@ -161,7 +161,7 @@ static double trained(const tp_model_type *type, tp_likelihood likelihood, uint6
     adam.lr = 1e-2;
     config.data_dim = PIXELS;
     config.hidden[0] = 64;
-    config.latent_dim = 8;
+    config.latent_dim = 12;
     config.likelihood = likelihood;
     config.classes = 10;
     config.examples = TRAIN;

@@ -172,8 +172,8 @@ static void test_gradients(void **state)
     tp_batch batch = {.x = uniform(TP_F64, BATCH, NX, 1), .n = BATCH};
     assert_ok(tp_model_gradcheck(&m, &batch, (tp_check_opts){0}, &report));
     assert_int_equal(report.skipped_kinks, 0);
-    assert_int_equal(m.params.n, 8); /* two layers each, weights and biases */
-    assert_int_equal(m.params.buffers, 2);
+    assert_int_equal(m.params.n, 8);       /* two layers each, weights and biases */
+    assert_int_equal(m.params.buffers, 3); /* the codebook's two and the prior */
     for (int i = 0; i < m.params.n; i++)
         assert_null(strstr(m.params.item[i]->name, "codebook"));
     tp_tensor_free(&batch.x);
@@ -295,6 +295,9 @@ static void all_latents(tp_model *m, tp_ctx *c, tp_var x, tp_tensor *index, doub
         logprob[i] = tp_flat(tp_value(lp), i);
 }
 
+/* How often each latent is which code, so that the prior is anything but even. */
+static const double usage[NZ][CODES] = {{0.7, 0.2, 0.1}, {0.05, 0.15, 0.8}};
+
 /* One model: how often log p(x|e) by itself is above log p(x). */
 static int check_bound(uint64_t seed)
 {
@@ -312,20 +315,26 @@ static int check_bound(uint64_t seed)
         for (int64_t k = 0; k < tp_numel(p); k++)
             assert_ok(tp_set_flat(p, k, 4 * tp_flat(p, k)));
     }
+    for (int k = 0; k < NZ * CODES; k++)
+        assert_ok(
+            tp_set_flat((tp_tensor *)buffer(&m, "prior.usage"), k, usage[k / CODES][k % CODES]));
     tp_ctx c = tp_ctx_eval(t, 1, 0);
     tp_var data = tp_constant(t, &x);
     const tp_tensor *w = tp_value(tp_model_log_weight(&m, &c, data, 5));
     assert_true(tp_shape_equal(w->shape, TP_SHAPE(5, BATCH)));
     all_latents(&m, &c, data, &latents, logprob);
     for (int64_t b = 0; b < BATCH; b++) {
-        double evidence = 0, prior = NZ * log(CODES), off = INFINITY;
+        double evidence = 0, cost = 0, off = INFINITY;
         for (int64_t s = 0; s < CODES * CODES; s++) {
-            evidence += exp(logprob[s * BATCH + b] - prior);
-            off = fmin(off, fabs(tp_flat(w, b) + prior - logprob[s * BATCH + b]));
+            double prior = log(usage[0][s / CODES]) + log(usage[1][s % CODES]);
+            double joint = logprob[s * BATCH + b] + prior, gap = fabs(tp_flat(w, b) - joint);
+            evidence += exp(joint);
+            if (gap < off)
+                off = gap, cost = -prior;
         }
-        assert_true(off < 1e-3); /* the counts are smoothed by 1e-5 */
+        assert_true(off < 1e-2); /* counts are smoothed by 1e-5, the prior by 1e-4 */
         assert_true(tp_flat(w, b) < log(evidence));
-        above += tp_flat(w, b) + prior > log(evidence);
+        above += tp_flat(w, b) + cost > log(evidence);
         for (int64_t k = 1; k < 5; k++)
             assert_true(tp_flat(w, k * BATCH + b) == tp_flat(w, b));
     }
@@ -336,7 +345,7 @@ static int check_bound(uint64_t seed)
     return above;
 }
 
-/* log w = log p(x|e) − latents·log(codes) is one of the terms that add up to log p(x) = log Σ_z p(z)·p(x|z), so always
+/* log w = log p(x|e) + log p(e) is one of the terms that add up to log p(x) = log Σ_z p(z)·p(x|z), so always
  * below it. Without the prior it is not: the control. */
 static void test_bound(void **state)
 {
@@ -347,7 +356,45 @@ static void test_bound(void **state)
     assert_true(above > 5);
 }
 
-/* Pictures of codes drawn alike: one latent of one number, which a straight line decodes, so that x tells the code. */
+/* In training the prior follows what the codes are used for, 1 − decay of the way; in evaluation it stays. */
+static void test_prior_counts(void **state)
+{
+    (void)state;
+    tp_model m;
+    tp_tape *t;
+    make(&m, TP_F64, 5, 0.25);
+    tp_tensor x = uniform(TP_F64, BATCH, NX, 1);
+    assert_ok(tp_tape_new(&t));
+    for (int mode = TP_EVAL; mode >= (int)TP_TRAIN; mode--) {
+        tp_tape_reset(t);
+        tp_ctx c = mode == TP_TRAIN ? tp_ctx_train(t, 1, 0) : tp_ctx_eval(t, 1, 0);
+        tp_var data = tp_constant(t, &x), kl;
+        assert_ok(tp_var_status(tp_model_loss(&m, &c, data).total));
+        assert_true(tp_model_kl(&m, &c, data, &kl));
+        for (int i = 0; i < BATCH * NZ; i++) /* an even prior as yet */
+            assert_close(tp_flat(tp_value(kl), i), log(CODES), 0, 1e-14);
+        tp_params_commit(&m.params, t);
+    }
+    tp_var code = tp_model_code(&m, &(tp_ctx){.tape = t, .mode = TP_EVAL}, tp_constant(t, &x));
+    assert_ok(tp_var_status(code));
+    for (int j = 0; j < NZ; j++) {
+        double sum = 0, seen = 0;
+        for (int k = 0; k < CODES; k++) {
+            double is = (tp_flat(buffer(&m, "prior.usage"), j * CODES + k) - 0.99 / CODES) / 0.01;
+            assert_close(is * BATCH, round(is * BATCH), 1e-9, 0); /* so many of the batch */
+            sum += is;
+            seen = fmax(seen, is);
+        }
+        assert_close(sum, 1, 1e-9, 0);
+        assert_true(seen >= 1.0 / CODES);
+    }
+    tp_tape_free(t);
+    tp_tensor_free(&x);
+    tp_model_free(&m);
+}
+
+/* Pictures of codes as often as the prior has them: one latent of one number, which a straight line decodes, so that x
+ * tells the code. */
 static void test_generate(void **state)
 {
     (void)state;
@@ -362,7 +409,8 @@ static void test_generate(void **state)
     config.option[1] = 1;
     assert_ok(tp_model_init(&m, &tp_model_vq_vae, config, TP_F64, 1));
     for (int64_t k = 0; k < CODES; k++) {
-        double count = k == 0 ? 8 : 1; /* what it is used for does not matter */
+        double count = k == 0 ? 8 : 1; /* of all latents together, which is not the prior */
+        assert_ok(tp_set_flat((tp_tensor *)buffer(&m, "prior.usage"), k, usage[1][k]));
         assert_ok(tp_set_flat((tp_tensor *)buffer(&m, "codebook.counts"), k, count));
         assert_ok(tp_set_flat((tp_tensor *)buffer(&m, "codebook.sums"), k, e[k] * count));
     }
@@ -378,7 +426,8 @@ static void test_generate(void **state)
         for (int k = 0; k < CODES; k++)
             seen[k] += fabs(tp_flat(p, i) - 1 / (1 + exp(-e[k]))) < 1e-4;
     for (int k = 0; k < CODES; k++)
-        assert_close(seen[k], N / CODES, 4 * sqrt(N * 2.0 / 9), 0);
+        assert_close(seen[k], N * usage[1][k], 4 * sqrt(N * usage[1][k] * (1 - usage[1][k])) + 2,
+                     0);
     assert_int_equal(seen[0] + seen[1] + seen[2], N);
     tp_tape_free(t);
     tp_model_free(&m);
@@ -387,10 +436,10 @@ static void test_generate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loss),      cmocka_unit_test(test_straight_through),
-        cmocka_unit_test(test_gradients), cmocka_unit_test(test_when_it_learns),
-        cmocka_unit_test(test_resume),    cmocka_unit_test(test_bound),
-        cmocka_unit_test(test_generate),
+        cmocka_unit_test(test_loss),         cmocka_unit_test(test_straight_through),
+        cmocka_unit_test(test_gradients),    cmocka_unit_test(test_when_it_learns),
+        cmocka_unit_test(test_resume),       cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_prior_counts), cmocka_unit_test(test_generate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
