@@ -18,7 +18,9 @@ static tp_objective loss(void *self, tp_ctx *c, tp_var x)
     const tp_vae *m = self;
     tp_vae_pass v = tp_vae_forward(self, c, x);
     tp_var mu = v.q.param[0], logvar = v.q.param[1];
-    return tp_dip_elbo(v.logprob, v.kl, mu, m->option[KIND] < 2 ? (tp_var){0} : logvar,
+    if (m->option[KIND] == 1)
+        logvar = (tp_var){0}; /* none: the covariance of the means alone */
+    return tp_dip_elbo(v.logprob, v.kl, mu, logvar,
                        (tp_dip_opts){m->option[OFF_DIAGONAL], m->option[DIAGONAL]});
 }
 
