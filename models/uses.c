@@ -102,20 +102,33 @@ tp_var tp_model_log_weight(const tp_model *m, tp_ctx *c, tp_var x, int64_t k)
     return tp_type_log_weight(m->type, m->self, c, x, k);
 }
 
-bool tp_model_kl(const tp_model *m, tp_ctx *c, tp_var x, tp_var *kl)
+/* Both from one posterior, which may cost a search (models/infer.c). */
+void tp_model_latents(const tp_model *m, tp_ctx *c, tp_var x, tp_var *code, tp_var *kl)
 {
     const tp_model_type *type = m->type;
+    bool mean = code != NULL && type->code == NULL;
+    bool closed = type->kl == NULL && type->prior != NULL;
+    tp_dist q = {0};
+    *kl = (tp_var){0};
+    if (type->posterior != NULL && (mean || closed))
+        q = type->posterior(m->self, c, x);
+    if (mean)
+        *code = q.type != NULL ? tp_dist_mean(q) : (tp_var){0};
+    else if (code != NULL)
+        *code = type->code(m->self, c, x);
     if (type->kl != NULL) {
         *kl = type->kl(m->self, c, x);
-        return true;
+    } else if (closed && q.type != NULL) {
+        tp_dist p = type->prior(m->self, c);
+        if (tp_kl_known(&q, &p))
+            *kl = tp_kl_elements(q, p);
     }
-    if (type->posterior == NULL || type->prior == NULL)
-        return false;
-    tp_dist q = type->posterior(m->self, c, x), p = type->prior(m->self, c);
-    if (!tp_kl_known(&q, &p))
-        return false;
-    *kl = tp_kl_elements(q, p);
-    return true;
+}
+
+bool tp_model_kl(const tp_model *m, tp_ctx *c, tp_var x, tp_var *kl)
+{
+    tp_model_latents(m, c, x, NULL, kl);
+    return kl->tape != NULL;
 }
 
 /* --- over a data set ------------------------------------------------------------------------------------ */

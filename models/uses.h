@@ -43,6 +43,8 @@ tp_var tp_type_log_weight(const tp_model_type *type, void *self, tp_ctx *c, tp_v
 /* *kl = what each latent dimension costs, KL(q(z|x) ‖ p(z)): [batch, dims]. False where nothing is known of it in
  * closed form. */
 bool tp_model_kl(const tp_model *m, tp_ctx *c, tp_var x, tp_var *kl);
+/* The code, unless that is NULL, and that KL from one posterior; the zero var what the model has not. */
+void tp_model_latents(const tp_model *m, tp_ctx *c, tp_var x, tp_var *code, tp_var *kl);
 
 /* Mean −log p(x) in nats over all batches, in stored order: exact where the type knows it, else from this many samples of
  * the posterior each (an upper bound in expectation; tp_importance_logprob), a few at a time. Noise as of tp_ctx_eval with

@@ -66,7 +66,6 @@ static void add_batch(latents *l, int64_t n, const tp_tensor *code, const tp_ten
 
 static tp_status measure_batch(run *r, const tp_batch *batch, uint64_t number, latents *l)
 {
-    const tp_model_type *type = r->model.type;
     const tp_tensor *code = NULL, *kl = NULL;
     tp_var z, elements;
     tp_tape_reset(r->tape);
@@ -75,15 +74,12 @@ static tp_status measure_batch(run *r, const tp_batch *batch, uint64_t number, l
     c.index = &batch->index;
     c.labels = &batch->labels;
     tp_var x = tp_constant(r->tape, &batch->x);
-    bool has_code = tp_model_has_code(type) && !type->discrete;
-    if (has_code)
-        z = tp_model_code(&r->model, &c, x);                /* [n, nz] */
-    bool has_kl = tp_model_kl(&r->model, &c, x, &elements); /* [n, dims] */
+    tp_model_latents(&r->model, &c, x, &z, &elements); /* [n, nz], [n, dims] */
     tp_no_grad_end(r->tape);
     TP_TRY(tp_tape_status(r->tape));
-    if (has_code)
+    if (z.tape != NULL && !r->model.type->discrete)
         code = tp_value(z);
-    if (has_kl)
+    if (elements.tape != NULL)
         kl = tp_value(elements);
     if (number == 0)
         TP_TRY(latents_make(l, width_of(code), width_of(kl)));

@@ -246,6 +246,10 @@ static void test_kl(void **state)
     start(&b, &tp_model_vae);
     tp_var x = tp_constant(b.tape, &b.x), kl = {0};
     assert_true(tp_model_kl(&b.m, &b.c, x, &kl));
+    tp_var code, again;
+    tp_model_latents(&b.m, &b.c, x, &code, &again);
+    assert_true(equal_bits(tp_value(kl), tp_value(again)));
+    assert_true(equal_bits(tp_value(code), tp_value(tp_model_code(&b.m, &b.c, x))));
     assert_true(shaped(kl, TP_SHAPE(BATCH, NZ)));
     tp_objective o = tp_model_loss(&b.m, &b.c, x);
     assert_string_equal(o.term[1].name, "kl");
