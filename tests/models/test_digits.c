@@ -183,7 +183,7 @@ static double trained(const tp_model_type *type, tp_likelihood likelihood, uint6
 
 static void beats_independent_pixels(const tp_model_type *type, tp_likelihood likelihood)
 {
-    if (SANITIZED)
+    if (!FULL_SPEED)
         skip(); /* the same code as in the other tests of all rows */
     double most = independent(type, likelihood) - MARGIN;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
@@ -213,7 +213,7 @@ static const tp_model_type blind_type = {.name = "blind",
 static void test_blind_model_does_not(void **state)
 {
     (void)state;
-    if (SANITIZED)
+    if (!FULL_SPEED)
         skip();
     double got = trained(&blind_type, TP_BERNOULLI, 1),
            best = independent(&blind_type, TP_BERNOULLI);

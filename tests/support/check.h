@@ -25,6 +25,14 @@ enum { SANITIZED = 1 };
 enum { SANITIZED = 0 };
 #endif
 
+/* Tests that train until something is learned run at full speed only: anywhere else (sanitizers, valgrind, coverage) they
+ * would take minutes and show no code that others do not. */
+#ifdef NDEBUG
+enum { FULL_SPEED = 1 };
+#else
+enum { FULL_SPEED = 0 };
+#endif
+
 /* |got - want| <= abs + rel |want|. NaN is close to NaN only, an infinity only to itself. */
 bool close_enough(double got, double want, double abs, double rel);
 
