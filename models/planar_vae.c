@@ -24,9 +24,7 @@ static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
     planar_vae *m = self;
     int64_t h = config->hidden[config->hidden_layers - 1], n = (int64_t)config->option[LAYERS];
     TP_TRY(tp_vae_init(&m->vae, ps, config));
-    if (config->latent_dim > INT64_MAX / n)
-        return tp_fail(TP_ESHAPE, "%lld layers of %lld latents are too large", (long long)n,
-                       (long long)config->latent_dim);
+    /* n <= 256 times latents that memory has been found for: no overflow */
     TP_TRY(tp_nn_linear_init(&m->u, ps, "flow.u", h, n * config->latent_dim));
     TP_TRY(tp_nn_linear_init(&m->w, ps, "flow.w", h, n * config->latent_dim));
     TP_TRY(tp_nn_linear_init(&m->b, ps, "flow.b", h, n));

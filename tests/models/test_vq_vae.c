@@ -180,6 +180,17 @@ static void test_gradients(void **state)
     tp_model_free(&m);
 }
 
+static void test_too_large(void **state)
+{
+    (void)state;
+    tp_model m = {0};
+    tp_model_config config = tp_model_defaults(&tp_model_vq_vae);
+    config.latent_dim = INT64_MAX;
+    assert_status(tp_model_init(&m, &tp_model_vq_vae, config, TP_F32, 1), TP_ESHAPE);
+    assert_message(
+        "model 'vq_vae': an encoder of 9223372036854775807 times 2 outputs is too large");
+}
+
 /* --- the codebook in training --------------------------------------------------------------------- */
 
 typedef struct run {
@@ -436,10 +447,11 @@ static void test_generate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loss),         cmocka_unit_test(test_straight_through),
-        cmocka_unit_test(test_gradients),    cmocka_unit_test(test_when_it_learns),
-        cmocka_unit_test(test_resume),       cmocka_unit_test(test_bound),
-        cmocka_unit_test(test_prior_counts), cmocka_unit_test(test_generate),
+        cmocka_unit_test(test_loss),           cmocka_unit_test(test_straight_through),
+        cmocka_unit_test(test_gradients),      cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_when_it_learns), cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_bound),          cmocka_unit_test(test_prior_counts),
+        cmocka_unit_test(test_generate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

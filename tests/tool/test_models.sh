@@ -171,6 +171,8 @@ grep -q '"set": {"warmup": 100}' warm/config.json || bad "$(cat warm/config.json
 cmp -s warm/model.safetensors vae/model.safetensors && bad "--set does nothing"
 good train --config warm/config.json --out warm2
 cmp warm/model.safetensors warm2/model.safetensors || bad "--config forgets --set"
+printf '{"model": "vae", "set": {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1}}' >six.json
+says 2 "vae: --set: more than 6 options" train --config six.json --set g=1 --out seven
 good train --config warm/config.json --model ae --out other # what is not its own is gone
 grep -q '"set"' other/config.json && bad "$(cat other/config.json)"
 cp -r warm edited && sed -i 's/"warmup": 100/"warmup": 200/' edited/config.json
