@@ -51,7 +51,8 @@ typedef struct tp_objective {
 } tp_objective;
 
 /* An objective of one's own: the total is Σ weight · value, added from the left; values get the names of their terms.
- * TP_ESHAPE names a value that is not 0-d; TP_EARG unless 1 <= n <= TP_MAX_TERMS. */
+ * Terms of weight 0 are left out, infinite ones too. TP_ESHAPE names a value that is not 0-d; TP_EARG unless
+ * 1 <= n <= TP_MAX_TERMS. */
 tp_objective tp_objective_of(int n, const tp_term *term);
 
 /* --- the evidence lower bound (objective/elbo.c) ---------------------------------------------------- */

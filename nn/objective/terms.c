@@ -1,6 +1,14 @@
 /* terms.c: an objective is the weighted sum of its terms. Read next: elbo.c. */
 #include "nn/objective/demand.h"
 
+/* weight · value, added to the total so far, which is the zero var at first. The loss of one term is that very node. */
+static tp_var plus(tp_var total, const tp_term *t)
+{
+    tp_var weighted =
+        t->weight == 1 && total.tape == NULL ? t->value : tp_scale(t->value, t->weight);
+    return total.tape == NULL ? weighted : tp_add(total, weighted);
+}
+
 tp_objective tp_objective_of(int n, const tp_term *term)
 {
     tp_objective o = {.terms = n};
@@ -15,13 +23,12 @@ tp_objective tp_objective_of(int n, const tp_term *term)
         o.term[i] = term[i];
         o.term[i].value = tp_demand_axes(term[i].value, 0, term[i].name, "a term is one number");
         tp_name(o.term[i].value, term[i].name, NULL, 0);
-        if (i == 0 && term[0].weight == 1)
-            o.total = o.term[0].value; /* the loss of one term is that very node */
-        else if (i == 0)
-            o.total = tp_scale(o.term[0].value, term[0].weight);
-        else
-            o.total = tp_add(o.total, tp_scale(o.term[i].value, term[i].weight));
+        /* 0·∞ would be no 0; one that has failed counts all the same */
+        if (term[i].weight != 0 || tp_var_status(o.term[i].value) != TP_OK)
+            o.total = plus(o.total, &o.term[i]);
     }
+    if (o.total.tape == NULL)
+        o.total = plus(o.total, &o.term[0]);
     if (o.total.id != o.term[0].value.id)
         tp_name(o.total, "total", NULL, 0);
     return o;

@@ -75,6 +75,20 @@ static void test_free_bits(void **state)
     fixture_free(f);
 }
 
+/* A term of weight 0 is not in the total, not even as 0·∞; an objective of such terms alone is 0. */
+static void test_logged_only(void **state)
+{
+    (void)state;
+    fixture *f = fixture_new();
+    tp_var big = tp_full(f->tape, TP_F64, TP_SHAPE(), INFINITY),
+           a = tp_full(f->tape, TP_F64, TP_SHAPE(), 3);
+    tp_objective o = tp_objective_of(3, (tp_term[]){{"off", big, 0}, {"a", a, 2}, {"on", a, 1}});
+    assert_true(tp_item_of(o.total) == 9);
+    assert_true(isinf(tp_item_of(o.term[0].value)));
+    assert_true(tp_item_of(tp_objective_of(1, (tp_term[]){{"a", a, 0}}).total) == 0);
+    fixture_free(f);
+}
+
 /* A term of weight 0 is logged and sends no gradient. */
 static void test_terms(void **state)
 {
@@ -95,10 +109,9 @@ static void test_terms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ramp),
-        cmocka_unit_test(test_capacity),
-        cmocka_unit_test(test_free_bits),
-        cmocka_unit_test(test_terms),
+        cmocka_unit_test(test_ramp),        cmocka_unit_test(test_capacity),
+        cmocka_unit_test(test_free_bits),   cmocka_unit_test(test_terms),
+        cmocka_unit_test(test_logged_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
