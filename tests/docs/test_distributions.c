@@ -13,17 +13,6 @@ static const char *const support_names[] = {[TP_REALS] = "real numbers",
                                             [TP_CLASSES] = "i64: 0, 1, …",
                                             [TP_SIMPLEX] = "positive numbers of sum 1"};
 
-/* One cell: a bar would end it. */
-static void put(FILE *f, const char *text)
-{
-    for (fputs("| ", f); *text != '\0'; text++) {
-        if (*text == '|')
-            fputc('\\', f);
-        fputc(*text, f);
-    }
-    fputs(" ", f);
-}
-
 static void put_name(FILE *f, const char *name)
 {
     fprintf(f, "| `%s` ", name);
@@ -36,13 +25,13 @@ static void put_rows(FILE *f)
     for (int i = 0; i < tp_dist_type_count; i++) {
         const tp_dist_type *d = tp_dist_types[i];
         put_name(f, d->name);
-        put(f, d->text);
+        put_cell(f, d->text);
         fprintf(f, "| %s%s ", d->rank > 0 ? "vectors of " : "", support_names[d->support]);
-        put(f, d->pathwise ? "yes" : "no");
-        put(f, d->entropy != NULL ? "mean, variance, entropy"
-               : d->mean != NULL  ? "mean, variance"
-                                  : "");
-        put(f, d->source);
+        put_cell(f, d->pathwise ? "yes" : "no");
+        put_cell(f, d->entropy != NULL ? "mean, variance, entropy"
+                    : d->mean != NULL  ? "mean, variance"
+                                       : "");
+        put_cell(f, d->source);
         fprintf(f, "|\n");
     }
 }
@@ -53,7 +42,7 @@ static void put_divergences(FILE *f)
     for (int i = 0; i < tp_kl_type_count; i++) {
         put_name(f, tp_kl_types[i].q->name);
         put_name(f, tp_kl_types[i].p->name);
-        put(f, tp_kl_types[i].text);
+        put_cell(f, tp_kl_types[i].text);
         fprintf(f, "|\n");
     }
 }
@@ -65,8 +54,8 @@ static void put_flows(FILE *f)
     fprintf(f, "| map | f(z);  log \\|det ∂f/∂z\\| | inverse |\n|---|---|---|\n");
     for (size_t i = 0; i < sizeof flow / sizeof *flow; i++) {
         put_name(f, flow[i].type->name);
-        put(f, flow[i].type->text);
-        put(f, flow[i].type->inverse != NULL ? "yes" : "no");
+        put_cell(f, flow[i].type->text);
+        put_cell(f, flow[i].type->inverse != NULL ? "yes" : "no");
         fprintf(f, "|\n");
     }
 }

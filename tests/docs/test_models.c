@@ -13,17 +13,6 @@
 
 enum { LINE = 512, CELL = 64 };
 
-/* One cell: a bar would end it. */
-static void put(FILE *f, const char *text)
-{
-    for (fputs("| ", f); *text != '\0'; text++) {
-        if (*text == '|')
-            fputc('\\', f);
-        fputc(*text, f);
-    }
-    fputs(" ", f);
-}
-
 static FILE *open_source(const char *format, const char *name)
 {
     char path[LINE], full[2 * LINE];
@@ -91,8 +80,8 @@ static void put_rows(FILE *f)
         char loss[CELL], nll[CELL], active[CELL];
         find_figures(t->name, loss, nll, active);
         fprintf(f, "| `%s` ", t->name);
-        put(f, t->summary);
-        put(f, t->objective);
+        put_cell(f, t->summary);
+        put_cell(f, t->objective);
         put_parts(f, t);
         fprintf(f, "| %d | %s | %s | %s |\n", lines_of(t), loss, nll, active);
     }
@@ -108,7 +97,7 @@ static void put_options(FILE *f)
         for (int k = 0; o != NULL && k < TP_MODEL_OPTIONS && o[k].name != NULL; k++) {
             fprintf(f, "| `%s` | `%s` | %g | %g | %g ", t->name, o[k].name, o[k].value, o[k].min,
                     o[k].max);
-            put(f, o[k].text);
+            put_cell(f, o[k].text);
             fprintf(f, "|\n");
         }
     }

@@ -9,9 +9,8 @@
  * conformance.h.
  */
 #include "tests/models/conformance.h"
+#include "tests/models/blind.h"
 
-#include "autograd/compose.h"
-#include "models/vae.h"
 #include "tensor/parallel.h"
 
 enum { TRAIN = 3000, FEWER = 10, HELD_OUT = 300, PIXELS = 28 * 28 };
@@ -195,20 +194,6 @@ static void beats_independent_pixels(const tp_model_type *type, tp_likelihood li
 }
 
 /* --- the control: independent pixels, learned like the others --------------------------------------------- */
-
-static tp_objective blind_loss(void *self, tp_ctx *c, tp_var x)
-{
-    const tp_vae *m = self;
-    tp_shape shape = TP_SHAPE(tp_shape_of(x).dim[0], m->latent_dim);
-    tp_var z = tp_full(c->tape, tp_dtype_of(x), shape, 1);
-    return tp_reconstruction(tp_data_logprob(tp_vae_decode(self, c, z), x));
-}
-
-static const tp_model_type blind_type = {.name = "blind",
-                                         .size = sizeof(tp_vae),
-                                         .init = tp_vae_init,
-                                         .loss = blind_loss,
-                                         .decode = tp_vae_decode};
 
 static void test_blind_model_does_not(void **state)
 {

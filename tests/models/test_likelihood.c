@@ -5,7 +5,7 @@
  * models/likelihood.h.
  */
 #include "tests/models/fixture.h"
-#include "tests/nn/fixture.h"
+#include "tests/models/one_tape.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,29 +32,6 @@ static double sigmoid(double x)
 static int64_t width(int likelihood)
 {
     return NX * tp_likelihood_width((tp_likelihood)likelihood, LEVELS);
-}
-
-static fixture *f;
-static tp_tape *t;
-
-static int begin(void **state)
-{
-    (void)state;
-    f = fixture_new();
-    t = f->tape;
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    fixture_free(f);
-    return 0;
-}
-
-static tp_var data(tp_dtype dtype, tp_shape shape, const double *v)
-{
-    return tp_constant(t, fixture_tensor(f, dtype, shape, v));
 }
 
 /* The distribution that Y makes, for a batch of n that is n times the same. */

@@ -3,7 +3,7 @@
  * Read next: test_likelihood.c.
  */
 #include "tests/models/fixture.h"
-#include "tests/nn/fixture.h"
+#include "tests/models/one_tape.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,29 +11,6 @@
 
 #include "autograd/sweep.h"
 #include "models/nets.h"
-
-static fixture *f;
-static tp_tape *t;
-
-static int begin(void **state)
-{
-    (void)state;
-    f = fixture_new();
-    t = f->tape;
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    fixture_free(f);
-    return 0;
-}
-
-static tp_var data(tp_dtype dtype, tp_shape shape, const double *v)
-{
-    return tp_constant(t, fixture_tensor(f, dtype, shape, v));
-}
 
 /* --- what is refused ------------------------------------------------------------------------------------------------ */
 

@@ -48,3 +48,13 @@ void assert_file(const char *name, const char *text)
     assert_string_equal(text, want);
     free(want);
 }
+
+void put_cell(FILE *f, const char *text)
+{
+    for (fputs("| ", f); *text != '\0'; text++) {
+        if (*text == '|')
+            fputc('\\', f);
+        fputc(*text, f);
+    }
+    fputs(" ", f);
+}

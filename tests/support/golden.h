@@ -14,4 +14,7 @@ void assert_golden(const char *name, const char *text);
 /* The same of any file of the source tree. */
 void assert_file(const char *name, const char *text);
 
+/* A cell of a table in Markdown, "| text ": a bar within would end it. */
+void put_cell(FILE *f, const char *text);
+
 #endif
