@@ -175,7 +175,7 @@ static bool sides_apart(specimen *s, char why[WHY])
 static void gradients(const tp_model_type *type, tp_likelihood likelihood)
 {
     if (SANITIZED && likelihood != tp_model_defaults(type).likelihood)
-        skip(); /* of a likelihood that is not the default it is the same code of the model */
+        skip(); /* another likelihood runs the same lines of the model */
     for (int i = 0; i <= type->beta; i++) {
         specimen s;
         char why[WHY];
