@@ -18,7 +18,7 @@ enum { LATENT2, HIDDEN2, WARMUP };
 static const tp_model_option options[] = {
     {"latent2", 20, 1, 1e6, "latent dimensions of the upper level", true},
     {"hidden2", 100, 1, 1e6, "size of the hidden layers between the levels", true},
-    {"warmup", 0, 0, 1e9, "steps in which the weight of the KLs rises from 0 to beta", true},
+    TP_WARMUP_OPTION,
     {0},
 };
 
@@ -74,7 +74,7 @@ static tp_var log_ratio(tp_dist q, tp_dist p, tp_var z)
 static tp_objective loss(void *self, tp_ctx *c, tp_var x)
 {
     const hierarchical_vae *m = self;
-    double beta = tp_ramp(c->step, (uint64_t)m->vae.option[WARMUP], 0, m->vae.beta);
+    double beta = tp_vae_weight(&m->vae, c, m->vae.option[WARMUP]).beta;
     levels l = draw(m, c, tp_vae_posterior(self, c, x));
     tp_var kl1 = log_ratio(l.q1, l.p1, l.z1), kl2 = tp_kl(l.q2, l.p2); /* [batch] */
     tp_objective recon = tp_reconstruction(tp_data_logprob(tp_vae_decode(self, c, l.z1), x));

@@ -15,7 +15,7 @@ typedef struct planar_vae {
 enum { LAYERS, WARMUP };
 static const tp_model_option options[] = {
     {"layers", 8, 1, 256, "planar maps, one behind the other", true},
-    {"warmup", 0, 0, 1e9, "steps in which the weight of the KL rises from 0 to beta", true},
+    TP_WARMUP_OPTION,
     {0},
 };
 
@@ -67,8 +67,7 @@ static tp_objective loss(void *self, tp_ctx *c, tp_var x)
     const planar_vae *m = self;
     tp_dist q = posterior(self, c, x);
     tp_vae_pass v = tp_vae_forward_sampled(self, c, x, q, tp_vae_prior(self, c));
-    double beta = tp_ramp(c->step, (uint64_t)m->vae.option[WARMUP], 0, m->vae.beta);
-    return tp_negative_elbo(v.logprob, v.kl, (tp_elbo_opts){.beta = beta});
+    return tp_negative_elbo(v.logprob, v.kl, tp_vae_weight(&m->vae, c, m->vae.option[WARMUP]));
 }
 
 const tp_model_type tp_model_planar_vae = {

@@ -49,9 +49,14 @@ tp_vae_pass tp_vae_forward_sampled(void *self, tp_ctx *c, tp_var x, tp_dist q, t
     return (tp_vae_pass){q, z, logprob, tp_sampled_kl(log_q, tp_dist_logprob(p, z))};
 }
 
+tp_elbo_opts tp_vae_weight(const tp_vae *m, const tp_ctx *c, double warmup)
+{
+    return (tp_elbo_opts){.beta = tp_ramp(c->step, (uint64_t)warmup, 0, m->beta)};
+}
+
 enum { WARMUP };
 static const tp_model_option options[] = {
-    {"warmup", 0, 0, 1e9, "steps in which the weight of the KL rises from 0 to beta", true},
+    TP_WARMUP_OPTION,
     {0},
 };
 
@@ -59,8 +64,7 @@ static tp_objective loss(void *self, tp_ctx *c, tp_var x)
 {
     const tp_vae *m = self;
     tp_vae_pass v = tp_vae_forward(self, c, x);
-    double beta = tp_ramp(c->step, (uint64_t)m->option[WARMUP], 0, m->beta);
-    return tp_negative_elbo(v.logprob, v.kl, (tp_elbo_opts){.beta = beta});
+    return tp_negative_elbo(v.logprob, v.kl, tp_vae_weight(m, c, m->option[WARMUP]));
 }
 
 const tp_model_type tp_model_vae = {.name = "vae",

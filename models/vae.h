@@ -25,6 +25,14 @@ tp_dist tp_vae_posterior(void *self, tp_ctx *c, tp_var x);
 tp_dist tp_vae_prior(void *self, tp_ctx *c);
 tp_dist tp_vae_decode(void *self, tp_ctx *c, tp_var z);
 
+/* The row of an option "warmup", and the weight of the KL that comes of it: beta·min(1, step/warmup), beta itself
+ * for 0 and in evaluation (Sønderby et al., Ladder Variational Autoencoders, 2016). */
+#define TP_WARMUP_OPTION                                                                           \
+    {                                                                                              \
+        "warmup", 0, 0, 1e9, "steps in which the weight of the KL rises from 0 to beta", true      \
+    }
+tp_elbo_opts tp_vae_weight(const tp_vae *m, const tp_ctx *c, double warmup);
+
 /* One draw z ~ q(z|x) and what an objective is made of. */
 typedef struct tp_vae_pass {
     tp_dist q;      /* q(z|x) */

@@ -13,7 +13,7 @@ typedef struct vamp_vae {
 enum { COMPONENTS, WARMUP };
 static const tp_model_option options[] = {
     {"components", 100, 1, 1e5, "pseudo-inputs, whose posteriors are the prior", true},
-    {"warmup", 0, 0, 1e9, "steps in which the weight of the KL rises from 0 to beta", true},
+    TP_WARMUP_OPTION,
     {0},
 };
 
@@ -50,8 +50,7 @@ static tp_objective loss(void *self, tp_ctx *c, tp_var x)
     const vamp_vae *m = self;
     tp_dist q = tp_vae_posterior(self, c, x);
     tp_vae_pass v = tp_vae_forward_sampled(self, c, x, q, prior(self, c));
-    double beta = tp_ramp(c->step, (uint64_t)m->vae.option[WARMUP], 0, m->vae.beta);
-    return tp_negative_elbo(v.logprob, v.kl, (tp_elbo_opts){.beta = beta});
+    return tp_negative_elbo(v.logprob, v.kl, tp_vae_weight(&m->vae, c, m->vae.option[WARMUP]));
 }
 
 const tp_model_type tp_model_vamp_vae = {
