@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# The book: every chapter stands beside its program, every number in its prose that has a decimal point (or an
+# exponent) was printed by that program, every picture is what the program draws, every exercise has an answer,
+# and the chapters lead from one to the next. The blocks are compared by test_snippets.sh.
+# TAPIR_UPDATE_GOLDEN=1 writes the pictures.
+set -euo pipefail
+cd "$TAPIR_SOURCE/docs/learn"
+failed=0
+complain() {
+    echo "$*" >&2
+    failed=1
+}
+
+# Prose: no fences, no comments, no targets of links.
+prose() {
+    awk '/^```/ { code = !code; next } !code && !/^<!--/' "$1" | sed -E 's/\]\([^)]*\)/]/g'
+}
+
+# Numbers as they stand, with the typographic minus as a plain one.
+numbers() {
+    sed 's/−/-/g' | grep -oE '[0-9]+\.[0-9]+(e[-+]?[0-9]+)?|[0-9]+e[-+]?[0-9]+' | sort -u
+}
+
+unprinted() { # chapter output: the numbers that nobody printed
+    comm -23 <(prose "$1" | numbers) <(numbers <"$2")
+}
+
+picture() { # program section file
+    local fresh
+    fresh=$(mktemp)
+    "$1" "$2" >"$fresh"
+    if [ -n "${TAPIR_UPDATE_GOLDEN-}" ]; then cp "$fresh" "$3"; fi
+    cmp -s "$fresh" "$3" || complain "$3 is not what $1 $2 draws"
+    rm -f "$fresh"
+}
+
+check_chapter() { # file.md
+    local number=${1:0:2} out
+    local program=$TAPIR_BIN/learn_$number
+    [ -e "${1%.md}.c" ] || complain "$1 has no program ${1%.md}.c"
+    out=$(mktemp)
+    "$program" >"$out" || complain "$program failed"
+    while read -r n; do
+        complain "$1: $n is not printed by learn_$number"
+    done < <(unprinted "$1" "$out")
+    while read -r image; do
+        picture "$program" "picture-$image" "../images/learn/$number-$image.svg"
+    done < <(grep -oE "images/learn/$number-[a-z0-9-]+\.svg" "$1" | sed -E "s|.*/$number-(.*)\.svg|\1|" | sort -u)
+    local exercises answers
+    exercises=$(grep -cE '^\*\*Exercise ' "$1" || true)
+    answers=$(grep -c '<summary>Answer' "$1" || true)
+    [ "$exercises" -gt 0 ] && [ "$exercises" = "$answers" ] ||
+        complain "$1: $exercises exercises (lines that begin with **Exercise) and $answers answers"
+    rm -f "$out"
+}
+
+mapfile -t chapters < <(ls [0-9][0-9]_*.md)
+for ((i = 0; i < ${#chapters[@]}; i++)); do
+    check_chapter "${chapters[i]}"
+    grep -q "(${chapters[i]})" README.md || complain "README.md does not list ${chapters[i]}"
+    [ $((i + 1)) = ${#chapters[@]} ] || grep -q "Next: .*(${chapters[i + 1]})" "${chapters[i]}" ||
+        complain "${chapters[i]} does not end with a link \"Next: [title](${chapters[i + 1]})\""
+done
+for program in [0-9][0-9]_*.c; do
+    [ -e "${program%.c}.md" ] || complain "$program has no chapter"
+done
+
+# The check can fail: a number that nobody computed is found.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+printf 'The loss is 543.43, not 543.44.\n' >"$work/x.md"
+printf 'loss 543.43\n' >"$work/out"
+[ "$(unprinted "$work/x.md" "$work/out")" = 543.44 ] || complain "a wrong number was not noticed"
+
+[ $failed = 0 ] || exit 1
+echo "${#chapters[@]} chapters agree with their programs"
