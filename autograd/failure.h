@@ -3,7 +3,7 @@
 #ifndef TP_AUTOGRAD_FAILURE_H
 #define TP_AUTOGRAD_FAILURE_H
 
-#include "autograd/format.h"
+#include "autograd/explain/format.h"
 
 /* "in the rule of sqrt#4: ", "adding up the gradient of parameter 'w'#1: ", or nothing in a forward pass. */
 void tp_failure_context(tp_text *to, tp_tape *t);

@@ -21,8 +21,8 @@ layer() { # name budget files…
 
 shopt -s globstar nullglob
 layer "tensor" 4000 tensor/**/*.{c,h,def,inc}
-mapfile -t explain < <(ls autograd/{explain,format,replay}*.[ch] 2>/dev/null)
-mapfile -t engine < <(ls autograd/**/*.{c,h,def} | grep -vE 'autograd/(explain|format|replay)')
+mapfile -t explain < <(ls autograd/explain.h autograd/explain/*.[ch])
+mapfile -t engine < <(ls autograd/**/*.{c,h,def} | grep -vF autograd/explain)
 layer "autograd (with all ops)" 3500 "${engine[@]}"
 layer "autograd: explain" 1500 "${explain[@]}"
 layer "nn" 3500 nn/**/*.{c,h,def}

@@ -3,7 +3,7 @@
  * Nothing on it is typed here. Prototypes and comments are those of ops.def and compose.h; formulas are the
  * rows'; gradients are what the rules recorded when they ran; numbers, types, shapes and messages come from
  * running samples and refusals. Target "reference" writes the page, test docs/reference compares.
- * Read next: reference_formula.c, autograd/format.h.
+ * Read next: reference_formula.c, autograd/explain/format.h.
  */
 #include "tests/docs/reference.h"
 

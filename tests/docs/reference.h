@@ -3,7 +3,7 @@
 #ifndef TP_TESTS_REFERENCE_H
 #define TP_TESTS_REFERENCE_H
 
-#include "autograd/format.h"
+#include "autograd/explain/format.h"
 #include "autograd/op.h"
 
 /* Ends the program with a message about where unless ok. */

@@ -5,7 +5,7 @@
 #ifndef TP_AUTOGRAD_REPLAY_H
 #define TP_AUTOGRAD_REPLAY_H
 
-#include "autograd/format.h"
+#include "autograd/explain/format.h"
 #include "autograd/sweep.h"
 
 typedef struct tp_replay {

@@ -1,6 +1,6 @@
 /* replay.c: a step again, on a private tape. Values are only looked at there: the user's tape is not
  * recorded on and does not fail. Read next: explain.c. */
-#include "autograd/replay.h"
+#include "autograd/explain/replay.h"
 
 #include <math.h>
 #include <string.h>

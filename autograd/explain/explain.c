@@ -2,9 +2,9 @@
  * written by format.c; what has to be computed for a step is computed by replay.c on a tape of its own,
  * so that the user's tape is only read. Read next: format.c. */
 #include "autograd/explain.h"
-#include "autograd/format.h"
+#include "autograd/explain/format.h"
 #include "autograd/ops.h"
-#include "autograd/replay.h"
+#include "autograd/explain/replay.h"
 #include "tensor/mem.h"
 
 #include <string.h>

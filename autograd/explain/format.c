@@ -1,5 +1,5 @@
 /* format.c: attributes, symbols, formulas. Read next: explain.c. */
-#include "autograd/format.h"
+#include "autograd/explain/format.h"
 #include "autograd/ops.h"
 
 #include <ctype.h>
