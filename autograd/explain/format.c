@@ -1,4 +1,4 @@
-/* format.c: attributes, symbols, formulas. Read next: explain.c. */
+/* format.c: attributes and formulas. What a node is called is in symbol.c. */
 #include "autograd/explain/format.h"
 #include "autograd/ops.h"
 
@@ -8,7 +8,7 @@
 
 /* --- attributes --------------------------------------------------------------------------------- */
 
-static const tp_field *find_field(const tp_op *op, const char *name, size_t length)
+const tp_field *tp_format_field(const tp_op *op, const char *name, size_t length)
 {
     for (int i = 0; i < op->field_count; i++)
         if (strlen(op->fields[i].name) == length && memcmp(op->fields[i].name, name, length) == 0)
@@ -62,55 +62,6 @@ void tp_format_attr(tp_text *t, const tp_field *f, const void *attr)
         break;
     }
     }
-}
-
-/* --- symbols ------------------------------------------------------------------------------------ */
-
-void tp_format_symbol(tp_text *t, const tp_tape *tape, uint32_t id)
-{
-    const char *name = tp_node_at(tape, id)->name;
-    bool only = true;
-    for (uint32_t other = 1; name != NULL && only && other < tape->count; other++) {
-        const char *rival = other == id ? NULL : tp_node_at(tape, other)->name;
-        only = rival == NULL || strcmp(rival, name) != 0;
-    }
-    if (name != NULL)
-        tp_text_add(t, only ? "%.64s" : "%.64s#%u", name, id);
-    else
-        tp_text_add(t, "v%u", id);
-}
-
-void tp_format_bar(tp_text *t, const tp_tape *tape, uint32_t id)
-{
-    static const char macron[] = "\xcc\x84"; /* combines with the first letter */
-    size_t at = t->used + 1;
-    tp_format_symbol(t, tape, id);
-    if (t->cut || t->used + sizeof macron + 8 > sizeof t->data)
-        return;
-    while (((unsigned char)t->data[at] & 0xc0) == 0x80)
-        at++;
-    memmove(t->data + at + 2, t->data + at, t->used - at + 1);
-    memcpy(t->data + at, macron, 2);
-    t->used += 2;
-}
-
-/* Names of more than one letter stand upright. */
-void tp_format_symbol_tex(tp_text *t, const tp_tape *tape, uint32_t id, bool bar)
-{
-    const char *name = tp_node_at(tape, id)->name;
-    bool word = name != NULL && strlen(name) > 1;
-    tp_text_add(t, !bar ? "" : word ? "\\overline{" : "\\bar{");
-    if (name == NULL)
-        tp_text_add(t, "v_{%u}", id);
-    else if (!word)
-        tp_text_add(t, "%s", name);
-    else {
-        tp_text_add(t, "\\mathrm{");
-        for (; *name != '\0'; name++)
-            tp_text_add(t, *name == '_' ? "\\%c" : "%c", *name);
-        tp_text_add(t, "}");
-    }
-    tp_text_add(t, bar ? "}" : "");
 }
 
 /* --- formulas ----------------------------------------------------------------------------------- */
@@ -200,7 +151,7 @@ static size_t constant_at(const tp_node *node, const char *p, const char *lead, 
     if (strncmp(p, lead, before) != 0 || p[before] != '@')
         return 0;
     size_t length = word_length(p + before + 1);
-    const tp_field *f = find_field(node->op, p + before + 1, length);
+    const tp_field *f = tp_format_field(node->op, p + before + 1, length);
     if (f == NULL || f->kind != TP_FIELD_DOUBLE ||
         strncmp(p + before + 1 + length, tail, after) != 0)
         return 0;
@@ -279,28 +230,22 @@ static bool open_ended(const tp_node *node, bool tex)
     return raised || text[0] == '#' || (n > 1 && text[n - 2] == '#');
 }
 
-static void symbol(tp_text *t, const tp_formula *f, uint32_t id, bool bar)
-{
-    if (f->tex)
-        tp_format_symbol_tex(t, f->tape, id, bar);
-    else if (bar)
-        tp_format_bar(t, f->tape, id);
-    else
-        tp_format_symbol(t, f->tape, id);
-}
-
 static void operand(tp_text *t, const tp_formula *f, uint32_t id, int limit, const tp_op *in)
 {
     for (int i = 0; i < f->shared_count; i++)
         if (f->shared[i] == id) {
-            tp_text_add(t, f->tex ? "t_{%d}" : "t%d", i + 1);
+            tp_text_add(t, f->tex ? "t_{%d}" : f->html ? "<i>t</i><sub>%d</sub>" : "t%d", i + 1);
             return;
         }
     const tp_node *node = tp_node_at(f->tape, id);
     if (id != 0 && id == f->gy) {
-        symbol(t, f, f->at, true);
+        bool fraction = f->notation != NULL && f->notation->sign == TP_SIGN_PARTIAL &&
+                        limit < FREE && !f->tex && !f->shapes;
+        tp_text_add(t, fraction ? "(" : "");
+        tp_format_name(t, f, f->at, true);
+        tp_text_add(t, fraction ? ")" : "");
     } else if (id < f->first || id >= f->last || node->op == NULL) {
-        symbol(t, f, id, false);
+        tp_format_name(t, f, id, false);
     } else {
         int own = looseness(node, f->tex);
         bool brackets = 2 * own > limit;
@@ -359,7 +304,7 @@ static void put_attr_tex(tp_text *t, const tp_field *f, const void *attr)
 static const char *put_attr(tp_text *t, const tp_node *node, const char *p, bool tex)
 {
     size_t length = word_length(p + 1);
-    const tp_field *f = find_field(node->op, p + 1, length);
+    const tp_field *f = tp_format_field(node->op, p + 1, length);
     if (f == NULL)
         tp_text_add(t, "@%.*s", (int)length, p + 1);
     else if (tex)
@@ -378,7 +323,7 @@ static size_t put_axes(tp_text *t, const tp_node *node, const char *p, bool tex)
     if (strncmp(p, open, before) != 0)
         return 0;
     length = word_length(p + before);
-    const tp_field *f = find_field(node->op, p + before, length);
+    const tp_field *f = tp_format_field(node->op, p + before, length);
     if (f == NULL || f->kind != TP_FIELD_AXES || p[before + length] != close)
         return 0;
     if (((const tp_axes *)value_of(node, f))->n > 0) {
@@ -403,28 +348,27 @@ void tp_format_op(tp_text *t, const tp_formula *f, uint32_t id)
             p = put_attr(t, node, p, f->tex);
         else if (*p == '?' && node->op->text == NULL)
             tp_text_add(t, "%s", node->op->name), p++;
+        else if (f->html && strchr("<>&", *p) != NULL)
+            tp_format_plain(t, f, (char[]){*p++, '\0'});
         else
             tp_text_add(t, "%c", *p++);
     }
 }
 
-void tp_format_definition(tp_text *t, const tp_tape *tape, uint32_t id)
+static void add_kind(tp_text *t, const tp_formula *f, const tp_node *node)
 {
-    const tp_node *node = tp_node_at(tape, id);
-    tp_formula f = {.tape = tape};
-    tp_format_symbol(t, tape, id);
-    if (node->op == NULL) {
-        tp_text_add(t, ": %s",
-                    node->param     ? node->is_leaf ? "parameter" : "frozen parameter"
-                    : node->is_leaf ? "leaf"
-                                    : "data");
-        return;
-    }
-    tp_text_add(t, " = ");
-    tp_format_op(t, &f, id);
+    const char *kind = node->param     ? node->is_leaf ? "parameter" : "frozen parameter"
+                       : node->is_leaf ? "leaf"
+                                       : "data";
+    tp_text_add(t, f->tex ? "\\colon \\text{%s}" : ": %s", kind);
+}
+
+/* ", axis 1": what the formula does not mention. */
+static void add_unmentioned(tp_text *t, const tp_formula *f, const tp_node *node)
+{
+    const char *text = node->op->text != NULL ? node->op->text : "";
     for (int i = 0; i < node->op->field_count; i++) {
         const tp_field *field = &node->op->fields[i];
-        const char *text = node->op->text != NULL ? node->op->text : "";
         char mention[40];
         snprintf(mention, sizeof mention, "@%.36s", field->name);
         bool off = field->kind == TP_FIELD_BOOL &&
@@ -432,12 +376,31 @@ void tp_format_definition(tp_text *t, const tp_tape *tape, uint32_t id)
         if (off || field->kind == TP_FIELD_SHAPE || field->kind == TP_FIELD_DTYPE ||
             strstr(text, mention) != NULL)
             continue; /* shape and type are shown anyhow */
-        tp_text_add(t, ", %s", field->name);
+        tp_text value = {0};
         if (field->kind != TP_FIELD_BOOL) {
-            tp_text_add(t, " ");
-            tp_format_attr(t, field, node->attr);
+            tp_text_add(&value, " ");
+            tp_format_attr(&value, field, node->attr);
         }
+        tp_text_add(t, f->tex ? ",\\ \\text{%s%s}" : ", %s%s", field->name, value.data);
     }
+}
+
+void tp_format_definition(tp_text *t, const tp_formula *f, uint32_t id)
+{
+    const tp_node *node = tp_node_at(f->tape, id);
+    tp_formula look = {.tape = f->tape,
+                       .tex = f->tex,
+                       .html = f->html,
+                       .notation = f->notation,
+                       .alias = f->alias};
+    tp_format_name(t, &look, id, false);
+    if (node->op == NULL) {
+        add_kind(t, &look, node);
+        return;
+    }
+    tp_text_add(t, " = ");
+    tp_format_op(t, &look, id);
+    add_unmentioned(t, &look, node);
 }
 
 void tp_format_var(tp_text *t, const tp_formula *f, uint32_t id)

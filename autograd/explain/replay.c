@@ -100,7 +100,6 @@ static tp_var replay_function(const tp_replay *r)
                                  : op->surrogate(r->tape, r->node->n, r->x, r->node->attr);
 }
 
-/* Runs the op and its rule. */
 static tp_status prepare(tp_replay *r)
 {
     const tp_sweep *s = r->sweep;
@@ -108,9 +107,12 @@ static tp_status prepare(tp_replay *r)
     size_t n = (size_t)r->node->n;
     r->x = tp_arena_alloc(&p->arena, 2 * n * sizeof *r->x);
     r->value = tp_arena_alloc(&p->arena, n * sizeof *r->value);
-    if (r->x == NULL || r->value == NULL)
+    uint32_t *ids = tp_arena_alloc(&p->arena, (4 * n + 2) * sizeof *ids);
+    if (r->x == NULL || r->value == NULL || ids == NULL)
         return TP_ENOMEM;
     r->gx = r->x + n;
+    memset(r->gx, 0, n * sizeof *r->gx);
+    r->first = ids, r->last = ids + n;
     for (size_t i = 0; i < n; i++) {
         const tp_node *in = tp_node_at(s->tape, r->node->x[i]);
         r->x[i] = borrow(p, s->tape, r->node->x[i]); /* its value may have been dropped */
@@ -120,14 +122,36 @@ static tp_status prepare(tp_replay *r)
         TP_TRY(copy_f64(p, tp_value(r->x[i]), &r->value[i]));
         r->x[i] = tp_leaf(p, &r->value[i]);
     }
-    TP_TRY(copy_f64(p, &tp_node_at(s->tape, s->gy.id)->value, &r->gy));
-    tp_var y = replay_op(r), gy = tp_constant(p, &r->gy);
-    for (size_t i = 0; i < n; i++)
+    tp_tensor *gy = tp_arena_alloc(&p->arena, sizeof *gy);
+    if (gy == NULL)
+        return TP_ENOMEM;
+    TP_TRY(copy_f64(p, &tp_node_at(s->tape, s->gy.id)->value, gy));
+    r->y = replay_op(r), r->gy = tp_constant(p, gy);
+    uint32_t *from = ids + 2 * n, *to = from + n + 1;
+    for (size_t i = 0; i <= n; i++) {
+        from[i] = i < n ? r->x[i].id : r->y.id;
+        to[i] = i < n ? r->node->x[i] : s->at;
+    }
+    r->alias = (tp_alias){s->tape, (int)n + 1, from, to};
+    for (size_t i = 0; i < n; i++) {
+        r->first[i] = p->count;
         if (tp_node_at(s->tape, r->node->x[i])
                 ->wanted) /* with a graph: then no fused rule is taken */
-            TP_TRY(tp_grad(1, &y, 1, &r->x[i], &r->gx[i],
-                           (tp_grad_opts){&gy, .create_graph = true, .allow_unused = true}));
+            TP_TRY(tp_grad(1, &r->y, 1, &r->x[i], &r->gx[i],
+                           (tp_grad_opts){&r->gy, .create_graph = true, .allow_unused = true}));
+        r->last[i] = p->count;
+    }
     return p->status;
+}
+
+tp_status tp_replay_rule(tp_replay *r)
+{
+    if (!r->ready) {
+        r->ready = true;
+        r->status = prepare(r);
+        take_failure(r->tape);
+    }
+    return r->status;
 }
 
 /* --- finite differences ------------------------------------------------------------------------- */
@@ -163,32 +187,34 @@ static double weighted(const tp_tensor *w, const tp_tensor *a, const tp_tensor *
     return sum;
 }
 
-typedef struct finding {
-    double rule, difference, error; /* along the direction; error relative to Σ|g ⊙ d| */
+typedef struct quotient {
+    double rule, difference, error, bound; /* along the direction; errors relative to Σ|g ⊙ d| */
     bool valid, ok, kink;
     tp_status status; /* TP_ENOMEM: nothing was found for want of memory */
-} finding;
+} quotient;
 
 /* Compares the gradient g of input i with a central difference of step h along d. */
-static finding compare(const tp_replay *r, int i, const tp_tensor *d, const tp_tensor *g, double h)
+static quotient compare(const tp_replay *r, int i, const tp_tensor *d, const tp_tensor *g, double h)
 {
     enum { ROUNDINGS = 4 };
     const double tolerance = 1e-6, epsilon = 0x1p-52;
-    finding f = {.error = NAN};
+    const tp_tensor *gy = tp_value(r->gy);
+    quotient f = {.error = NAN};
     tp_tensor lo, mid, hi;
     if ((f.status = moved(r, i, d, -h, &lo)) != TP_OK ||
         (f.status = moved(r, i, d, 0, &mid)) != TP_OK ||
         (f.status = moved(r, i, d, h, &hi)) != TP_OK)
         return f;
     double scale, size;
-    double left = weighted(&r->gy, &mid, &lo, NULL) / h;
-    double right = weighted(&r->gy, &hi, &mid, NULL) / h;
-    f.difference = weighted(&r->gy, &hi, &lo, NULL) / (2 * h);
+    double left = weighted(gy, &mid, &lo, NULL) / h;
+    double right = weighted(gy, &hi, &mid, NULL) / h;
+    f.difference = weighted(gy, &hi, &lo, NULL) / (2 * h);
     f.rule = weighted(d, g, NULL, &scale);
-    weighted(&r->gy, &mid, NULL, &size);
+    weighted(gy, &mid, NULL, &size);
     double off = fabs(f.rule - f.difference), noise = ROUNDINGS * epsilon * size / h;
     scale = fmax(scale, fabs(f.difference));
     f.error = off == 0 ? 0 : off / scale;
+    f.bound = scale > 0 ? tolerance + noise / scale : tolerance;
     f.ok = off <= tolerance * scale + noise;
     f.kink = fabs(right - left) > 1e-3 * scale + noise;
     f.valid = isfinite(f.difference);
@@ -214,60 +240,56 @@ static tp_status direction(const tp_replay *r, int i, const tp_tensor *g, tp_ten
  * to the cotangent where that is larger, because f32 loses small differences. */
 static double shown_error(const tp_replay *r, const tp_tensor *shown, const tp_tensor *g)
 {
-    const double *pg = tp_data(g), *pgy = tp_data(&r->gy);
+    const tp_tensor *gy = tp_value(r->gy);
+    const double *pg = tp_data(g), *pgy = tp_data(gy);
     double worst = 0, scale = 0;
     for (int64_t k = 0; k < tp_numel(g); k++) {
         double off = fabs(tp_flat(shown, k) - pg[k]);
         worst = isnan(off) || off > worst ? off : worst;
         scale = fmax(scale, fabs(pg[k]));
     }
-    for (int64_t k = 0; k < tp_numel(&r->gy); k++)
+    for (int64_t k = 0; k < tp_numel(gy); k++)
         scale = fmax(scale, fabs(pgy[k]));
     return worst == 0 ? 0 : worst / scale;
 }
 
-static tp_status check(tp_replay *r, int i, const tp_tensor *shown, tp_text *verdict)
+static tp_status check(tp_replay *r, int i, const tp_tensor *shown, tp_finding *out)
 {
-    if (!r->ready)
-        TP_TRY(prepare(r));
-    r->ready = true;
+    TP_TRY(tp_replay_rule(r));
     tp_tensor g, d;
-    finding f = {0};
+    quotient q = {0};
     TP_TRY(copy_f64(r->tape, tp_value(r->gx[i]), &g));
     TP_TRY(direction(r, i, &g, &d));
-    for (int k = 0; k < 3 && !f.ok && f.status != TP_ENOMEM; k++)
-        f = compare(r, i, &d, &g, ldexp(1, -17 - 6 * k));
-    if (f.status == TP_ENOMEM)
+    for (int k = 0; k < 3 && !q.ok && q.status != TP_ENOMEM; k++)
+        q = compare(r, i, &d, &g, ldexp(1, -17 - 6 * k));
+    if (q.status == TP_ENOMEM)
         return TP_ENOMEM;
     double shift = shown == NULL ? 0 : shown_error(r, shown, &g);
-    if (!f.valid)
-        tp_text_add(verdict, "not checked: at the edge of the domain");
-    else if (!f.ok && f.kink && r->node->op->smooth != TP_SMOOTH)
-        tp_text_add(verdict, "not checked: at a kink");
-    else if (!f.ok) {
-        tp_text_add(verdict, "FAIL rule ");
-        tp_text_number(verdict, 6, f.rule);
-        tp_text_add(verdict, ", difference ");
-        tp_text_number(verdict, 6, f.difference);
-    } else if (!(shift < (shown != NULL && shown->dtype == TP_F32 ? 1e-3 : 1e-7))) {
-        tp_text_add(verdict, "FAIL the rule in f64 agrees, but these numbers are off by ");
-        tp_text_number(verdict, 1, shift);
-    } else {
-        tp_text_add(verdict, "ok %.0e%s", f.error,
-                    r->node->op->surrogate != NULL ? " (of the surrogate)" : "");
-    }
+    bool same = shift < (shown != NULL && shown->dtype == TP_F32 ? 1e-3 : 1e-7);
+    *out = (tp_finding){.verdict = q.ok && same ? TP_AGREES : TP_DIFFERS,
+                        .error = q.error,
+                        .bound = q.bound,
+                        .rule = q.rule,
+                        .difference = q.difference,
+                        .shift = q.ok && !same ? shift : 0,
+                        .surrogate = r->node->op->surrogate != NULL};
+    if (!q.valid)
+        *out = (tp_finding){.why = "at the edge of the domain"};
+    else if (!q.ok && q.kink && r->node->op->smooth != TP_SMOOTH)
+        *out = (tp_finding){.why = "at a kink"};
     return TP_OK;
 }
 
-tp_status tp_replay_check(tp_replay *r, int i, const tp_tensor *shown, tp_text *verdict)
+tp_status tp_replay_check(tp_replay *r, int i, const tp_tensor *shown, tp_finding *f)
 {
-    tp_status status = TP_OK;
+    *f = (tp_finding){.why = "an estimator without a surrogate"};
     if (r->node->op->smooth == TP_ESTIMATOR && r->node->op->surrogate == NULL)
-        tp_text_add(verdict, "not checked: an estimator without a surrogate");
-    else if ((status = check(r, i, shown, verdict)) != TP_OK)
-        tp_text_add(verdict, "not checked: %s", tp_status_meaning(status));
+        return TP_OK;
+    tp_status status = check(r, i, shown, f);
+    if (status != TP_OK)
+        *f = (tp_finding){.why = tp_status_meaning(status)};
     if (status == TP_ENOMEM)
         tp_fail_prefix("checking %s: ", r->node->op->name);
     take_failure(r->tape);
-    return status;
+    return status == TP_ENOMEM ? status : TP_OK;
 }

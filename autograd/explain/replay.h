@@ -12,11 +12,27 @@ typedef struct tp_replay {
     tp_tape *tape;
     const tp_sweep *sweep;
     const tp_node *node;
-    bool ready;     /* the members below are: what tp_replay_check makes when it is first called */
-    tp_var *x, *gx; /* the op's inputs in f64 and what its rule gives for them */
-    tp_tensor *value; /* of the inputs */
-    tp_tensor gy;
+    bool ready;       /* the members below are: what is made when the rule is first asked for */
+    tp_status status; /* why they could not be */
+    tp_var *x, *gx;   /* the op's inputs in f64 and what its rule gives for them */
+    tp_var y, gy;
+    tp_tensor *value;       /* of the inputs */
+    uint32_t *first, *last; /* the rule for input i recorded nodes first[i] … last[i]-1 */
+    tp_alias alias;         /* what inputs and output are called on the sweep's tape */
 } tp_replay;
+
+typedef enum tp_verdict { TP_SKIPPED, TP_AGREES, TP_DIFFERS } tp_verdict;
+
+/* What checking one input found. Errors are relative to Σ|g ⊙ d|, d the direction. */
+typedef struct tp_finding {
+    tp_verdict verdict;
+    const char *why; /* TP_SKIPPED: the reason */
+    double error, bound;
+    double rule, difference; /* along the direction */
+    double
+        shift; /* how far the numbers shown are from the rule in f64, if that is why they differ */
+    bool surrogate; /* the difference is that of the surrogate */
+} tp_finding;
 
 /* TP_ENOMEM. Every begin that succeeded needs one end. */
 tp_status tp_replay_begin(tp_replay *r, const tp_sweep *s);
@@ -24,8 +40,9 @@ void tp_replay_end(tp_replay *r);
 /* The value of a node of the sweep's tape, computed anew if it was released; valid until the end.
  * TP_EFREED if what it was computed from is gone too. */
 tp_status tp_replay_value(const tp_replay *r, uint32_t id, tp_tensor *value);
-/* Writes "ok 2e-10", "FAIL …" or "not checked: …" for input i, whose contribution is shown (or NULL).
- * The status is why nothing was checked. */
-tp_status tp_replay_check(tp_replay *r, int i, const tp_tensor *shown, tp_text *verdict);
+/* Runs the op and its rule, written with operations, in f64. */
+tp_status tp_replay_rule(tp_replay *r);
+/* Checks the rule for input i, whose contribution is shown (or NULL). TP_ENOMEM; all else is in the finding. */
+tp_status tp_replay_check(tp_replay *r, int i, const tp_tensor *shown, tp_finding *f);
 
 #endif

@@ -49,6 +49,8 @@ static void drop_errors(char *text)
         if (ok)
             for (*to++ = *p++, p++; *p != '\n' && *p != '\0'; p++)
                 ;
+        if (strncmp(p, "worst error ", 12) == 0)
+            p += strcspn(p, "\n");
     }
     *to = '\0';
 }
@@ -284,7 +286,7 @@ static void test_branch(void **state)
     char *text = explain(loss, all);
     assert_has(text, "step 1: square   v3 = v2²");
     assert_has(text, "step 2: exp   v2 = exp(x)");
-    assert_int_equal(count(text, "step"), 2);
+    assert_int_equal(count(text, "\nstep"), 2);
     free(text);
     end(&p);
 }

@@ -166,7 +166,7 @@ void add_formula(page *p, run *r)
     tp_format_op(&tex, &f, r->y.id);
     add_tex(p, r, r->result, "=", &tex);
     add_inputs(p, r);
-    tp_format_definition(&line, r->tape, r->y.id);
+    tp_format_definition(&line, &(tp_formula){.tape = r->tape}, r->y.id);
     add_line(p, &line, tp_value(r->y));
     r->y = y;
 }

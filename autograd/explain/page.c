@@ -1,0 +1,137 @@
+/* page.c: what all formats say in the same words. Read next: text.c. */
+#include "autograd/explain/page.h"
+
+static bool is_random(const tp_op *op)
+{
+    for (int i = 0; op != NULL && i < op->field_count; i++)
+        if (op->fields[i].kind == TP_FIELD_KEY)
+            return true;
+    return false;
+}
+
+static void plain(tp_text *t, const tp_page *p, const char *text)
+{
+    tp_format_plain(t, &p->look, text);
+}
+
+void tp_page_origin(tp_text *t, const tp_page *p, uint32_t id, const char *gap)
+{
+    const tp_node *node = tp_node_at(p->passage->tape, id);
+    char type[TP_TENSOR_TEXT], path[TP_VAR_TEXT];
+    plain(t, p, tp_tensor_text(&node->value, type));
+    tp_scope_path(p->passage->tape, node->scope, path);
+    if (path[0] != '\0') {
+        tp_text_add(t, "%sin ", gap);
+        plain(t, p, path);
+    }
+    if (node->file != NULL) {
+        tp_text_add(t, "%s", gap);
+        plain(t, p, node->file);
+        tp_text_add(t, ":%d", node->line);
+    }
+}
+
+void tp_page_nature(tp_text *t, const tp_page *p, uint32_t id)
+{
+    const tp_node *node = tp_node_at(p->passage->tape, id);
+    if (node->op == NULL)
+        return;
+    bool random = is_random(node->op);
+    tp_text_add(t, random ? "random" : "");
+    if (random && node->n == 0)
+        tp_text_add(t, ": a draw, which to what follows is data");
+    if (!node->cut)
+        return;
+    tp_text_add(t, "%sno gradient (", random ? ", " : "");
+    plain(t, p, node->op->smooth == TP_NO_GRADIENT ? node->op->why : "not recorded");
+    tp_text_add(t, ")");
+}
+
+static size_t bytes_of(const tp_node *node)
+{
+    return (size_t)tp_numel(&node->value) * tp_dtype_size(node->value.dtype);
+}
+
+void tp_page_kept(tp_text *t, const tp_page *p, uint32_t id)
+{
+    const tp_tape *tape = p->passage->tape;
+    const tp_node *node = tp_node_at(tape, id);
+    int readers = 0;
+    for (uint32_t k = id; k <= p->passage->root; k++) {
+        if (!tp_passage_reads(p->passage, k, id))
+            continue;
+        if (readers++ == 0)
+            tp_text_add(t, "kept for backward, %zu bytes: read by the rule of ", bytes_of(node));
+        else
+            tp_text_add(t, ", ");
+        tp_format_name(t, &p->look, k, false);
+        tp_text_add(t, " (");
+        plain(t, p, tp_node_at(tape, k)->op->name);
+        tp_text_add(t, k == id ? ", itself)" : ")");
+    }
+    if (readers == 0 && node->op != NULL && node->needs_grad)
+        tp_text_add(t, "not kept for backward: no rule reads it");
+}
+
+void tp_page_memory(tp_text *t, const tp_page *p)
+{
+    int values[2] = {0};
+    size_t bytes[2] = {0};
+    for (uint32_t id = 1; id <= p->passage->root; id++) {
+        const tp_node *node = tp_node_at(p->passage->tape, id);
+        if (!p->passage->made[id] || node->op == NULL)
+            continue;
+        bool read = false;
+        for (uint32_t k = id; k <= p->passage->root && !read; k++)
+            read = tp_passage_reads(p->passage, k, id);
+        values[read]++;
+        bytes[read] += bytes_of(node);
+    }
+    tp_text_add(
+        t, "computed and kept for backward: %d values, %zu bytes; read by no rule: %d, %zu bytes",
+        values[1], bytes[1], values[0], bytes[0]);
+}
+
+void tp_page_verdict(tp_text *t, const tp_finding *f)
+{
+    if (f->verdict == TP_SKIPPED) {
+        tp_text_add(t, "not checked: %s", f->why);
+    } else if (f->shift != 0) {
+        tp_text_add(t, "FAIL the rule in f64 agrees, but these numbers are off by ");
+        tp_text_number(t, 1, f->shift);
+    } else if (f->verdict == TP_DIFFERS) {
+        tp_text_add(t, "FAIL rule ");
+        tp_text_number(t, 6, f->rule);
+        tp_text_add(t, ", difference ");
+        tp_text_number(t, 6, f->difference);
+    } else {
+        tp_text_add(t, "ok %.0e (bound %.0e)%s", f->error, f->bound,
+                    f->surrogate ? " (of the surrogate)" : "");
+    }
+}
+
+void tp_page_health(tp_text *t, const tp_part *part)
+{
+    if (part->health == TP_VANISHING)
+        tp_text_add(t, "VANISHING: less than a millionth of the upstream gradient passes");
+    else if (part->health == TP_NON_FINITE)
+        tp_text_add(t, "NOT FINITE");
+}
+
+void tp_page_rule(tp_text *t, const tp_part *part)
+{
+    if (part->nothing)
+        tp_text_add(t, part->formula.tex ? "0 \\quad\\text{(the rule gave nothing)}"
+                                         : "0 (the rule gave nothing)");
+    else if (part->rule != 0)
+        tp_format_var(t, &part->formula, part->rule);
+}
+
+void tp_page_shapes(tp_text *t, const tp_part *part)
+{
+    tp_formula f = part->formula;
+    f.shapes = true;
+    f.shared_count = 0;
+    if (!part->nothing && part->rule != 0)
+        tp_format_var(t, &f, part->rule);
+}
