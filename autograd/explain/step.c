@@ -80,10 +80,17 @@ bool tp_passage_reads(const tp_passage *p, uint32_t user, uint32_t id)
 
 /* --- one step ----------------------------------------------------------------------------------- */
 
+static void note_shortage(tp_step *s, tp_status status)
+{
+    if (status != TP_ENOMEM)
+        return;
+    s->status = status;
+    tp_fail_prefix("explaining %s: ", s->node->op->name);
+}
+
 static const tp_tensor *found(tp_step *s, tp_status status, const tp_tensor *value)
 {
-    if (status == TP_ENOMEM)
-        s->status = status;
+    note_shortage(s, status);
     return status == TP_OK ? value : NULL;
 }
 
@@ -120,7 +127,7 @@ static void collect_uses(tp_step *s, tp_part *part)
     part->from =
         tp_arena_alloc(&s->replay.tape->arena, ((size_t)s->passage->root + 1) * sizeof *part->from);
     if (part->from == NULL)
-        s->status = TP_ENOMEM;
+        note_shortage(s, TP_ENOMEM);
     for (uint32_t k = s->passage->root; k > 0; k--)
         for (int i = 0; tp_passage_treats(s->passage, k) && i < tp_node_at(s->sweep->tape, k)->n;
              i++) {
@@ -144,7 +151,7 @@ static void find_rule(tp_step *s, tp_part *part, uint32_t added)
     tp_replay *r = &s->replay;
     part->rule = 0;
     if (tp_replay_rule(r) != TP_OK) {
-        s->status = r->status == TP_ENOMEM ? TP_ENOMEM : s->status;
+        note_shortage(s, r->status);
         return;
     }
     part->formula.tape = r->tape;
@@ -198,9 +205,11 @@ tp_status tp_step_begin(tp_step *s, const tp_sweep *sweep, const tp_passage *p,
     s->formula.last = sweep->last;
     s->formula.gy = sweep->gy.id;
     s->formula.at = sweep->at;
-    TP_TRY(tp_replay_begin(&s->replay, sweep));
+    if (tp_replay_begin(&s->replay, sweep) != TP_OK)
+        return note_shortage(s, TP_ENOMEM), TP_ENOMEM;
     s->part = tp_arena_alloc(&s->replay.tape->arena, (size_t)node->n * sizeof *s->part);
     if (s->part == NULL) {
+        note_shortage(s, TP_ENOMEM);
         tp_replay_end(&s->replay);
         return TP_ENOMEM;
     }
