@@ -73,6 +73,11 @@ typedef struct tp_explain_opts {
 tp_status tp_explain_forward(FILE *out, tp_var root, tp_explain_opts o);
 /* The step the sweep has just taken. TP_EARG if there is none. */
 tp_status tp_explain_step(FILE *out, const tp_sweep *s, tp_explain_opts o);
+/* Why the gradient of root with respect to element at of v (its row-major number) is what it is: through which
+ * elements of which values it comes, upstream gradient × local derivative; along which paths of operations, and how
+ * much along each; and the difference quotient of root, computed anew in f64. TP_EARG if v has no such element or root
+ * was not computed from v, TP_EGRAD if no gradient goes there. */
+tp_status tp_explain_element(FILE *out, tp_var root, tp_var v, int64_t at, tp_explain_opts o);
 /* The forward list, a whole sweep step by step as it would run in tp_backward, the gradients of parameters and
  * leaves. No sweep may be open on root's tape. A failure is returned as tp_backward would, and does not stick
  * to the tape. */

@@ -141,3 +141,41 @@ tp_status tp_explain(FILE *out, tp_var root, tp_explain_opts o)
         *o.tally = page.tally;
     return status;
 }
+
+/* --- one number ----------------------------------------------------------------------------------- */
+
+static tp_status write_element(tp_page *page, tp_passage *passage, const tp_writer *w, tp_sweep *s,
+                               tp_var v, int64_t at)
+{
+    tp_element e;
+    TP_TRY(s->status);
+    tp_passage_mark(passage);
+    tp_status status = tp_element_new(&e, s, passage, v, at);
+    if (status == TP_ENOMEM)
+        tp_fail_prefix("tp_explain_element: ");
+    TP_TRY(status);
+    if (w->element != NULL)
+        w->element(page, &e);
+    tp_element_free(&e);
+    return tp_text_written(page->out, "tp_explain_element");
+}
+
+tp_status tp_explain_element(FILE *out, tp_var root, tp_var v, int64_t at, tp_explain_opts o)
+{
+    TP_TRY(tp_var_status(root));
+    TP_TRY(tp_var_status(v));
+    const tp_writer *w = writer_of(o.format);
+    if (w == NULL)
+        return TP_EARG;
+    tp_passage passage;
+    TP_TRY(tp_passage_new(&passage, root));
+    tp_status before = root.tape->status;
+    tp_page page = page_of(out, &o, &passage);
+    tp_sweep s = tp_sweep_begin(root, (tp_sweep_opts){.composed = o.composed});
+    tp_status status = write_element(&page, &passage, w, &s, v, at);
+    s.done = false;
+    tp_sweep_end(&s);
+    forget_failure(root.tape, before);
+    tp_passage_free(&passage);
+    return status;
+}

@@ -1,6 +1,8 @@
 /* page.c: what all formats say in the same words. Read next: text.c. */
 #include "autograd/explain/page.h"
 
+#include <math.h>
+
 static bool is_random(const tp_op *op)
 {
     for (int i = 0; op != NULL && i < op->field_count; i++)
@@ -134,4 +136,56 @@ void tp_page_shapes(tp_text *t, const tp_part *part)
     f.shared_count = 0;
     if (!part->nothing && part->rule != 0)
         tp_format_var(t, &f, part->rule);
+}
+
+void tp_page_tally(tp_text *t, const tp_page *p)
+{
+    const tp_explain_tally *n = &p->tally;
+    if (!p->o->check)
+        return;
+    tp_text_add(t, "checks: %d ok, %d wrong, %d skipped; worst error %.0e of its bound, step %d",
+                n->ok, n->wrong, n->skipped, n->worst, n->worst_step);
+}
+
+tp_grid tp_page_grid(const tp_tensor *x, int64_t most, int64_t few)
+{
+    int64_t n = tp_numel(x), columns = x->shape.ndim == 0 ? 1 : x->shape.dim[x->shape.ndim - 1];
+    tp_grid g = {.rows = columns == 0 ? 0 : n / columns, .columns = columns};
+    bool whole = g.rows <= most && g.columns <= most;
+    g.shown_rows = whole || g.rows < few ? g.rows : few;
+    g.shown_columns = whole || g.columns < few ? g.columns : few;
+    return g;
+}
+
+double tp_page_norm(const tp_tensor *x)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < tp_numel(x); i++)
+        sum += tp_flat(x, i) * tp_flat(x, i);
+    return sqrt(sum);
+}
+
+static void add_bytes(tp_text *t, double bytes)
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB", "EB"};
+    size_t u = 0;
+    for (; bytes >= 1000 && u + 1 < sizeof units / sizeof *units; u++)
+        bytes /= 1000;
+    tp_text_number(t, 3, bytes);
+    tp_text_add(t, " %s", units[u]);
+}
+
+void tp_page_jacobian(tp_text *t, const tp_page *p, const tp_step *s, const tp_part *part)
+{
+    tp_text_add(t, "∂");
+    tp_format_name(t, &p->look, s->id, false);
+    tp_text_add(t, "/∂");
+    tp_format_name(t, &p->look, part->id, false);
+    tp_text_add(t, " is %lld×%lld", (long long)part->rows, (long long)part->columns);
+    if (part->jacobian != NULL)
+        return;
+    tp_text_add(t, ": ");
+    add_bytes(t, (double)part->rows * (double)part->columns *
+                     (double)tp_dtype_size(s->node->value.dtype));
+    tp_text_add(t, ", never built: the rule gives the product with the upstream gradient");
 }

@@ -3,7 +3,7 @@
 #ifndef TP_AUTOGRAD_EXPLAIN_PAGE_H
 #define TP_AUTOGRAD_EXPLAIN_PAGE_H
 
-#include "autograd/explain/step.h"
+#include "autograd/explain/element.h"
 
 typedef struct tp_page {
     FILE *out;
@@ -21,6 +21,8 @@ typedef struct tp_writer {
     void (*step)(tp_page *p, tp_step *s); /* one step */
     void (*gradients)(tp_page *p,
                       const tp_sweep *s); /* what backward gives to leaves and parameters */
+    void (*element)(tp_page *p,
+                    const tp_element *e); /* why one number is what it is; stands alone */
     void (*end)(tp_page *p);
 } tp_writer;
 
@@ -40,9 +42,23 @@ void tp_page_memory(tp_text *t, const tp_page *p);
 void tp_page_verdict(tp_text *t, const tp_finding *f);
 /* "vanishing: …", "not finite: …", or nothing. */
 void tp_page_health(tp_text *t, const tp_part *part);
+/* What the checks found in all; nothing if none were made. */
+void tp_page_tally(tp_text *t, const tp_page *p);
 /* The rule in symbols, "0 (the rule gave nothing)" if there is none. */
 void tp_page_rule(tp_text *t, const tp_part *part);
 /* The same with shapes: "[2,3]ᵀ·[2,4]". */
 void tp_page_shapes(tp_text *t, const tp_part *part);
+
+/* "∂h/∂W is 4×6: …", and for one that is too large to show why nobody builds it. */
+void tp_page_jacobian(tp_text *t, const tp_page *p, const tp_step *s, const tp_part *part);
+
+/* A tensor as rows and columns, the last axis being the columns: whole if neither is more than most, else its
+ * first few. Element (r, c) is number r·columns + c. */
+typedef struct tp_grid {
+    int64_t rows, columns, shown_rows, shown_columns;
+} tp_grid;
+tp_grid tp_page_grid(const tp_tensor *x, int64_t most, int64_t few);
+/* The 2-norm. */
+double tp_page_norm(const tp_tensor *x);
 
 #endif

@@ -7,12 +7,12 @@
 
 /* --- the private tape --------------------------------------------------------------------------- */
 
-tp_status tp_replay_begin(tp_replay *r, const tp_sweep *s)
+tp_status tp_replay_begin(tp_replay *r, const tp_tape *from, uint32_t id, const tp_tensor *upstream)
 {
-    *r = (tp_replay){.sweep = s, .node = tp_node_at(s->tape, s->at)};
+    *r = (tp_replay){.from = from, .id = id, .node = tp_node_at(from, id), .upstream = upstream};
     TP_TRY(tp_tape_new(&r->tape));
-    r->tape->rule_hook = s->tape->rule_hook; /* a rule that is broken there is broken here */
-    r->tape->rule_hook_user = s->tape->rule_hook_user;
+    r->tape->rule_hook = from->rule_hook; /* a rule that is broken there is broken here */
+    r->tape->rule_hook_user = from->rule_hook_user;
     return TP_OK;
 }
 
@@ -72,7 +72,7 @@ static tp_var borrow(tp_tape *p, const tp_tape *from, uint32_t id)
 
 tp_status tp_replay_value(const tp_replay *r, uint32_t id, tp_tensor *value)
 {
-    const tp_tensor *v = tp_value(borrow(r->tape, r->sweep->tape, id));
+    const tp_tensor *v = tp_value(borrow(r->tape, r->from, id));
     if (v != NULL)
         *value = *v;
     return take_failure(r->tape);
@@ -102,7 +102,6 @@ static tp_var replay_function(const tp_replay *r)
 
 static tp_status prepare(tp_replay *r)
 {
-    const tp_sweep *s = r->sweep;
     tp_tape *p = r->tape;
     size_t n = (size_t)r->node->n;
     r->x = tp_arena_alloc(&p->arena, 2 * n * sizeof *r->x);
@@ -114,8 +113,8 @@ static tp_status prepare(tp_replay *r)
     memset(r->gx, 0, n * sizeof *r->gx);
     r->first = ids, r->last = ids + n;
     for (size_t i = 0; i < n; i++) {
-        const tp_node *in = tp_node_at(s->tape, r->node->x[i]);
-        r->x[i] = borrow(p, s->tape, r->node->x[i]); /* its value may have been dropped */
+        const tp_node *in = tp_node_at(r->from, r->node->x[i]);
+        r->x[i] = borrow(p, r->from, r->node->x[i]); /* its value may have been dropped */
         if (!tp_dtype_is_float(in->value.dtype))
             continue;
         TP_TRY(tp_var_status(r->x[i]));
@@ -125,17 +124,17 @@ static tp_status prepare(tp_replay *r)
     tp_tensor *gy = tp_arena_alloc(&p->arena, sizeof *gy);
     if (gy == NULL)
         return TP_ENOMEM;
-    TP_TRY(copy_f64(p, &tp_node_at(s->tape, s->gy.id)->value, gy));
+    TP_TRY(copy_f64(p, r->upstream, gy));
     r->y = replay_op(r), r->gy = tp_constant(p, gy);
     uint32_t *from = ids + 2 * n, *to = from + n + 1;
     for (size_t i = 0; i <= n; i++) {
         from[i] = i < n ? r->x[i].id : r->y.id;
-        to[i] = i < n ? r->node->x[i] : s->at;
+        to[i] = i < n ? r->node->x[i] : r->id;
     }
-    r->alias = (tp_alias){s->tape, (int)n + 1, from, to};
+    r->alias = (tp_alias){r->from, (int)n + 1, from, to};
     for (size_t i = 0; i < n; i++) {
         r->first[i] = p->count;
-        if (tp_node_at(s->tape, r->node->x[i])
+        if (tp_node_at(r->from, r->node->x[i])
                 ->wanted) /* with a graph: then no fused rule is taken */
             TP_TRY(tp_grad(1, &r->y, 1, &r->x[i], &r->gx[i],
                            (tp_grad_opts){&r->gy, .create_graph = true, .allow_unused = true}));
@@ -152,6 +151,71 @@ tp_status tp_replay_rule(tp_replay *r)
         take_failure(r->tape);
     }
     return r->status;
+}
+
+/* --- the Jacobian that is never built otherwise ---------------------------------------------------- */
+
+/* A tensor of that shape, 0 but for element at. */
+static tp_status unit(tp_tape *p, tp_shape shape, int64_t at, tp_tensor *e)
+{
+    TP_TRY(tp_arena_tensor(&p->arena, e, TP_F64, shape));
+    tp_fill(e, 0);
+    return tp_set_flat(e, at, 1);
+}
+
+static tp_status jacobian(tp_replay *r, int i, tp_tensor *out)
+{
+    TP_TRY(tp_replay_rule(r));
+    int64_t rows = tp_numel(tp_value(r->y)), columns = tp_numel(&r->value[i]);
+    TP_TRY(tp_arena_tensor(&r->tape->arena, out, TP_F64, TP_SHAPE(rows, columns)));
+    double *at = tp_data_mut(out);
+    for (int64_t o = 0; o < rows; o++) {
+        tp_tensor e, row;
+        tp_var g;
+        TP_TRY(unit(r->tape, tp_shape_of(r->y), o, &e));
+        tp_var gy = tp_constant(r->tape, &e);
+        TP_TRY(tp_grad(1, &r->y, 1, &r->x[i], &g,
+                       (tp_grad_opts){&gy, .create_graph = true, .allow_unused = true}));
+        TP_TRY(copy_f64(r->tape, tp_value(g), &row));
+        const double *from = tp_data(&row);
+        for (int64_t k = 0; k < columns; k++)
+            at[o * columns + k] = from[k] + 0.0; /* no −0 */
+    }
+    return TP_OK;
+}
+
+tp_status tp_replay_jacobian(tp_replay *r, int i, tp_tensor *out)
+{
+    tp_status status = jacobian(r, i, out);
+    take_failure(r->tape);
+    return status;
+}
+
+/* The rule is linear in the upstream gradient u, and its matrix is the transposed Jacobian: the gradient of
+ * element at of what it gives, with respect to u, is the column. */
+static tp_status column(tp_replay *r, int i, int64_t at, tp_tensor *out)
+{
+    tp_tensor e;
+    tp_var g, c;
+    TP_TRY(tp_replay_rule(r));
+    tp_tensor *u = tp_arena_alloc(&r->tape->arena, sizeof *u);
+    if (u == NULL)
+        return TP_ENOMEM;
+    TP_TRY(copy_f64(r->tape, tp_value(r->gy), u));
+    tp_var gy = tp_leaf(r->tape, u);
+    TP_TRY(tp_grad(1, &r->y, 1, &r->x[i], &g,
+                   (tp_grad_opts){&gy, .create_graph = true, .allow_unused = true}));
+    TP_TRY(unit(r->tape, tp_shape_of(g), at, &e));
+    tp_var which = tp_constant(r->tape, &e);
+    TP_TRY(tp_grad(1, &g, 1, &gy, &c, (tp_grad_opts){&which, .allow_unused = true}));
+    return copy_f64(r->tape, tp_value(c), out);
+}
+
+tp_status tp_replay_column(tp_replay *r, int i, int64_t at, tp_tensor *out)
+{
+    tp_status status = column(r, i, at, out);
+    take_failure(r->tape);
+    return status;
 }
 
 /* --- finite differences ------------------------------------------------------------------------- */

@@ -164,6 +164,18 @@ static void find_rule(tp_step *s, tp_part *part, uint32_t added)
     tp_formula_share(&part->formula, part->formula.last, 1, &r->gx[part->input]);
 }
 
+/* Whole where it fits on a page. */
+static void find_jacobian(tp_step *s, tp_part *part)
+{
+    enum { MOST = 8 };
+    part->rows = tp_numel(&s->node->value);
+    part->columns = tp_numel(&tp_node_at(s->sweep->tape, part->id)->value);
+    if (part->rows > MOST || part->columns > MOST || part->rows * part->columns == 0)
+        return;
+    part->jacobian = found(s, tp_replay_jacobian(&s->replay, part->input, &part->jacobian_tensor),
+                           &part->jacobian_tensor);
+}
+
 static void collect_part(tp_step *s, tp_part *part, const tp_explain_opts *o)
 {
     const tp_sweep *sweep = s->sweep;
@@ -184,6 +196,8 @@ static void collect_part(tp_step *s, tp_part *part, const tp_explain_opts *o)
     collect_uses(s, part);
     if (part->value != NULL)
         part->health = health(s->upstream, part->value);
+    if (o->jacobian)
+        find_jacobian(s, part);
     part->checked = o->check;
     if (o->check && tp_replay_check(&s->replay, i, part->value, &part->check) == TP_ENOMEM)
         s->status = TP_ENOMEM;
@@ -205,7 +219,7 @@ tp_status tp_step_begin(tp_step *s, const tp_sweep *sweep, const tp_passage *p,
     s->formula.last = sweep->last;
     s->formula.gy = sweep->gy.id;
     s->formula.at = sweep->at;
-    if (tp_replay_begin(&s->replay, sweep) != TP_OK)
+    if (tp_replay_begin(&s->replay, sweep->tape, s->id, s->upstream) != TP_OK)
         return note_shortage(s, TP_ENOMEM), TP_ENOMEM;
     s->part = tp_arena_alloc(&s->replay.tape->arena, (size_t)node->n * sizeof *s->part);
     if (s->part == NULL) {

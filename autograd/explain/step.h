@@ -47,7 +47,9 @@ typedef struct tp_part {
     tp_health health; /* of the contribution, beside the upstream gradient */
     bool checked;
     tp_finding check;
-    tp_tensor value_tensor, total_tensor;
+    int64_t rows, columns; /* of the Jacobian ∂y/∂x, if it was asked for: elements of y, of x; */
+    const tp_tensor *jacobian; /* f64 [rows, columns], NULL if it is too large to be shown */
+    tp_tensor value_tensor, total_tensor, jacobian_tensor;
 } tp_part;
 
 typedef struct tp_step {

@@ -3,32 +3,92 @@
 
 #include <string.h>
 
-static const char *escape_tex(char c)
+/* What stands for itself neither in LaTeX's text nor in its formulas. */
+static const struct {
+    const char *from, *to;
+} tex_signs[] = {
+    {"_", "\\_"},
+    {"%", "\\%"},
+    {"#", "\\#"},
+    {"&", "\\&"},
+    {"$", "\\$"},
+    {"{", "\\{"},
+    {"}", "\\}"},
+    {"\\", "\\ensuremath{\\backslash}"},
+    {"^", "\\text{\\textasciicircum}"},
+    {"~", "\\ensuremath{\\sim}"},
+    {"<", "\\ensuremath{<}"},
+    {">", "\\ensuremath{>}"},
+    {"|", "\\ensuremath{|}"},
+    {"−", "\\ensuremath{-}"},
+    {"·", "\\ensuremath{\\cdot}"},
+    {"×", "\\ensuremath{\\times}"},
+    {"⊙", "\\ensuremath{\\odot}"},
+    {"√", "\\ensuremath{\\surd}"},
+    {"Σ", "\\ensuremath{\\Sigma}"},
+    {"Π", "\\ensuremath{\\Pi}"},
+    {"Φ", "\\ensuremath{\\Phi}"},
+    {"Δ", "\\ensuremath{\\Delta}"},
+    {"α", "\\ensuremath{\\alpha}"},
+    {"β", "\\ensuremath{\\beta}"},
+    {"γ", "\\ensuremath{\\gamma}"},
+    {"δ", "\\ensuremath{\\delta}"},
+    {"ε", "\\ensuremath{\\varepsilon}"},
+    {"θ", "\\ensuremath{\\theta}"},
+    {"λ", "\\ensuremath{\\lambda}"},
+    {"μ", "\\ensuremath{\\mu}"},
+    {"π", "\\ensuremath{\\pi}"},
+    {"ρ", "\\ensuremath{\\rho}"},
+    {"σ", "\\ensuremath{\\sigma}"},
+    {"τ", "\\ensuremath{\\tau}"},
+    {"φ", "\\ensuremath{\\varphi}"},
+    {"ψ", "\\ensuremath{\\psi}"},
+    {"ω", "\\ensuremath{\\omega}"},
+    {"∂", "\\ensuremath{\\partial}"},
+    {"∞", "\\ensuremath{\\infty}"},
+    {"≤", "\\ensuremath{\\le}"},
+    {"≥", "\\ensuremath{\\ge}"},
+    {"≠", "\\ensuremath{\\ne}"},
+    {"→", "\\ensuremath{\\to}"},
+    {"‖", "\\ensuremath{\\Vert}"},
+    {"½", "\\ensuremath{\\tfrac12}"},
+    {"¹", "\\ensuremath{{}^1}"},
+    {"²", "\\ensuremath{{}^2}"},
+    {"³", "\\ensuremath{{}^3}"},
+    {"⁻", "\\ensuremath{{}^-}"},
+    {"ᵀ", "\\ensuremath{{}^\\top}"},
+    {"₀", "\\ensuremath{{}_0}"},
+    {"₁", "\\ensuremath{{}_1}"},
+    {"₂", "\\ensuremath{{}_2}"},
+    {"₃", "\\ensuremath{{}_3}"},
+    {"₄", "\\ensuremath{{}_4}"},
+    {"…", "\\ensuremath{\\dots}"},
+    {"‘", "`"},
+    {"’", "'"},
+};
+
+/* Writes the character at text so that LaTeX takes it as it is; returns its length. Letters of the West are
+ * known to it; what is not is written as its number. */
+static size_t put_tex(tp_text *t, const char *text)
 {
-    switch (c) {
-    case '_':
-        return "\\_";
-    case '%':
-        return "\\%";
-    case '#':
-        return "\\#";
-    case '&':
-        return "\\&";
-    case '$':
-        return "\\$";
-    case '{':
-        return "\\{";
-    case '}':
-        return "\\}";
-    case '\\':
-        return "\\backslash ";
-    case '^':
-        return "\\hat{}";
-    case '~':
-        return "\\sim ";
-    default:
-        return NULL;
+    for (size_t i = 0; i < sizeof tex_signs / sizeof *tex_signs; i++) {
+        size_t n = strlen(tex_signs[i].from);
+        if (strncmp(text, tex_signs[i].from, n) == 0) {
+            tp_text_add(t, "%s", tex_signs[i].to);
+            return n;
+        }
     }
+    const unsigned char *b = (const unsigned char *)text;
+    size_t n = b[0] < 0x80 ? 1 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
+    for (size_t i = 1; i < n; i++) /* not UTF-8: one byte of something */
+        n = (b[i] & 0xc0) == 0x80 ? n : 1;
+    if (n == 1 && b[0] < 0x80)
+        tp_text_add(t, "%c", *text);
+    else if (n == 2 && b[0] <= 0xc5)
+        tp_text_add(t, "\\text{%.2s}", text);
+    else
+        tp_text_add(t, "\\text{?}");
+    return n;
 }
 
 static const char *escape_html(char c)
@@ -38,12 +98,14 @@ static const char *escape_html(char c)
 
 void tp_format_plain(tp_text *t, const tp_formula *f, const char *text)
 {
-    for (; *text != '\0'; text++) {
-        const char *safe = f->tex ? escape_tex(*text) : f->html ? escape_html(*text) : NULL;
-        if (safe != NULL)
-            tp_text_add(t, "%s", safe);
-        else
-            tp_text_add(t, "%c", *text);
+    while (*text != '\0') {
+        const char *safe = f->html ? escape_html(*text) : NULL;
+        if (f->tex) {
+            text += put_tex(t, text);
+            continue;
+        }
+        tp_text_add(t, "%.*s", safe == NULL ? 1 : 8, safe == NULL ? text : safe);
+        text++;
     }
 }
 
@@ -126,6 +188,10 @@ static void name_tex(tp_text *t, const tp_formula *f, uint32_t id, bool bar)
     tp_gradient_sign sign = f->notation == NULL ? TP_SIGN_BAR : f->notation->sign;
     const char *name = tp_node_at(f->tape, id)->name;
     bool wide = name != NULL && strlen(name) > 1;
+    if (bar && sign == TP_SIGN_BAR && name == NULL) {
+        tp_text_add(t, "\\bar{v}_{%u}", id);
+        return;
+    }
     if (bar && sign == TP_SIGN_PARTIAL)
         tp_text_add(t, "\\frac{\\partial %s}{\\partial ", loss_name(f));
     else if (bar)

@@ -1,5 +1,6 @@
 /* text.c: a derivation for a terminal. Read next: page.h, what a format is. */
 #include "autograd/explain/page.h"
+#include "tensor/gather.h"
 
 #include <string.h>
 
@@ -100,6 +101,33 @@ static void add_note(tp_text *note, const char *gap, const tp_text *more)
         tp_text_add(note, "%s%s", note->used > 0 ? gap : "", more->data);
 }
 
+/* The local derivative, row by row if it is small. */
+static void put_jacobian(const tp_page *p, const tp_step *s, const tp_part *part)
+{
+    tp_text line = {0};
+    char number[TP_NUMBER_TEXT];
+    tp_page_jacobian(&line, p, s, part);
+    fprintf(p->out, "        %s\n", line.data);
+    for (int64_t r = 0; part->jacobian != NULL && r < part->rows; r++) {
+        fputs("           ", p->out);
+        for (int64_t c = 0; c < part->columns; c++)
+            fprintf(p->out, " %9s",
+                    tp_number(number, 'g', 4, tp_flat(part->jacobian, r * part->columns + c)));
+        fputc('\n', p->out);
+    }
+}
+
+/* How the rule looks with shapes in the place of symbols. */
+static void put_shapes(const tp_page *p, const tp_part *part)
+{
+    tp_text line = {0};
+    char shape[TP_SHAPE_TEXT];
+    tp_page_shapes(&line, part);
+    if (line.used > 0)
+        fprintf(p->out, "        shapes: %s = %s\n", line.data,
+                tp_shape_text(tp_node_at(p->passage->tape, part->id)->value.shape, shape));
+}
+
 /* "v̄3 += v̄4 ⊙ v4 = [0.9241 0.07586]   finite difference: ok 2e-10 (bound 1e-06)" */
 static void put_part(const tp_page *p, tp_step *s, const tp_part *part)
 {
@@ -122,6 +150,10 @@ static void put_part(const tp_page *p, tp_step *s, const tp_part *part)
     }
     add_note(&note, "   ", &verdict);
     put_value(p, &line, part->value, note.data);
+    if (p->o->index)
+        put_shapes(p, part);
+    if (p->o->jacobian)
+        put_jacobian(p, s, part);
     if (part->total != NULL)
         put_total(p, part);
 }
@@ -156,12 +188,84 @@ static void put_gradients(tp_page *p, const tp_sweep *s)
         put_value(p, &line, &tp_node_at(s->tape, node->grad)->value,
                   tp_tensor_text(&node->value, type));
     }
-    const tp_explain_tally *t = &p->tally;
-    if (p->o->check)
-        fprintf(p->out,
-                "checks: %d ok, %d wrong, %d skipped; worst error %.0e of its bound, step %d\n",
-                t->ok, t->wrong, t->skipped, t->worst, t->worst_step);
+    tp_text checks = {0};
+    tp_page_tally(&checks, p);
+    if (checks.used > 0)
+        fprintf(p->out, "%s\n", checks.data);
+}
+
+/* --- one number --------------------------------------------------------------------------------- */
+
+/* "v̄4[0,2] · ∂v4[0,2]/∂W[2,1] = 0.25 · 3 = 0.75" */
+static void put_term(const tp_page *p, const tp_element *e, const tp_element_use *use,
+                     const tp_element_term *term)
+{
+    tp_text line = {0};
+    char at[TP_SHAPE_TEXT], own[TP_SHAPE_TEXT];
+    tp_index_text(tp_node_at(p->passage->tape, use->user)->value.shape, term->at, at);
+    tp_text_add(&line, "        ");
+    tp_format_name(&line, &p->look, use->user, true);
+    tp_text_add(&line, "%s · ∂", at);
+    tp_format_name(&line, &p->look, use->user, false);
+    tp_text_add(&line, "%s/∂", at);
+    tp_format_name(&line, &p->look, e->id, false);
+    tp_text_add(&line, "%s = ", tp_index_text(e->shape, e->at, own));
+    tp_text_number(&line, 4, term->upstream);
+    tp_text_add(&line, " · ");
+    tp_text_number(&line, 4, term->local);
+    tp_text_add(&line, " = ");
+    tp_text_number(&line, 4, term->upstream * term->local);
+    fprintf(p->out, "%s\n", line.data);
+}
+
+static void put_use(const tp_page *p, const tp_element *e, const tp_element_use *use)
+{
+    tp_text line = {0}, sum = {0};
+    tp_text_add(&line, "    it moves %lld of the %lld elements of ", (long long)use->moved,
+                (long long)use->of);
+    tp_format_definition(&line, &p->look, use->user);
+    fprintf(p->out, "%s\n", line.data);
+    for (int i = 0; i < use->terms; i++)
+        put_term(p, e, use, &use->term[i]);
+    if (use->moved > use->terms)
+        fprintf(p->out, "        and %lld smaller ones\n", (long long)use->moved - use->terms);
+    tp_text_number(&sum, 6, use->sum);
+    fprintf(p->out, "      sum %s\n", sum.data);
+}
+
+static void put_path(const tp_page *p, const tp_element_path *path)
+{
+    tp_text line = {0}, share = {0};
+    tp_text_number(&share, 4, path->sum);
+    for (int i = 0; i < path->length; i++) {
+        tp_text_add(&line, i > 0 ? " → " : "");
+        tp_format_name(&line, &p->look, path->node[i], false);
+    }
+    fprintf(p->out, "    %12s  along %s\n", share.data, line.data);
+}
+
+static void put_element(tp_page *p, const tp_element *e)
+{
+    tp_text line = {0}, sum = {0}, verdict = {0};
+    char at[TP_SHAPE_TEXT];
+    tp_text_add(&line, "why ∂");
+    tp_format_name(&line, &p->look, p->passage->root, false);
+    tp_text_add(&line, "/∂");
+    tp_format_name(&line, &p->look, e->id, false);
+    tp_text_add(&line, "%s is ", tp_index_text(e->shape, e->at, at));
+    tp_text_number(&line, 6, e->gradient);
+    fprintf(p->out, "%s\n", line.data);
+    for (const tp_element_use *use = e->use; use != NULL; use = use->next)
+        put_use(p, e, use);
+    fprintf(p->out, "  every path, and what comes along it\n");
+    for (int i = 0; i < e->paths; i++)
+        put_path(p, &e->path[i]);
+    if (e->paths < e->total_paths)
+        fprintf(p->out, "    and %.6g more\n", e->total_paths - e->paths);
+    tp_text_number(&sum, 6, e->path_sum);
+    tp_page_verdict(&verdict, &e->check);
+    fprintf(p->out, "    %12s  in all; finite difference: %s\n", sum.data, verdict.data);
 }
 
 const tp_writer tp_writer_text = {
-    .forward = put_forward, .step = put_step, .gradients = put_gradients};
+    .forward = put_forward, .step = put_step, .gradients = put_gradients, .element = put_element};
