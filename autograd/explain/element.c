@@ -71,8 +71,7 @@ static tp_status follow_sweep(tp_element *e, tp_sweep *s)
         if (s->at > e->id)
             TP_TRY(look_at_step(e, s));
     TP_TRY(s->status);
-    const tp_node *node = tp_node_at(s->tape, e->id);
-    uint32_t grad = s->at == e->id ? s->gy.id : node->grad;
+    uint32_t grad = tp_node_at(s->tape, e->id)->grad;
     e->gradient = grad == 0 ? 0 : tp_flat(&tp_node_at(s->tape, grad)->value, e->at);
     return TP_OK;
 }
@@ -230,7 +229,7 @@ static double moved_root(const tp_element *e, tp_tape *p, tp_var *var, double h)
     const tp_passage *way = e->passage;
     tp_tensor *x = NULL;
     memset(var, 0, ((size_t)way->root + 1) * sizeof *var);
-    for (uint32_t id = e->id; id <= way->root; id++) {
+    for (uint32_t id = e->id; id <= way->root && tp_tape_status(p) == TP_OK; id++) {
         const tp_node *node = tp_node_at(way->tape, id);
         bool depends = false;
         for (int i = 0; i < node->n && id > e->id; i++)
@@ -246,7 +245,7 @@ static double moved_root(const tp_element *e, tp_tape *p, tp_var *var, double h)
             continue;
         tp_var *in = tp_arena_alloc(&p->arena, (size_t)node->n * sizeof *in);
         if (in == NULL)
-            return NAN;
+            return tp_tape_poison(p, TP_ENOMEM), NAN;
         for (int i = 0; i < node->n; i++) {
             uint32_t k = node->x[i];
             if (var[k].tape == NULL)
@@ -255,22 +254,21 @@ static double moved_root(const tp_element *e, tp_tape *p, tp_var *var, double h)
         }
         var[id] = tp_apply_on(p, node->op, node->n, in, node->attr);
     }
-    return tp_item_of(var[way->root]);
+    return tp_tape_status(p) == TP_OK ? tp_item_of(var[way->root]) : NAN;
 }
 
-/* Central, with the error of h² taken out (Richardson). NaN if it cannot be computed. */
+/* Central, with the error of h² taken out (Richardson). NaN if it cannot be computed: then p says why. */
 static double quotient(const tp_element *e, tp_tape *p, tp_var *var)
 {
     double x = tp_flat(&tp_node_at(e->passage->tape, e->id)->value, e->at);
-    double h = ldexp(1, -9) * fmax(fabs(x), 0.1), d[2];
-    for (int k = 0; k < 2; k++, h /= 2) {
-        double up = moved_root(e, p, var, h);
+    double h = ldexp(1, -9) * fmax(fabs(x), 0.1), y[4];
+    for (int k = 0; k < 4; k++) { /* h, −h, h/2, −h/2 */
+        y[k] = moved_root(e, p, var, ldexp(k % 2 == 0 ? h : -h, -(k / 2)));
+        if (tp_tape_status(p) != TP_OK)
+            return NAN;
         tp_tape_reset(p);
-        double down = moved_root(e, p, var, -h);
-        tp_tape_reset(p);
-        d[k] = (up - down) / (2 * h);
     }
-    return (4 * d[1] - d[0]) / 3;
+    return (4 * (y[2] - y[3]) / h - (y[0] - y[1]) / (2 * h)) / 3;
 }
 
 static bool estimated(const tp_element *e)
@@ -288,8 +286,9 @@ static tp_status check(tp_element *e)
     TP_TRY(tp_tape_new(&p));
     tp_var *var = tp_arena_alloc(&e->work->arena, ((size_t)e->passage->root + 1) * sizeof *var);
     double size = 0, difference = var == NULL ? NAN : quotient(e, p, var);
+    bool shortage = var == NULL || tp_tape_status(p) == TP_ENOMEM;
     tp_tape_free(p);
-    if (var == NULL)
+    if (shortage)
         return TP_ENOMEM;
     for (int i = 0; i < e->paths; i++)
         size += fabs(e->path[i].sum);

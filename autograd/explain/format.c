@@ -273,9 +273,12 @@ static const char *put_operand(tp_text *t, const tp_formula *f, const tp_node *n
     int i = 0;
     for (; isdigit((unsigned char)p[length]); length++)
         i = 10 * i + p[length] - '0';
-    if (length > 1 && i < node->n)
+    bool low = f->tex && p[length] == '_'; /* a symbol has a subscript of its own */
+    if (length > 1 && i < node->n) {
+        tp_text_add(t, low ? "{{}" : ""); /* {} because TeX drops braces around a lone accent */
         operand(t, f, node->x[i], loosest(template_of(node, f->tex), p, length), node->op);
-    else
+        tp_text_add(t, low ? "}" : "");
+    } else
         tp_text_add(t, "%.*s", (int)length, p);
     return p + length;
 }

@@ -224,7 +224,17 @@ static tp_status explain_on(scene *s, explainer explain)
 
 static tp_status all_of_it(scene *s, tp_var loss)
 {
-    return tp_explain(s->out, loss, (tp_explain_opts){.numbers = true, .check = true});
+    return tp_explain(s->out, loss, (tp_explain_opts){TP_EXPLAIN_ALL});
+}
+
+static tp_status in_latex(scene *s, tp_var loss)
+{
+    return tp_explain(s->out, loss, (tp_explain_opts){TP_EXPLAIN_ALL, .format = TP_EXPLAIN_TEX});
+}
+
+static tp_status one_number(scene *s, tp_var loss)
+{
+    return tp_explain_element(s->out, loss, tp_param(s->tape, &s->w[0]), 1, (tp_explain_opts){0});
 }
 
 static tp_status forward_list(scene *s, tp_var loss)
@@ -235,6 +245,16 @@ static tp_status forward_list(scene *s, tp_var loss)
 static tp_status explain_whole(scene *s)
 {
     return explain_on(s, all_of_it);
+}
+
+static tp_status explain_latex(scene *s)
+{
+    return explain_on(s, in_latex);
+}
+
+static tp_status explain_element(scene *s)
+{
+    return explain_on(s, one_number);
 }
 
 static tp_status explain_forward(scene *s)
@@ -323,6 +343,14 @@ const scenario oom_tape[] = {
     {.name = "the trap open", .prepare = begin_f32, .act = trapped_step},
     {.name = "the trap closes", .prepare = begin_f32, .act = divide_by_zero},
     {.name = "explain", .prepare = begin_f32, .act = explain_whole, .intact = no_gradient_yet},
+    {.name = "explain in LaTeX",
+     .prepare = begin_f32,
+     .act = explain_latex,
+     .intact = no_gradient_yet},
+    {.name = "explain one number",
+     .prepare = begin_f32,
+     .act = explain_element,
+     .intact = no_gradient_yet},
     {.name = "explain what was dropped", .prepare = begin_f32, .act = explain_dropped},
     {.name = "explain forward", .prepare = begin_f32, .act = explain_forward},
     {.name = "explain steps",
