@@ -401,8 +401,8 @@ static tp_status answers(void)
     printf("3: v = %g: naive f32 %g, tapir %.4g, ¼v² = %.4g\n", x, naive_kl32(0, (float)x) + 0,
            kl(TP_F32, 0, x).value, x * x / 4);
     result clip = run(clipped, TP_F64, -100, 1), exact = run(tp_bce_with_logits, TP_F64, -100, 1);
-    printf("4: x = -100, t = 1: clipped %.4f with slope %g, tapir %g with slope %g\n", clip.value,
-           clip.slope + 0, exact.value, exact.slope);
+    printf("4: x = -100, t = 1: clipped at 1e-7 %.4f with slope %g, tapir %g with slope %g\n",
+           clip.value, clip.slope + 0, exact.value, exact.slope);
     return TP_OK;
 }
 
