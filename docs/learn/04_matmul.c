@@ -175,9 +175,10 @@ static tp_status square(void)
     TP_TRY(learn_show("differences", differences));
     for (int i = 0; i < 8; i++) {
         tp_var y = multiply(candidates[i], vg, vb);
-        printf("%s = [%2g %2g; %2g %2g]   off by %g\n", candidates[i].text, learn_at(y, 0),
-               learn_at(y, 1), learn_at(y, 2), learn_at(y, 3),
-               learn_distance(tp_value(y), tp_value(differences)));
+        tp_var along = tp_sum(tp_mul(y, differences), TP_ALL_AXES, false);
+        printf("%s = [%2g %2g; %2g %2g]   off by %2g, product with the truth %3g\n",
+               candidates[i].text, learn_at(y, 0), learn_at(y, 1), learn_at(y, 2), learn_at(y, 3),
+               learn_distance(tp_value(y), tp_value(differences)), tp_item_of(along));
     }
     learn_close(&p);
     return TP_OK;

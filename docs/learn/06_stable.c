@@ -76,7 +76,7 @@ static tp_var sigmoid(tp_var x, tp_var t)
 
 static tp_status softplus_table(void)
 {
-    static const double xs[] = {0, -10, -20, -50, 100, 1000};
+    static const double xs[] = {0, -10, -20, -40, 100, 1000};
     printf("%8s  %13s  %13s  %13s  %13s\n", "x", "naive f32", "tapir f32", "naive f64",
            "tapir f64");
     for (int i = 0; i < 6; i++) {
@@ -374,8 +374,8 @@ static tp_status guard(void)
     TP_TRY(learn_open(&p));
     tp_tape_trap(p.tape, true);
     tp_var x = learn_leaf(&p, TP_SHAPE(2), (const double[]){0, 2}), zero = tp_zeros_like(x);
-    tp_var root = tp_where(tp_greater(x, zero), tp_sqrt(x), zero);
-    if (tp_backward(tp_sum(root, TP_ALL_AXES, false)) == TP_OK)
+    tp_var positive = tp_greater(x, zero), root = tp_sqrt(x);
+    if (tp_backward(tp_sum(tp_where(positive, root, zero), TP_ALL_AXES, false)) == TP_OK)
         return tp_fail(TP_EVALUE, "the trap has seen nothing");
     printf("\nthe trap, on where(x > 0, √x, 0) at (0, 2):\n%s\n", tp_tape_message(p.tape));
     learn_close(&p);
@@ -389,6 +389,12 @@ static tp_var clipped(tp_var x, tp_var t)
     return tp_neg(tp_mul(t, tp_log(p)));
 }
 
+/* A little more inside the logarithm, for t = 0. */
+static tp_var more_inside(tp_var x, tp_var t)
+{
+    return (void)t, tp_neg(tp_log(tp_affine(tp_sigmoid(x), -1, 1 + 1e-8)));
+}
+
 /* --- exercises ----------------------------------------------------------------------------------------------------------------- */
 
 static tp_status answers(void)
@@ -398,6 +404,11 @@ static tp_status answers(void)
            2 * sin(5e-10) * sin(5e-10));
     printf("2: log σ(-800) by log: %g, by -softplus(800): %g\n",
            log(run(sigmoid, TP_F64, -800, 0).value), -run(softplus, TP_F64, 800, 0).value);
+    result more = run(more_inside, TP_F64, 40, 0), right = run(tp_bce_with_logits, TP_F64, 40, 0);
+    printf(
+        "with 1e-8 inside the logarithm, x = 40, t = 0: %.4f with slope %.3g; tapir %g with slope "
+        "%g\n",
+        more.value, more.slope, right.value, right.slope);
     printf("3: v = %g: naive f32 %g, tapir %.4g, ¼v² = %.4g\n", x, naive_kl32(0, (float)x) + 0,
            kl(TP_F32, 0, x).value, x * x / 4);
     result clip = run(clipped, TP_F64, -100, 1), exact = run(tp_bce_with_logits, TP_F64, -100, 1);
