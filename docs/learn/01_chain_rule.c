@@ -10,7 +10,7 @@
 typedef struct neuron {
     tp_tape *tape;
     tp_tensor number[4];
-    tp_var x, t, w, b, p, a, y, e, L;
+    tp_var x, t, w, b, p, a, y, r, L;
 } neuron;
 
 static tp_status make(neuron *n)
@@ -32,11 +32,11 @@ static void record(neuron *n)
     tp_var p = tp_mul(w, x);
     tp_var a = tp_add(TP_NAME(p), b);
     tp_var y = tp_tanh(TP_NAME(a));
-    tp_var e = tp_sub(TP_NAME(y), t);
-    tp_var L = tp_square(TP_NAME(e));
+    tp_var r = tp_sub(TP_NAME(y), t);
+    tp_var L = tp_square(TP_NAME(r));
     TP_NAME(L);
 
-    n->x = x, n->t = t, n->w = w, n->b = b, n->p = p, n->a = a, n->y = y, n->e = e, n->L = L;
+    n->x = x, n->t = t, n->w = w, n->b = b, n->p = p, n->a = a, n->y = y, n->r = r, n->L = L;
 }
 
 static void drop(neuron *n)
@@ -55,19 +55,19 @@ static tp_status pencil(void)
     record(&n);
     TP_TRY(tp_backward(n.L));
     double x = 2, t = 1, w = 0.5, b = log(2) - 1;
-    double p = w * x, a = p + b, y = 0.6, e = y - t, l = e * e;
+    double p = w * x, a = p + b, y = 0.6, r = y - t, l = r * r;
     printf("up                              down, from the last line to the first\n");
-    printf("p = w·x      = %7.4f          dL/dp = dL/da · 1       = %7.4f\n", p, 2 * e * 0.64);
-    printf("a = p + b    = %7.4f          dL/da = dL/dy · (1−y²)  = %7.4f\n", a, 2 * e * 0.64);
-    printf("y = tanh(a)  = %7.4f          dL/dy = dL/de · 1       = %7.4f\n", y, 2 * e);
-    printf("e = y − t    = %7.4f          dL/de = dL/dL · 2e      = %7.4f\n", e, 2 * e);
-    printf("L = e²       = %7.4f          dL/dL                   = %7.4f\n\n", l, 1.0);
-    printf("dL/dw = dL/dp · x = %.4f      dL/db = dL/da · 1 = %.4f\n", 2 * e * 0.64 * x,
-           2 * e * 0.64);
+    printf("p = w·x      = %7.4f          dL/dp = dL/da · 1       = %7.4f\n", p, 2 * r * 0.64);
+    printf("a = p + b    = %7.4f          dL/da = dL/dy · (1−y²)  = %7.4f\n", a, 2 * r * 0.64);
+    printf("y = tanh(a)  = %7.4f          dL/dy = dL/dr · 1       = %7.4f\n", y, 2 * r);
+    printf("r = y − t    = %7.4f          dL/dr = dL/dL · 2r      = %7.4f\n", r, 2 * r);
+    printf("L = r²       = %7.4f          dL/dL                   = %7.4f\n\n", l, 1.0);
+    printf("dL/dw = dL/dp · x = %.4f      dL/db = dL/da · 1 = %.4f\n", 2 * r * 0.64 * x,
+           2 * r * 0.64);
     TP_TRY(learn_expect("y", tp_item_of(n.y), y, 1e-14));
     TP_TRY(learn_expect("L", tp_item_of(n.L), l, 1e-14));
-    TP_TRY(learn_expect("dL/dw", tp_item(tp_leaf_grad(n.w)), 2 * e * 0.64 * x, 1e-14));
-    TP_TRY(learn_expect("dL/db", tp_item(tp_leaf_grad(n.b)), 2 * e * 0.64, 1e-14));
+    TP_TRY(learn_expect("dL/dw", tp_item(tp_leaf_grad(n.w)), 2 * r * 0.64 * x, 1e-14));
+    TP_TRY(learn_expect("dL/db", tp_item(tp_leaf_grad(n.b)), 2 * r * 0.64, 1e-14));
     drop(&n);
     return TP_OK;
 }
@@ -117,7 +117,7 @@ static tp_status kept(void)
     TP_TRY(tp_backward_opts(n.L, (tp_sweep_opts){.release = true}));
     say("a", n.a);
     say("y", n.y);
-    say("e", n.e);
+    say("r", n.r);
     say("w", n.w);
     printf("dL/dw: %.4f\n", tp_item(tp_leaf_grad(n.w)));
     drop(&n);
@@ -195,11 +195,11 @@ static tp_status exercises(void)
     TP_TRY(tp_backward(n.L));
     printf("1. with b = −ln 2 − 1: y = %.4f, L = %.4f, dL/dw = %.4f\n", tp_item_of(n.y),
            tp_item_of(n.L), tp_item(tp_leaf_grad(n.w)));
-    printf("   e = %.1f, 1 − y² = %.2f\n", tp_item_of(n.e), 1 - 0.6 * 0.6);
+    printf("   r = %.1f, 1 − y² = %.2f\n", tp_item_of(n.r), 1 - 0.6 * 0.6);
     printf("2. dL/dx = dL/dp · w = %.4f\n", 2 * -0.4 * 0.64 * 0.5);
-    double e = 0.6 - 1;
-    printf("3. with L = e⁴: dL/de = 4e³ = %.4f in place of -0.8, dL/dw = %.5f\n", 4 * e * e * e,
-           4 * e * e * e * 0.64 * 2);
+    double r = 0.6 - 1;
+    printf("3. with L = r⁴: dL/dr = 4r³ = %.4f in place of -0.8, dL/dw = %.5f\n", 4 * r * r * r,
+           4 * r * r * r * 0.64 * 2);
     TP_TRY(slope_of_tanh(5, &slope));
     printf("4. slope of tanh at 5: %.3e; three such neurons in a row: %.2e\n", slope,
            slope * slope * slope);
@@ -246,11 +246,11 @@ static tp_status picture_neuron(void)
     neuron n = {0};
     TP_TRY(make(&n));
     record(&n);
-    tp_var of[] = {n.L, n.e, n.y, n.a, n.p, n.w, n.b}, grad[7];
+    tp_var of[] = {n.L, n.r, n.y, n.a, n.p, n.w, n.b}, grad[7];
     TP_TRY(tp_grad(1, &n.L, 7, of, grad, (tp_grad_opts){0}));
     const place places[] = {
-        {"L = e²", 170, 50, n.L, -1, ""},
-        {"e = y − t", 170, 160, n.e, 0, "· 2e"},
+        {"L = r²", 170, 50, n.L, -1, ""},
+        {"r = y − t", 170, 160, n.r, 0, "· 2r"},
         {"y = tanh(a)", 170, 270, n.y, 1, "· 1"},
         {"a = p + b", 170, 380, n.a, 2, "· (1 − y²)"},
         {"p = w·x", 170, 490, n.p, 3, "· 1"},
