@@ -190,6 +190,23 @@ static tp_status branches(void)
     return TP_OK;
 }
 
+/* Why the derivative is what it is: every path, by the framework. */
+static tp_status every_path(void)
+{
+    tp_tape *tape;
+    tp_tensor number = {0};
+    TP_TRY(tp_tape_new(&tape));
+    TP_TRY(tp_tensor_from(&number, TP_F64, TP_SHAPE(), &(double){1}));
+    tp_var x = tp_leaf(tape, &number);
+    tp_var y = tp_scale(TP_NAME(x), 3);
+    tp_var u = tp_scale(TP_NAME(y), 2), v = tp_scale(y, 5);
+    tp_var c = tp_add(TP_NAME(u), TP_NAME(v));
+    TP_TRY(tp_explain_element(stdout, TP_NAME(c), x, 0, (tp_explain_opts){.numbers = true}));
+    tp_tape_free(tape);
+    tp_tensor_free(&number);
+    return TP_OK;
+}
+
 /* --- how many paths ----------------------------------------------------------------------------- */
 
 static int rungs;
@@ -432,6 +449,7 @@ int main(int argc, char **argv)
     return learn_main(argc, argv,
                       (learn_section[]){{"compare", compare},
                                         {"branches", branches},
+                                        {"every_path", every_path},
                                         {"count", count},
                                         {"twice", twice},
                                         {"zeroing", zeroing},

@@ -54,7 +54,7 @@ static tp_var softmax(tp_var x)
 }
 
 /* A layer of three inputs and two outputs, on two examples. */
-static const double X[] = {1, 2, 3, -1, 0, 5}, W[] = {2, 4, 6, 1, -3, 7};
+static const double batch_x[] = {1, 2, 3, -1, 0, 5}, layer_w[] = {2, 4, 6, 1, -3, 7};
 
 static tp_var constant(tp_tape *t, tp_shape shape, const double *numbers, tp_tensor *keep)
 {
@@ -67,13 +67,13 @@ static tp_tensor held; /* the constant of the function below that ran last; free
 
 static tp_var layer_of_x(tp_var x)
 {
-    tp_var w = constant(x.tape, TP_SHAPE(2, 3), W, &held);
+    tp_var w = constant(x.tape, TP_SHAPE(2, 3), layer_w, &held);
     return tp_linear(x, w, tp_full(x.tape, TP_F64, TP_SHAPE(2), 0));
 }
 
 static tp_var layer_of_w(tp_var w)
 {
-    tp_var x = constant(w.tape, TP_SHAPE(2, 3), X, &held);
+    tp_var x = constant(w.tape, TP_SHAPE(2, 3), batch_x, &held);
     return tp_linear(x, w, tp_full(w.tape, TP_F64, TP_SHAPE(2), 0));
 }
 
@@ -94,7 +94,7 @@ static const function functions[] = {
     {"Y = XWᵀ, by W", layer_of_w, TP_DIMS(2, 3), {2, 4, 6, 1, -3, 7}},
     {"y = softmax(x)", softmax, TP_DIMS(3), {0, LN2, LN3}},
 };
-enum { THREE, TANH, SUM, EXPAND, BY_X, BY_W, SOFTMAX, FUNCTIONS };
+enum { THREE, TANH, SUM, EXPAND, BY_X, BY_W, SOFTMAX };
 
 /* --- the full Jacobian, one row per unit cotangent ---------------------------------------------- */
 
@@ -241,6 +241,33 @@ static tp_status size(void)
     double all = numel(of[0]) + numel(of[1]) + numel(of[2]);
     printf("together %.1f GB against %.2f MB, %.0f times as much\n", 4e-9 * numel(y) * all,
            4e-6 * all, numel(y));
+    tp_tape_free(tape);
+    tp_tensor_free(&x_value);
+    tp_tensor_free(&w_value);
+    tp_tensor_free(&b_value);
+    return TP_OK;
+}
+
+/* The framework's own words about it. */
+static tp_status never(void)
+{
+    const int64_t batch = 128, in = 784, out = 400;
+    tp_tape *tape;
+    tp_tensor x_value = {0}, w_value = {0}, b_value = {0};
+    TP_TRY(tp_tape_new(&tape));
+    TP_TRY(tp_tensor_new(&x_value, TP_F32, TP_SHAPE(batch, in)));
+    TP_TRY(tp_tensor_new(&w_value, TP_F32, TP_SHAPE(out, in)));
+    TP_TRY(tp_tensor_new(&b_value, TP_F32, TP_SHAPE(out)));
+    TP_TRY(tp_fill(&x_value, 1));
+    TP_TRY(tp_fill(&w_value, 1));
+    tp_var x = tp_leaf(tape, &x_value), W = tp_leaf(tape, &w_value), b = tp_leaf(tape, &b_value);
+    tp_var y = tp_linear(TP_NAME(x), TP_NAME(W), TP_NAME(b));
+    tp_var L = tp_sum(TP_NAME(y), TP_ALL_AXES, false);
+    tp_sweep s = tp_sweep_begin(TP_NAME(L), (tp_sweep_opts){.composed = true});
+    tp_sweep_next(&s); /* the sum */
+    tp_sweep_next(&s);
+    TP_TRY(tp_explain_step(stdout, &s, (tp_explain_opts){.jacobian = true}));
+    TP_TRY(tp_sweep_end(&s));
     tp_tape_free(tape);
     tp_tensor_free(&x_value);
     tp_tensor_free(&w_value);
@@ -429,6 +456,7 @@ int main(int argc, char **argv)
                                         {"structures", structures},
                                         {"layer", layer},
                                         {"size", size},
+                                        {"never", never},
                                         {"chain", chain},
                                         {"jvp", jvp},
                                         {"products", products},
