@@ -272,7 +272,7 @@ static tp_status measure(const char *what, tp_var (*f)(tp_var x, tp_var beta))
     uint32_t entries = tp_tape_length(in.tape) - before;
     TP_TRY(tp_backward(tp_sum(y, TP_ALL_AXES, false)));
     const tp_tensor *g = tp_leaf_grad(in.beta);
-    printf("%-10s %d entries, value[0,0] %.4f, gradient of beta %.4f %.4f\n", what, (int)entries,
+    printf("%-10s entries %d, value[0,0] %.4f, gradient of beta %.4f %.4f\n", what, (int)entries,
            tp_flat(tp_value(y), 0), tp_flat(g, 0), tp_flat(g, 1));
     leave(&in);
     return TP_OK;
