@@ -1,6 +1,6 @@
 /* 01_chain_rule.c: one neuron, its tape, and the sweep over it. Read 01_chain_rule.md beside it. */
 #include "docs/learn/draw.h"
-#include "docs/learn/learn.h"
+#include "docs/learn/page.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,24 +8,18 @@
 /* One neuron with one input, and how far it is from its target. The bias is ln 2 − 1, so that the neuron sees
  * ln 2, whose tanh is (2 − 1/2)/(2 + 1/2) = 3/5. */
 typedef struct neuron {
-    tp_tape *tape;
-    tp_tensor number[4];
+    learn_page page;
     tp_var x, t, w, b, p, a, y, r, L;
 } neuron;
 
-static tp_status make(neuron *n)
+static tp_status record(neuron *n, double bias)
 {
-    const double values[] = {2, 1, 0.5, log(2) - 1};
-    TP_TRY(tp_tape_new(&n->tape));
-    for (int i = 0; i < 4; i++)
-        TP_TRY(tp_tensor_from(&n->number[i], TP_F64, TP_SHAPE(), &values[i]));
-    return TP_OK;
-}
-
-static void record(neuron *n)
-{
-    tp_var x = tp_constant(n->tape, &n->number[0]), t = tp_constant(n->tape, &n->number[1]);
-    tp_var w = tp_leaf(n->tape, &n->number[2]), b = tp_leaf(n->tape, &n->number[3]);
+    const double in = 2, target = 1, weight = 0.5;
+    TP_TRY(learn_open(&n->page));
+    tp_var x = learn_constant(&n->page, TP_SHAPE(), &in);
+    tp_var t = learn_constant(&n->page, TP_SHAPE(), &target);
+    tp_var w = learn_leaf(&n->page, TP_SHAPE(), &weight);
+    tp_var b = learn_leaf(&n->page, TP_SHAPE(), &bias);
     tp_name(x, "x", NULL, 0), tp_name(t, "t", NULL, 0);
     tp_name(w, "w", NULL, 0), tp_name(b, "b", NULL, 0);
 
@@ -37,13 +31,7 @@ static void record(neuron *n)
     TP_NAME(L);
 
     n->x = x, n->t = t, n->w = w, n->b = b, n->p = p, n->a = a, n->y = y, n->r = r, n->L = L;
-}
-
-static void drop(neuron *n)
-{
-    tp_tape_free(n->tape);
-    for (int i = 0; i < 4; i++)
-        tp_tensor_free(&n->number[i]);
+    return tp_var_status(L);
 }
 
 /* --- by hand ------------------------------------------------------------------------------------ */
@@ -51,8 +39,7 @@ static void drop(neuron *n)
 static tp_status pencil(void)
 {
     neuron n = {0};
-    TP_TRY(make(&n));
-    record(&n);
+    TP_TRY(record(&n, log(2) - 1));
     TP_TRY(tp_backward(n.L));
     double x = 2, t = 1, w = 0.5, b = log(2) - 1;
     double p = w * x, a = p + b, y = 0.6, r = y - t, l = r * r;
@@ -68,7 +55,7 @@ static tp_status pencil(void)
     TP_TRY(learn_expect("L", tp_item_of(n.L), l, 1e-14));
     TP_TRY(learn_expect("dL/dw", tp_item(tp_leaf_grad(n.w)), 2 * r * 0.64 * x, 1e-14));
     TP_TRY(learn_expect("dL/db", tp_item(tp_leaf_grad(n.b)), 2 * r * 0.64, 1e-14));
-    drop(&n);
+    learn_close(&n.page);
     return TP_OK;
 }
 
@@ -77,25 +64,23 @@ static tp_status pencil(void)
 static tp_status tape(void)
 {
     neuron n = {0};
-    TP_TRY(make(&n));
-    record(&n);
+    TP_TRY(record(&n, log(2) - 1));
     TP_TRY(tp_explain_forward(stdout, n.L, (tp_explain_opts){.numbers = true}));
-    drop(&n);
+    learn_close(&n.page);
     return TP_OK;
 }
 
 static tp_status sweep(void)
 {
     neuron n = {0};
-    TP_TRY(make(&n));
-    record(&n);
+    TP_TRY(record(&n, log(2) - 1));
     tp_sweep s = tp_sweep_begin(n.L, (tp_sweep_opts){.composed = true});
     while (tp_sweep_next(&s))
         TP_TRY(tp_explain_step(stdout, &s, (tp_explain_opts){.numbers = true, .check = true}));
     TP_TRY(tp_sweep_end(&s));
     printf("\ndL/dw = %.4f   dL/db = %.4f\n", tp_item(tp_leaf_grad(n.w)),
            tp_item(tp_leaf_grad(n.b)));
-    drop(&n);
+    learn_close(&n.page);
     return TP_OK;
 }
 
@@ -112,15 +97,14 @@ static void say(const char *name, tp_var v)
 static tp_status kept(void)
 {
     neuron n = {0};
-    TP_TRY(make(&n));
-    record(&n);
+    TP_TRY(record(&n, log(2) - 1));
     TP_TRY(tp_backward_opts(n.L, (tp_sweep_opts){.release = true}));
     say("a", n.a);
     say("y", n.y);
     say("r", n.r);
     say("w", n.w);
     printf("dL/dw: %.4f\n", tp_item(tp_leaf_grad(n.w)));
-    drop(&n);
+    learn_close(&n.page);
     return TP_OK;
 }
 
@@ -128,12 +112,9 @@ static tp_status kept(void)
 
 static tp_status two(void)
 {
-    tp_tape *tape;
-    tp_tensor number = {0};
-    double at = log(2);
-    TP_TRY(tp_tape_new(&tape));
-    TP_TRY(tp_tensor_from(&number, TP_F64, TP_SHAPE(), &at));
-    tp_var s = tp_leaf(tape, &number);
+    learn_page page;
+    TP_TRY(learn_open(&page));
+    tp_var s = learn_leaf(&page, TP_SHAPE(), &(double){log(2)});
     tp_var u = tp_tanh(TP_NAME(s));
     tp_var y = tp_mul(TP_NAME(u), s); /* y = u·s, and u depends on s, too */
     tp_sweep sweep = tp_sweep_begin(TP_NAME(y), (tp_sweep_opts){.composed = true});
@@ -143,8 +124,7 @@ static tp_status two(void)
     double got = tp_item(tp_leaf_grad(s));
     TP_TRY(learn_expect("dy/ds", got, 0.6 + log(2) * 0.64, 1e-14));
     printf("\ndy/ds = %.4f + %.4f·%.4f = %.4f\n", 0.6, log(2), 0.64, got);
-    tp_tape_free(tape);
-    tp_tensor_free(&number);
+    learn_close(&page);
     return TP_OK;
 }
 
@@ -152,15 +132,12 @@ static tp_status two(void)
 
 static tp_status slope_of_tanh(double at, double *slope)
 {
-    tp_tape *tape;
-    tp_tensor number = {0};
-    TP_TRY(tp_tape_new(&tape));
-    TP_TRY(tp_tensor_from(&number, TP_F64, TP_SHAPE(), &at));
-    tp_var a = tp_leaf(tape, &number);
+    learn_page page;
+    TP_TRY(learn_open(&page));
+    tp_var a = learn_leaf(&page, TP_SHAPE(), &at);
     TP_TRY(tp_backward(tp_tanh(a)));
     *slope = tp_item(tp_leaf_grad(a));
-    tp_tape_free(tape);
-    tp_tensor_free(&number);
+    learn_close(&page);
     return TP_OK;
 }
 
@@ -188,10 +165,8 @@ static tp_status wrong_place(void)
 static tp_status exercises(void)
 {
     neuron n = {0};
-    TP_TRY(make(&n));
-    double minus = -log(2) - 1, slope;
-    TP_TRY(tp_set_flat(&n.number[3], 0, minus));
-    record(&n);
+    double slope;
+    TP_TRY(record(&n, -log(2) - 1));
     TP_TRY(tp_backward(n.L));
     printf("1. with b = −ln 2 − 1: y = %.4f, L = %.4f, dL/dw = %.4f\n", tp_item_of(n.y),
            tp_item_of(n.L), tp_item(tp_leaf_grad(n.w)));
@@ -203,7 +178,7 @@ static tp_status exercises(void)
     TP_TRY(slope_of_tanh(5, &slope));
     printf("4. slope of tanh at 5: %.3e; three such neurons in a row: %.2e\n", slope,
            slope * slope * slope);
-    drop(&n);
+    learn_close(&n.page);
     return TP_OK;
 }
 
@@ -244,8 +219,7 @@ static void put_edge(const place *from, const place *to)
 static tp_status picture_neuron(void)
 {
     neuron n = {0};
-    TP_TRY(make(&n));
-    record(&n);
+    TP_TRY(record(&n, log(2) - 1));
     tp_var of[] = {n.L, n.r, n.y, n.a, n.p, n.w, n.b}, grad[7];
     TP_TRY(tp_grad(1, &n.L, 7, of, grad, (tp_grad_opts){0}));
     const place places[] = {
@@ -270,7 +244,7 @@ static tp_status picture_neuron(void)
     draw_text(370, 82, "start", DRAW_BACKWARD, "each times the local derivative");
     draw_text(370, 102, "start", DRAW_BACKWARD, "beside its arrow");
     draw_end();
-    drop(&n);
+    learn_close(&n.page);
     return TP_OK;
 }
 

@@ -1,7 +1,7 @@
 /* 02_order.c: the order of the sweep and the += in it, against four ways to get one of them wrong or slow.
  * Read 02_order.md beside it. */
 #include "docs/learn/draw.h"
-#include "docs/learn/learn.h"
+#include "docs/learn/page.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -135,18 +135,15 @@ static const struct example {
 /* The derivative of f at 1 by the framework, and the number of steps of its sweep. */
 static tp_status derivative(tp_var (*f)(tp_var), double *d, int *steps)
 {
-    tp_tape *tape;
-    tp_tensor number = {0};
-    TP_TRY(tp_tape_new(&tape));
-    TP_TRY(tp_tensor_from(&number, TP_F64, TP_SHAPE(), &(double){1}));
-    tp_var x = tp_leaf(tape, &number);
+    learn_page page;
+    TP_TRY(learn_open(&page));
+    tp_var x = learn_leaf(&page, TP_SHAPE(), &(double){1});
     tp_sweep s = tp_sweep_begin(f(x), (tp_sweep_opts){0});
     for (*steps = 0; tp_sweep_next(&s);)
         ++*steps;
     TP_TRY(tp_sweep_end(&s));
     *d = tp_item(tp_leaf_grad(x));
-    tp_tape_free(tape);
-    tp_tensor_free(&number);
+    learn_close(&page);
     return TP_OK;
 }
 
@@ -173,11 +170,9 @@ static tp_status compare(void)
 
 static tp_status branches(void)
 {
-    tp_tape *tape;
-    tp_tensor number = {0};
-    TP_TRY(tp_tape_new(&tape));
-    TP_TRY(tp_tensor_from(&number, TP_F64, TP_SHAPE(), &(double){1}));
-    tp_var x = tp_leaf(tape, &number);
+    learn_page page;
+    TP_TRY(learn_open(&page));
+    tp_var x = learn_leaf(&page, TP_SHAPE(), &(double){1});
     tp_var y = tp_scale(TP_NAME(x), 3);
     tp_var u = tp_scale(TP_NAME(y), 2), v = tp_scale(y, 5);
     tp_var c = tp_add(TP_NAME(u), TP_NAME(v));
@@ -185,25 +180,21 @@ static tp_status branches(void)
     while (tp_sweep_next(&s))
         TP_TRY(tp_explain_step(stdout, &s, (tp_explain_opts){.numbers = true}));
     TP_TRY(tp_sweep_end(&s));
-    tp_tape_free(tape);
-    tp_tensor_free(&number);
+    learn_close(&page);
     return TP_OK;
 }
 
 /* Why the derivative is what it is: every path, by the framework. */
 static tp_status every_path(void)
 {
-    tp_tape *tape;
-    tp_tensor number = {0};
-    TP_TRY(tp_tape_new(&tape));
-    TP_TRY(tp_tensor_from(&number, TP_F64, TP_SHAPE(), &(double){1}));
-    tp_var x = tp_leaf(tape, &number);
+    learn_page page;
+    TP_TRY(learn_open(&page));
+    tp_var x = learn_leaf(&page, TP_SHAPE(), &(double){1});
     tp_var y = tp_scale(TP_NAME(x), 3);
     tp_var u = tp_scale(TP_NAME(y), 2), v = tp_scale(y, 5);
     tp_var c = tp_add(TP_NAME(u), TP_NAME(v));
     TP_TRY(tp_explain_element(stdout, TP_NAME(c), x, 0, (tp_explain_opts){.numbers = true}));
-    tp_tape_free(tape);
-    tp_tensor_free(&number);
+    learn_close(&page);
     return TP_OK;
 }
 

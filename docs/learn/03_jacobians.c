@@ -1,6 +1,6 @@
 /* 03_jacobians.c: Jacobians, built once in order to see why they never are. Read 03_jacobians.md beside it. */
 #include "docs/learn/draw.h"
-#include "docs/learn/learn.h"
+#include "docs/learn/page.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -56,31 +56,18 @@ static tp_var softmax(tp_var x)
 /* A layer of three inputs and two outputs, on two examples. */
 static const double batch_x[] = {1, 2, 3, -1, 0, 5}, layer_w[] = {2, 4, 6, 1, -3, 7};
 
-static tp_var constant(tp_tape *t, tp_shape shape, const double *numbers, tp_tensor *keep)
-{
-    if (tp_tensor_from(keep, TP_F64, shape, numbers) != TP_OK)
-        return tp_tape_poison(t, TP_ENOMEM);
-    return tp_constant(t, keep);
-}
-
-static tp_tensor held; /* the constant of the function below that ran last; freed by release_held */
+static learn_page page; /* what the functions below are recorded on */
 
 static tp_var layer_of_x(tp_var x)
 {
-    tp_var w = constant(x.tape, TP_SHAPE(2, 3), layer_w, &held);
+    tp_var w = learn_constant(&page, TP_SHAPE(2, 3), layer_w);
     return tp_linear(x, w, tp_full(x.tape, TP_F64, TP_SHAPE(2), 0));
 }
 
 static tp_var layer_of_w(tp_var w)
 {
-    tp_var x = constant(w.tape, TP_SHAPE(2, 3), batch_x, &held);
+    tp_var x = learn_constant(&page, TP_SHAPE(2, 3), batch_x);
     return tp_linear(x, w, tp_full(w.tape, TP_F64, TP_SHAPE(2), 0));
-}
-
-static void release_held(void)
-{
-    tp_tensor_free(&held);
-    held = (tp_tensor){0};
 }
 
 #define LN2 0.69314718055994531
@@ -113,18 +100,13 @@ static tp_status fill_row(matrix *j, int r, tp_var y, tp_var x)
 
 static tp_status jacobian(const function *f, matrix *j)
 {
-    tp_tape *tape;
-    tp_tensor at = {0};
-    TP_TRY(tp_tape_new(&tape));
-    TP_TRY(tp_tensor_from(&at, TP_F64, f->in, f->x));
-    tp_var x = tp_leaf(tape, &at), y = f->f(x);
+    TP_TRY(learn_open(&page));
+    tp_var x = learn_leaf(&page, f->in, f->x), y = f->f(x);
     TP_TRY(tp_var_status(y));
     j->rows = (int)tp_numel(tp_value(y)), j->columns = (int)tp_numel(tp_value(x));
     for (int r = 0; r < j->rows; r++)
         TP_TRY(fill_row(j, r, y, x));
-    tp_tape_free(tape);
-    tp_tensor_free(&at);
-    release_held();
+    learn_close(&page);
     return TP_OK;
 }
 
@@ -160,14 +142,11 @@ static tp_status vjp(void)
 {
     const function *f = &functions[THREE];
     const double v[] = {1, -1, 2};
-    tp_tape *tape;
-    tp_tensor at = {0}, keep = {0};
     matrix j;
     TP_TRY(jacobian(f, &j));
-    TP_TRY(tp_tape_new(&tape));
-    TP_TRY(tp_tensor_from(&at, TP_F64, f->in, f->x));
-    tp_var x = tp_leaf(tape, &at), y = f->f(x);
-    tp_var cotangent = constant(tape, TP_SHAPE(3), v, &keep), g;
+    TP_TRY(learn_open(&page));
+    tp_var x = learn_leaf(&page, f->in, f->x), y = f->f(x);
+    tp_var cotangent = learn_constant(&page, TP_SHAPE(3), v), g;
     TP_TRY(tp_grad(1, &y, 1, &x, &g, (tp_grad_opts){.grad_outputs = &cotangent}));
     for (int k = 0; k < 2; k++) {
         double product = 0;
@@ -179,9 +158,7 @@ static tp_status vjp(void)
            tp_flat(tp_value(g), 1));
     if (tp_backward(y) != TP_OK)
         printf("without v:      %s\n", tp_last_error());
-    tp_tape_free(tape);
-    tp_tensor_free(&at);
-    tp_tensor_free(&keep);
+    learn_close(&page);
     return TP_OK;
 }
 
@@ -190,15 +167,12 @@ static tp_status jvp(void)
 {
     const function *f = &functions[THREE];
     const double u[] = {1, -1}, anything[] = {1, 1, 1};
-    tp_tape *tape;
-    tp_tensor at = {0}, keep = {0}, v_value = {0};
     matrix j;
     TP_TRY(jacobian(f, &j));
-    TP_TRY(tp_tape_new(&tape));
-    TP_TRY(tp_tensor_from(&at, TP_F64, f->in, f->x));
-    TP_TRY(tp_tensor_from(&v_value, TP_F64, TP_SHAPE(3), anything));
-    tp_var x = tp_leaf(tape, &at), v = tp_leaf(tape, &v_value), y = f->f(x);
-    tp_var direction = constant(tape, TP_SHAPE(2), u, &keep), g, ju;
+    TP_TRY(learn_open(&page));
+    tp_var x = learn_leaf(&page, f->in, f->x), y = f->f(x);
+    tp_var v = learn_leaf(&page, TP_SHAPE(3), anything), g;
+    tp_var direction = learn_constant(&page, TP_SHAPE(2), u), ju;
     TP_TRY(tp_grad(1, &y, 1, &x, &g, (tp_grad_opts){.grad_outputs = &v, .create_graph = true}));
     TP_TRY(tp_grad(1, &g, 1, &v, &ju, (tp_grad_opts){.grad_outputs = &direction}));
     printf("u = (1, -1)      by two sweeps   J times u\n");
@@ -207,10 +181,7 @@ static tp_status jvp(void)
         TP_TRY(learn_expect("J·u", tp_flat(tp_value(ju), r), product, 1e-14));
         printf("  (J·u)_%d       %11.4f   %11.4f\n", r + 1, tp_flat(tp_value(ju), r), product);
     }
-    tp_tape_free(tape);
-    tp_tensor_free(&at);
-    tp_tensor_free(&keep);
-    tp_tensor_free(&v_value);
+    learn_close(&page);
     return TP_OK;
 }
 

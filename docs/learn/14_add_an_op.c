@@ -1,6 +1,6 @@
 /* 14_add_an_op.c: an operation of one's own, from a derivation on paper to a row, and the mistakes on the way.
  * Read 14_add_an_op.md beside it; examples/07_new_op.c is the same with one input and no mistakes. */
-#include "docs/learn/learn.h"
+#include "docs/learn/page.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -223,27 +223,17 @@ static tp_status blind(void)
 /* --- the derivation, and what is kept ------------------------------------------------------------ */
 
 typedef struct inputs {
-    tp_tape *tape;
-    tp_tensor x_value, beta_value;
+    learn_page page;
     tp_var x, beta;
 } inputs;
 
 static tp_status enter(inputs *in)
 {
-    *in = (inputs){0};
-    TP_TRY(tp_tape_new(&in->tape));
-    TP_TRY(tp_tensor_from(&in->x_value, TP_F64, TP_SHAPE(2, 2), (const double[]){1, -2, 0.5, 3}));
-    TP_TRY(tp_tensor_from(&in->beta_value, TP_F64, TP_SHAPE(2), (const double[]){1, 2}));
-    in->x = tp_name(tp_leaf(in->tape, &in->x_value), "x", NULL, 0);
-    in->beta = tp_name(tp_leaf(in->tape, &in->beta_value), "β", NULL, 0);
-    return TP_OK;
-}
-
-static void leave(inputs *in)
-{
-    tp_tape_free(in->tape);
-    tp_tensor_free(&in->x_value);
-    tp_tensor_free(&in->beta_value);
+    TP_TRY(learn_open(&in->page));
+    in->x = learn_leaf(&in->page, TP_SHAPE(2, 2), (const double[]){1, -2, 0.5, 3});
+    in->beta = learn_leaf(&in->page, TP_SHAPE(2), (const double[]){1, 2});
+    tp_name(in->x, "x", NULL, 0), tp_name(in->beta, "β", NULL, 0);
+    return tp_var_status(in->beta);
 }
 
 static tp_status derivation(void)
@@ -253,7 +243,7 @@ static tp_status derivation(void)
     tp_var y = swish(in.x, in.beta);
     tp_var L = tp_sum(TP_NAME(y), TP_ALL_AXES, false);
     TP_TRY(tp_explain(stdout, TP_NAME(L), (tp_explain_opts){.numbers = true, .check = true}));
-    leave(&in);
+    learn_close(&in.page);
     return TP_OK;
 }
 
@@ -267,14 +257,14 @@ static tp_status measure(const char *what, tp_var (*f)(tp_var x, tp_var beta))
 {
     inputs in;
     TP_TRY(enter(&in));
-    uint32_t before = tp_tape_length(in.tape);
+    uint32_t before = tp_tape_length(in.page.tape);
     tp_var y = f(in.x, in.beta);
-    uint32_t entries = tp_tape_length(in.tape) - before;
+    uint32_t entries = tp_tape_length(in.page.tape) - before;
     TP_TRY(tp_backward(tp_sum(y, TP_ALL_AXES, false)));
     const tp_tensor *g = tp_leaf_grad(in.beta);
     printf("%-10s entries %d, value[0,0] %.4f, gradient of beta %.4f %.4f\n", what, (int)entries,
            tp_flat(tp_value(y), 0), tp_flat(g, 0), tp_flat(g, 1));
-    leave(&in);
+    learn_close(&in.page);
     return TP_OK;
 }
 
@@ -291,14 +281,14 @@ static tp_status overwrite_x(const char *what, const tp_op *op)
     TP_TRY(enter(&in));
     tp_var y = tp_apply(op, 2, (tp_var[]){in.x, in.beta}, NULL);
     tp_var L = tp_sum(TP_NAME(y), TP_ALL_AXES, false);
-    TP_TRY(tp_fill(&in.x_value, 0));
+    TP_TRY(tp_fill(&in.page.value[0], 0));
     printf("%s\n", what);
     if (tp_backward(L) != TP_OK)
         printf("    %s\n", tp_last_error());
     else
         printf("    gradient of beta %.4f %.4f\n", tp_flat(tp_leaf_grad(in.beta), 0),
                tp_flat(tp_leaf_grad(in.beta), 1));
-    leave(&in);
+    learn_close(&in.page);
     return TP_OK;
 }
 
