@@ -207,7 +207,9 @@ static void name_text(tp_text *t, const tp_formula *f, uint32_t id, bool bar)
     if (f->html)
         tp_text_add(t, "<a class=\"%s\" href=\"#n%u\">", bar && !partial && !delta ? "v bar" : "v",
                     id);
-    tp_text_add(t, partial ? "∂%s/∂" : delta ? "δ" : "", loss_name(f));
+    if (partial)
+        tp_text_add(t, "∂%s/∂", loss_name(f));
+    tp_text_add(t, "%s", delta ? "δ" : "");
     size_t at = t->used;
     add_name(t, f, id);
     if (bar && !partial && !delta && !f->html)
