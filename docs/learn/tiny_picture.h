@@ -1,0 +1,11 @@
+/* tiny_picture.h: the tiny VAE as a picture, with a number in every node. */
+#ifndef DOCS_LEARN_TINY_PICTURE_H
+#define DOCS_LEARN_TINY_PICTURE_H
+
+#include "docs/learn/tiny_hand.h"
+
+/* Print SVG: what every unit computed, and the gradient that every unit got. */
+void tiny_picture_values(const tiny_weights *w, const pass *s);
+void tiny_picture_gradients(const tiny_weights *w, const pass *s);
+
+#endif
