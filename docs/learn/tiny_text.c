@@ -91,7 +91,7 @@ void text_dot(const char *name, int i, int n, const double *w, int stride, const
         at += snprintf(line + at, sizeof line - (size_t)at, " %c %s", b < 0 ? '-' : '+',
                        number(fabs(b)));
     snprintf(line + at, sizeof line - (size_t)at, " = %s", number(result));
-    text_pad(line, note[0] == '\0' ? 0 : 52);
+    text_pad(line, note[0] == '\0' ? 0 : 54);
     printf("%s\n", note);
 }
 
