@@ -3,14 +3,17 @@
 
 #include <stdio.h>
 
+/* The nudge makes a number halfway between two decimals round in the same way everywhere. */
+static const double nudge = 1e-6;
+
 static double px(const chart *c, double x)
 {
-    return c->left + (x - c->x0) / (c->x1 - c->x0) * c->width;
+    return c->left + (x - c->x0) / (c->x1 - c->x0) * c->width + nudge;
 }
 
 static double py(const chart *c, double y)
 {
-    return c->top + (c->y1 - y) / (c->y1 - c->y0) * c->height;
+    return c->top + (c->y1 - y) / (c->y1 - c->y0) * c->height + nudge;
 }
 
 void chart_open(const char *title, int width, int height)
