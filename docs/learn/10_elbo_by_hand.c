@@ -15,16 +15,10 @@ static double square(double x)
 
 /* --- forward, printed ----------------------------------------------------------------------------- */
 
-static pass start(void)
-{
-    tiny_weights w = tiny_start();
-    return by_hand(&w, tiny_x, tiny_eps, 1);
-}
-
 static tp_status forward_encoder(void)
 {
     tiny_weights w = tiny_start();
-    pass s = start();
+    pass s = tiny_pass();
     printf("x = %s\n", list(NX, tiny_x));
     printf("a = W1·x + b1, h = max(a, 0)\n");
     for (int i = 0; i < NH; i++)
@@ -36,7 +30,7 @@ static tp_status forward_encoder(void)
 static tp_status forward_latent(void)
 {
     tiny_weights w = tiny_start();
-    pass s = start();
+    pass s = tiny_pass();
     printf("μ = Wμ·h + bμ\n");
     for (int k = 0; k < NZ; k++)
         text_dot("μ", k, NH, w.wm[k], 1, s.h, w.bm[k], s.mu[k], "");
@@ -54,7 +48,7 @@ static tp_status forward_latent(void)
 static tp_status forward_decoder(void)
 {
     tiny_weights w = tiny_start();
-    pass s = start();
+    pass s = tiny_pass();
     printf("c = W2·z + b2, g = max(c, 0)\n");
     for (int i = 0; i < NH; i++)
         text_dot("c", i, NZ, w.w2[i], 1, s.z, w.b2[i], s.c[i],
@@ -67,7 +61,7 @@ static tp_status forward_decoder(void)
 
 static tp_status loss(void)
 {
-    pass s = start();
+    pass s = tiny_pass();
     for (int i = 0; i < NX; i++) {
         double q = tiny_x[i] == 1 ? s.p[i] : 1 - s.p[i];
         printf("pixel %d   x = %g   -ln %-9s = %s = %.5f\n", i, tiny_x[i],
@@ -97,7 +91,7 @@ static void transposed(const char *name, int out, int in, const double *w, const
 static tp_status backward_decoder(void)
 {
     tiny_weights w = tiny_start();
-    pass s = start();
+    pass s = tiny_pass();
     printf("l̄ = p - x\n");
     printf("  l̄ = %s\n", list(NX, s.dl));
     printf("b̄3 = l̄, W̄3 = l̄ gᵀ\n");
@@ -116,7 +110,7 @@ static tp_status backward_decoder(void)
 
 static tp_status backward_latent(void)
 {
-    pass s = start();
+    pass s = tiny_pass();
     for (int k = 0; k < NZ; k++)
         printf("μ̄%d = z̄%d·1 + μ%d                  = %s + %s = %s\n", k, k, k, number(s.dz[k]),
                signed_number(s.mu[k]), number(s.dmu[k]));
@@ -133,7 +127,7 @@ static tp_status backward_latent(void)
 static tp_status backward_heads(void)
 {
     tiny_weights w = tiny_start();
-    pass s = start();
+    pass s = tiny_pass();
     printf("b̄μ = μ̄, W̄μ = μ̄ hᵀ;  b̄v = v̄, W̄v = v̄ hᵀ\n");
     text_outer("  W̄μ", NZ, NH, s.dmu, s.h, s.d.wm[0]);
     text_outer("  W̄v", NZ, NH, s.dv, s.h, s.d.wv[0]);
@@ -148,7 +142,7 @@ static tp_status backward_heads(void)
 
 static tp_status backward_encoder(void)
 {
-    pass s = start();
+    pass s = tiny_pass();
     printf("ā = h̄ where a > 0, else 0\n");
     printf("  ā = %s\n", list(NH, s.da));
     printf("b̄1 = ā, W̄1 = ā xᵀ\n");
@@ -170,10 +164,9 @@ static void print_row(const double *x, int n, bool last)
 static tp_status table(void)
 {
     tiny_vae m;
-    tiny_weights w = tiny_start();
-    pass s = start();
+    pass s = tiny_pass();
     double hand[TINY_COUNT], tape[TINY_COUNT], slope[TINY_COUNT];
-    TP_TRY(tiny_vae_init(&m, &w, 1, tiny_x, tiny_eps));
+    TP_TRY(tiny_vae_start(&m));
     tiny_graph graph = tiny_vae_loss(&m, 1);
     TP_TRY(tp_backward(graph.loss));
     TP_TRY(learn_expect("loss", tp_item_of(graph.loss), s.loss, 1e-12));
@@ -233,19 +226,31 @@ static tp_status random_networks(void)
     return TP_OK;
 }
 
+static const tp_explain_opts shown = {
+    .numbers = true, .check = true, .notation.symbols = tiny_symbols};
+
 /* The steps of the sweep around the latent, or at the heads, as the framework explains them. */
 static tp_status explain(bool latent)
 {
     tiny_vae m;
-    tiny_weights w = tiny_start();
-    TP_TRY(tiny_vae_init(&m, &w, 1, tiny_x, tiny_eps));
+    TP_TRY(tiny_vae_start(&m));
     tiny_graph g = tiny_vae_loss(&m, 1);
     tp_sweep s = tp_sweep_begin(g.loss, (tp_sweep_opts){.composed = true});
     while (tp_sweep_next(&s))
-        if (latent ? s.at == g.each.id || s.at == g.z.id
+        if (latent ? s.at == g.kld.id || s.at == g.z.id
                    : s.at == g.logvar.id || s.at == g.mu.id || s.at == g.h.id)
-            TP_TRY(tp_explain_step(stdout, &s, (tp_explain_opts){.numbers = true, .check = true}));
+            TP_TRY(tp_explain_step(stdout, &s, shown));
     TP_TRY(tp_sweep_end(&s));
+    tiny_vae_free(&m);
+    return TP_OK;
+}
+
+static tp_status one_number(void)
+{
+    tiny_vae m;
+    TP_TRY(tiny_vae_start(&m));
+    tp_var loss = tiny_vae_loss(&m, 1).loss;
+    TP_TRY(tp_explain_element(stdout, loss, tp_param(m.tape, &m.enc.bias), 3, shown));
     tiny_vae_free(&m);
     return TP_OK;
 }
@@ -302,7 +307,7 @@ static tp_status beta(void)
         tiny_vae m;
         double tape[TINY_COUNT], hand[TINY_COUNT];
         pass s = by_hand(&w, tiny_x, tiny_eps, betas[i]);
-        TP_TRY(tiny_vae_init(&m, &w, 1, tiny_x, tiny_eps));
+        TP_TRY(tiny_vae_start(&m));
         TP_TRY(tp_backward(tiny_vae_loss(&m, betas[i]).loss));
         tiny_vae_gradients(&m, tape);
         memcpy(hand, &s.d, sizeof hand);
@@ -328,7 +333,7 @@ static tp_status prior(void)
 static tp_status one_sample(void)
 {
     tiny_weights w = tiny_start();
-    pass s = start();
+    pass s = tiny_pass();
     double recon = 0, evidence = 0, h = 0.02;
     for (int i = -350; i <= 350; i++)
         for (int j = -350; j <= 350; j++) {
@@ -347,14 +352,6 @@ static tp_status one_sample(void)
 
 /* --- mistakes ------------------------------------------------------------------------------------- */
 
-static double bce(const double *logits, const double *x)
-{
-    double sum = 0;
-    for (int i = 0; i < NX; i++)
-        sum += fmax(logits[i], 0) - x[i] * logits[i] + log1p(exp(-fabs(logits[i])));
-    return sum;
-}
-
 static void mistake(const char *what, const char *gives, const char *right)
 {
     text_pad(what, 42);
@@ -372,7 +369,7 @@ static void mistaken_loss(const char *what, double gives, double right)
 static tp_status mistakes_forward(void)
 {
     tiny_weights w = tiny_start();
-    pass s = start();
+    pass s = tiny_pass();
     double variance[NZ], per_sigma = 0;
     for (int k = 0; k < NZ; k++) {
         variance[k] = exp(s.v[k]);
@@ -382,7 +379,7 @@ static tp_status mistakes_forward(void)
     mistake("z1 = μ1 + σ1²·ε1", number(s.mu[1] + variance[1] * tiny_eps[1]), number(s.z[1]));
     mistaken_loss("  and with it recon", tiny_decode(&w, s.mu, variance, tiny_eps, tiny_x),
                   s.recon);
-    mistaken_loss("recon of p in place of the logits", bce(s.p, tiny_x), s.recon);
+    mistaken_loss("recon of p in place of the logits", tiny_bce(s.p, tiny_x), s.recon);
     mistaken_loss("recon as a mean over the pixels", s.recon / 3, s.recon);
     mistaken_loss("KL = ½Σ(μ² + σ - ln σ - 1)", per_sigma, s.kl);
     mistaken_loss("KL = Σ(μ² + e^v - v - 1)", 2 * s.kl, s.kl);
@@ -394,7 +391,7 @@ static tp_status mistakes_backward(void)
 {
     static const double other[NZ] = {1, -1};
     tiny_weights w = tiny_start();
-    pass s = start(), t = s;
+    pass s = tiny_pass(), t = s;
     for (int i = 0; i < NX; i++)
         t.dl[i] *= s.p[i] * (1 - s.p[i]);
     for (int k = 0; k < NZ; k++) {
@@ -431,7 +428,7 @@ static tp_status exercises(void)
     pass s = by_hand(&w, tiny_x, zero, 1);
     print_latent("1  ε = 0", &s);
     s = by_hand(&w, tiny_x, opposite, 1);
-    pass t = start();
+    pass t = tiny_pass();
     print_latent("2  ε    ", &t);
     print_latent("   -ε   ", &s);
     printf("   mean  recon %.4f  μ̄ = [%.4f  %.4f]  v̄ = [%.4f  %.4f]\n", (s.recon + t.recon) / 2,
@@ -445,7 +442,7 @@ static tp_status exercises(void)
     w = tiny_start();
     s = by_hand(&w, tiny_x, tiny_eps, 2);
     printf("4  β = 2: v̄ = %s, row 1 of W̄v = %s\n", list(NZ, s.dv), list(NH, s.d.wv[1]));
-    s = start();
+    s = tiny_pass();
     double squares = 0;
     for (int i = 0; i < NX; i++)
         squares += square(tiny_x[i] - s.l[i]) / 2;
@@ -457,17 +454,15 @@ static tp_status exercises(void)
 
 static tp_status picture_values(void)
 {
-    tiny_weights w = tiny_start();
-    pass s = start();
-    tiny_picture_values(&w, &s);
+    pass s = tiny_pass();
+    tiny_picture_values(&s);
     return TP_OK;
 }
 
 static tp_status picture_gradients(void)
 {
-    tiny_weights w = tiny_start();
-    pass s = start();
-    tiny_picture_gradients(&w, &s);
+    pass s = tiny_pass();
+    tiny_picture_gradients(&s);
     return TP_OK;
 }
 
@@ -485,6 +480,7 @@ int main(int argc, char **argv)
                                              {"random-networks", random_networks},
                                              {"explain-latent", explain_latent},
                                              {"explain-heads", explain_heads},
+                                             {"one-number", one_number},
                                              {"batch", batch},
                                              {"beta", beta},
                                              {"prior", prior},

@@ -312,7 +312,7 @@ static tp_status train(enum rule r)
     tiny_weights w = tiny_start();
     double p[TINY_COUNT], g[TINY_COUNT], tape[TINY_COUNT];
     memcpy(p, &w, sizeof p);
-    TP_TRY(tiny_vae_init(&m, &w, 1, tiny_x, tiny_eps));
+    TP_TRY(tiny_vae_start(&m));
     TP_TRY(rule_init(r, &o, &m.params));
     printf("%s\n", rule_names[r]);
     for (int t = 0; t <= 3; t++) {

@@ -28,9 +28,14 @@ typedef struct pass {
 
 /* The whole pass for one example. */
 pass by_hand(const tiny_weights *w, const double *x, const double *eps, double beta);
+/* Of tiny_start, tiny_x and tiny_eps. */
+pass tiny_pass(void);
 /* −log p(x|z) at z = mu + sigma·eps alone. */
 double tiny_decode(const tiny_weights *w, const double *mu, const double *sigma, const double *eps,
                    const double *x);
+
+/* The same from logits. */
+double tiny_bce(const double *logits, const double *x);
 
 /* ∂L/∂w for all 63 by central differences of the forward pass. */
 void tiny_differences(double beta, double slope[TINY_COUNT]);

@@ -106,12 +106,13 @@ static void picture(const char *title, const tiny_weights *w,
            caption[0], caption[1]);
 }
 
-void tiny_picture_values(const tiny_weights *w, const pass *s)
+void tiny_picture_values(const pass *s)
 {
+    tiny_weights w = tiny_start();
     const picture_column columns[PICTURE_COLUMNS] = {
         {"x", tiny_x, NULL}, {"h", s->h, s->a}, {"μ", s->mu, NULL}, {"v = log σ²", s->v, NULL},
         {"z", s->z, NULL},   {"g", s->g, s->c}, {"p", s->p, NULL}};
-    picture("The values of the forward pass", w, columns,
+    picture("The values of the forward pass", &w, columns,
             (const char *[]){"Weights: blue positive, dashed orange negative, dotted grey beside a "
                              "unit that is off.",
                              note("z = μ + σε with σ = (1, 1/2) and ε = (-2, 1).   recon %.5f + KL "
@@ -119,19 +120,20 @@ void tiny_picture_values(const tiny_weights *w, const pass *s)
                                   s->recon, s->kl, s->loss)});
 }
 
-void tiny_picture_gradients(const tiny_weights *w, const pass *s)
+void tiny_picture_gradients(const pass *s)
 {
+    tiny_weights w = tiny_start();
     double dx[NX];
     for (int j = 0; j < NX; j++) {
         dx[j] = 0;
         for (int i = 0; i < NH; i++)
-            dx[j] += w->w1[i][j] * s->da[i];
+            dx[j] += w.w1[i][j] * s->da[i];
     }
     const picture_column columns[PICTURE_COLUMNS] = {
         {"∂L/∂x", dx, NULL},    {"∂L/∂a", s->da, s->a}, {"∂L/∂μ", s->dmu, NULL},
         {"∂L/∂v", s->dv, NULL}, {"∂L/∂z", s->dz, NULL}, {"∂L/∂c", s->dc, s->c},
         {"∂L/∂l", s->dl, NULL}};
-    picture("The gradients of the backward pass", w, columns,
+    picture("The gradients of the backward pass", &w, columns,
             (const char *[]){"Read from right to left. At hidden units it is the gradient behind "
                              "the ReLU: nothing passes a unit that is off.",
                              "At μ and v the KL adds a part of its own: (1/2, -1) and (0, -3/8)."});

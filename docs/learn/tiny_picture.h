@@ -4,8 +4,8 @@
 
 #include "docs/learn/tiny_hand.h"
 
-/* Print SVG: what every unit computed, and the gradient that every unit got. */
-void tiny_picture_values(const tiny_weights *w, const pass *s);
-void tiny_picture_gradients(const tiny_weights *w, const pass *s);
+/* Print SVG, with the weights of tiny_start: what every unit computed, and the gradient that every unit got. */
+void tiny_picture_values(const pass *s);
+void tiny_picture_gradients(const pass *s);
 
 #endif

@@ -32,6 +32,12 @@ tp_status tiny_vae_init(tiny_vae *m, const tiny_weights *w, int n, const double 
     return tp_tape_new(&m->tape);
 }
 
+tp_status tiny_vae_start(tiny_vae *m)
+{
+    tiny_weights w = tiny_start();
+    return tiny_vae_init(m, &w, 1, tiny_x, tiny_eps);
+}
+
 void tiny_vae_free(tiny_vae *m)
 {
     tp_tape_free(m->tape);
@@ -40,27 +46,38 @@ void tiny_vae_free(tiny_vae *m)
     tp_params_free(&m->params);
 }
 
+const tp_symbol tiny_symbols[] = {
+    {"mu", "μ", NULL},           {"logvar", "v", NULL},      {"eps", "ε", NULL},
+    {"logits", "l", NULL},       {"enc.weight", "W1", NULL}, {"enc.bias", "b1", NULL},
+    {"mu.weight", "Wμ", NULL},   {"mu.bias", "bμ", NULL},    {"logvar.weight", "Wv", NULL},
+    {"logvar.bias", "bv", NULL}, {"dec.weight", "W2", NULL}, {"dec.bias", "b2", NULL},
+    {"out.weight", "W3", NULL},  {"out.bias", "b3", NULL},   {0}};
+
 tiny_graph tiny_vae_loss(tiny_vae *m, double beta)
 {
     tp_tape_reset(m->tape);
-    tp_ctx c = tp_ctx_train(m->tape, 0, 0);
+    tp_ctx ctx = tp_ctx_train(m->tape, 0, 0);
     tp_var x = tp_constant(m->tape, &m->x), eps = tp_constant(m->tape, &m->eps);
-    TP_NAME(x), TP_NAME(eps);
 
-    tp_var h = tp_relu(tp_nn_linear_apply(&m->enc, &c, x)); /* [batch, 4] */
-    tp_var mu = tp_nn_linear_apply(&m->mu, &c, TP_NAME(h)); /* [batch, 2] */
-    tp_var logvar = tp_nn_linear_apply(&m->logvar, &c, h);  /* [batch, 2] */
-    tp_var z = tp_reparameterize(TP_NAME(mu), TP_NAME(logvar), eps);
-    tp_var g = tp_relu(tp_nn_linear_apply(&m->dec, &c, TP_NAME(z))); /* [batch, 4] */
-    tp_var logits = tp_nn_linear_apply(&m->out, &c, TP_NAME(g));     /* [batch, 3] */
+    tp_var a = tp_nn_linear_apply(&m->enc, &ctx, TP_NAME(x)); /* [batch, 4] */
+    tp_var h = tp_relu(TP_NAME(a));
+    tp_var mu = tp_nn_linear_apply(&m->mu, &ctx, TP_NAME(h)); /* [batch, 2] */
+    tp_var logvar = tp_nn_linear_apply(&m->logvar, &ctx, h);  /* [batch, 2] */
+    tp_var z = tp_reparameterize(TP_NAME(mu), TP_NAME(logvar), TP_NAME(eps));
+    tp_var c = tp_nn_linear_apply(&m->dec, &ctx, TP_NAME(z)); /* [batch, 4] */
+    tp_var g = tp_relu(TP_NAME(c));
+    tp_var logits = tp_nn_linear_apply(&m->out, &ctx, TP_NAME(g)); /* [batch, 3] */
 
     /* Sum over the pixels or latents of one example, mean over the batch. */
-    tp_var bce = tp_bce_with_logits(TP_NAME(logits), x), each = tp_gaussian_kl(mu, logvar);
-    tp_var recon = tp_mean(tp_sum(TP_NAME(bce), TP_AXES(1), false), TP_ALL_AXES, false);
-    tp_var kl = tp_mean(tp_sum(TP_NAME(each), TP_AXES(1), false), TP_ALL_AXES, false);
+    tp_var bce = tp_bce_with_logits(TP_NAME(logits), x);      /* [batch, 3] */
+    tp_var kld = tp_gaussian_kl(mu, logvar);                  /* [batch, 2] */
+    tp_var sum_bce = tp_sum(TP_NAME(bce), TP_AXES(1), false); /* [batch] */
+    tp_var sum_kld = tp_sum(TP_NAME(kld), TP_AXES(1), false); /* [batch] */
+    tp_var recon = tp_mean(TP_NAME(sum_bce), TP_ALL_AXES, false);
+    tp_var kl = tp_mean(TP_NAME(sum_kld), TP_ALL_AXES, false);
     tp_var weighted = beta == 1 ? TP_NAME(kl) : tp_scale(TP_NAME(kl), beta);
     tp_var loss = tp_add(TP_NAME(recon), weighted);
-    return (tiny_graph){h, mu, logvar, z, g, logits, bce, each, recon, kl, TP_NAME(loss)};
+    return (tiny_graph){h, mu, logvar, z, g, logits, bce, kld, recon, kl, TP_NAME(loss)};
 }
 
 void tiny_vae_values(const tiny_vae *m, double values[TINY_COUNT])

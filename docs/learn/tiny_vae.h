@@ -16,12 +16,17 @@ typedef struct tiny_vae {
 
 /* What one forward pass leaves on the tape. */
 typedef struct tiny_graph {
-    tp_var h, mu, logvar, z, g, logits, bce, each, recon, kl, loss;
+    tp_var h, mu, logvar, z, g, logits, bce, kld, recon, kl, loss;
 } tiny_graph;
+
+/* What derivations call these and the parameters: as chapter 10 does. */
+extern const tp_symbol tiny_symbols[];
 
 /* A model with these weights and a batch of n examples with their noise. */
 tp_status tiny_vae_init(tiny_vae *m, const tiny_weights *w, int n, const double *x,
                         const double *eps);
+/* The one of chapter 10, with its example. */
+tp_status tiny_vae_start(tiny_vae *m);
 void tiny_vae_free(tiny_vae *m);
 /* Records the loss on the model's tape, which it resets before. */
 tiny_graph tiny_vae_loss(tiny_vae *m, double beta);
