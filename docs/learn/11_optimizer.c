@@ -120,9 +120,9 @@ static tp_status adam(void)
     opts.lr = 0.5;
     TP_TRY(toy_init(&f, bowl, p[0], p[1]));
     TP_TRY(tp_adam_init(&o, &f.params, opts));
-    printf("t        g        m          v       m̂          v̂   m̂/√v̂        p\n");
-    printf("0  a                                                              %8.5f\n", p[0]);
-    printf("   b                                                              %8.5f\n", p[1]);
+    printf("t           g        m        v        m̂         v̂    m̂/√v̂         p\n");
+    printf("0  a %64.5f\n", p[0]);
+    printf("   b %64.5f\n", p[1]);
     for (int t = 1; t <= 3; t++) {
         TP_TRY(toy_step(&f, &o, &loss, g));
         adam_by_hand(2, p, (const double[]){p[0], 6 * p[1]}, opts.lr, &s);
@@ -208,9 +208,10 @@ static tp_status rmsprop(void)
 
 /* --- decay, clipping, schedules ------------------------------------------------------------------- */
 
-static tp_status decay_row(const char *name, toy *f, tp_optimizer *o)
+static tp_status decay_row(const char *name, toy *f, tp_optimizer *o, double a, double b)
 {
     TP_TRY(toy_step(f, o, NULL, NULL));
+    TP_TRY(toy_is(f, (const double[]){a, b}));
     printf("%-22s %8.4f %8.4f\n", name, tp_item(&f->a.value), tp_item(&f->b.value));
     toy_free(f, o);
     return TP_OK;
@@ -228,13 +229,14 @@ static tp_status decay(void)
     printf("%-22s %8.4f %8.4f\n", "before", 4.0, 0.04);
     TP_TRY(toy_init(&f, slope, 4, 0.04));
     TP_TRY(tp_sgd_init(&o, &f.params, sgd_opts));
-    TP_TRY(decay_row("SGD, weight decay", &f, &o));
+    TP_TRY(decay_row("SGD, weight decay", &f, &o, 4 * (1 - 0.1 * 0.1), 0.04 * (1 - 0.1 * 0.1)));
     TP_TRY(toy_init(&f, slope, 4, 0.04));
     TP_TRY(tp_adam_init(&o, &f.params, opts));
-    TP_TRY(decay_row("Adam, weight decay", &f, &o));
+    TP_TRY(decay_row("Adam, weight decay", &f, &o, 4 - 0.1 * 0.4 / (0.4 + 1e-8),
+                     0.04 - 0.1 * 0.004 / (0.004 + 1e-8)));
     TP_TRY(toy_init(&f, slope, 4, 0.04));
     TP_TRY(tp_adamw_init(&o, &f.params, opts));
-    return decay_row("AdamW", &f, &o);
+    return decay_row("AdamW", &f, &o, 4 * (1 - 0.1 * 0.1), 0.04 * (1 - 0.1 * 0.1));
 }
 
 static tp_var three_four(tp_var a, tp_var b)
