@@ -123,14 +123,8 @@ void tiny_picture_values(const pass *s)
 void tiny_picture_gradients(const pass *s)
 {
     tiny_weights w = tiny_start();
-    double dx[NX];
-    for (int j = 0; j < NX; j++) {
-        dx[j] = 0;
-        for (int i = 0; i < NH; i++)
-            dx[j] += w.w1[i][j] * s->da[i];
-    }
     const picture_column columns[PICTURE_COLUMNS] = {
-        {"∂L/∂x", dx, NULL},    {"∂L/∂a", s->da, s->a}, {"∂L/∂μ", s->dmu, NULL},
+        {"x", tiny_x, NULL},    {"∂L/∂a", s->da, s->a}, {"∂L/∂μ", s->dmu, NULL},
         {"∂L/∂v", s->dv, NULL}, {"∂L/∂z", s->dz, NULL}, {"∂L/∂c", s->dc, s->c},
         {"∂L/∂l", s->dl, NULL}};
     picture("The gradients of the backward pass", &w, columns,
