@@ -8,11 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static double square(double x)
-{
-    return x * x;
-}
-
 /* --- forward, printed ----------------------------------------------------------------------------- */
 
 static tp_status forward_encoder(void)
@@ -69,8 +64,8 @@ static tp_status loss(void)
     }
     for (int k = 0; k < NZ; k++)
         printf("latent %d  ½(μ² + e^v - v - 1) = ½(%s + %s - %s - 1) = %.5f\n", k,
-               number(square(s.mu[k])), number(exp(s.v[k])), signed_number(s.v[k]),
-               (square(s.mu[k]) + exp(s.v[k]) - s.v[k] - 1) / 2);
+               number(tiny_square(s.mu[k])), number(exp(s.v[k])), signed_number(s.v[k]),
+               (tiny_square(s.mu[k]) + exp(s.v[k]) - s.v[k] - 1) / 2);
     printf("recon = ln 32/9    = %.5f\n", s.recon);
     printf("KL    = 1/4 + ln 2 = %.5f\n", s.kl);
     printf("loss  = recon + KL = %.5f nats\n", s.loss);
@@ -310,7 +305,11 @@ static tp_status beta(void)
         double tape[TINY_COUNT], hand[TINY_COUNT];
         pass s = by_hand(&w, tiny_x, tiny_eps, betas[i]);
         TP_TRY(tiny_vae_start(&m));
-        TP_TRY(tp_backward(tiny_vae_loss(&m, betas[i]).loss));
+        tiny_graph g = tiny_vae_loss(&m, betas[i]);
+        TP_TRY(tp_backward(g.loss));
+        tp_objective same =
+            tp_negative_elbo(tp_neg(g.sum_bce), g.sum_kld, (tp_elbo_opts){.beta = betas[i]});
+        TP_TRY(learn_expect("tp_negative_elbo", tp_item_of(same.total), s.loss, 1e-12));
         tiny_vae_gradients(&m, tape);
         memcpy(hand, &s.d, sizeof hand);
         for (int k = 0; k < TINY_COUNT; k++)
@@ -340,7 +339,8 @@ static tp_status one_sample(void)
     for (int i = -350; i <= 350; i++)
         for (int j = -350; j <= 350; j++) {
             double eps[NZ] = {i * h, j * h};
-            double density = exp(-(square(i * h) + square(j * h)) / 2) / (2 * acos(-1)) * h * h;
+            double density =
+                exp(-(tiny_square(i * h) + tiny_square(j * h)) / 2) / (2 * acos(-1)) * h * h;
             recon += density * tiny_decode(&w, s.mu, s.sigma, eps, tiny_x);
             evidence +=
                 density * exp(-tiny_decode(&w, (double[]){0, 0}, (double[]){1, 1}, eps, tiny_x));
@@ -375,7 +375,7 @@ static tp_status mistakes_forward(void)
     double variance[NZ], per_sigma = 0;
     for (int k = 0; k < NZ; k++) {
         variance[k] = exp(s.v[k]);
-        per_sigma += (square(s.mu[k]) + s.sigma[k] - log(s.sigma[k]) - 1) / 2;
+        per_sigma += (tiny_square(s.mu[k]) + s.sigma[k] - log(s.sigma[k]) - 1) / 2;
     }
     mistake("wrong function, right gradient of it", "gives", "instead of");
     mistake("z1 = μ1 + σ1²·ε1", number(s.mu[1] + variance[1] * tiny_eps[1]), number(s.z[1]));
@@ -405,6 +405,7 @@ static tp_status mistakes_backward(void)
     mistake("l̄ = (p - x)·p(1 - p)", list(NX, t.dl), list(NX, s.dl));
     mistake("c̄ = ḡ, no mask", list(NH, s.dg), list(NH, s.dc));
     mistake("  and with it z̄", list(NZ, t.dz), list(NZ, s.dz));
+    mistake("μ̄ where z is drawn, not computed", list(NZ, s.mu), list(NZ, s.dmu));
     mistake("μ̄ = z̄ - μ", list(NZ, t.dmu), list(NZ, s.dmu));
     mistake("v̄ = z̄·σ·ε + ½(e^v - 1), one ½ lost", list(NZ, t.dv), list(NZ, s.dv));
     mistake("h̄ = Wμᵀ μ̄, = in place of +=", list(NH, s.dh_mu), list(NH, s.dh));
@@ -447,7 +448,7 @@ static tp_status exercises(void)
     s = tiny_pass();
     double squares = 0;
     for (int i = 0; i < NX; i++)
-        squares += square(tiny_x[i] - s.l[i]) / 2;
+        squares += tiny_square(tiny_x[i] - s.l[i]) / 2;
     printf("5  l̄ = l - x = [%.4f  %.4f  %.4f], recon %.4f + %.4f = %.4f\n", s.l[0] - tiny_x[0],
            s.l[1] - tiny_x[1], s.l[2] - tiny_x[2], squares, 1.5 * log(2 * acos(-1)),
            squares + 1.5 * log(2 * acos(-1)));

@@ -18,6 +18,11 @@ typedef struct tiny_weights {
 tiny_weights tiny_start(void);
 extern const double tiny_x[NX], tiny_eps[NZ];
 
+static inline double tiny_square(double x)
+{
+    return x * x;
+}
+
 /* Every number of one example. dq is ∂L/∂q. */
 typedef struct pass {
     double a[NH], h[NH], mu[NZ], v[NZ], sigma[NZ], z[NZ], c[NH], g[NH], l[NX], p[NX];
