@@ -235,8 +235,10 @@ static tp_status explain(bool latent)
     tp_sweep s = tp_sweep_begin(g.loss, (tp_sweep_opts){.composed = true});
     while (tp_sweep_next(&s))
         if (latent ? s.at == g.kld.id || s.at == g.z.id
-                   : s.at == g.logvar.id || s.at == g.mu.id || s.at == g.h.id)
+                   : s.at == g.logvar.id || s.at == g.mu.id || s.at == g.h.id) {
             TP_TRY(tp_explain_step(stdout, &s, shown));
+            putchar('\n');
+        }
     TP_TRY(tp_sweep_end(&s));
     tiny_vae_free(&m);
     return TP_OK;

@@ -101,7 +101,10 @@ static tp_status rules(void)
     TP_TRY(tp_adamw_init(&o[1], &none, tp_adamw_defaults()));
     TP_TRY(tp_rmsprop_init(&o[2], &none, tp_rmsprop_defaults()));
     for (int i = 0; i < 3; i++) {
-        printf("%-8s %s\n", tp_optimizer_name(&o[i]), tp_optimizer_formula(&o[i]));
+        printf("%s\n    ", tp_optimizer_name(&o[i]));
+        for (const char *c = tp_optimizer_formula(&o[i]); *c != '\0'; c++)
+            fputs(*c == ';' ? "\n   " : (char[]){*c, '\0'}, stdout);
+        putchar('\n');
         tp_optimizer_free(&o[i]);
     }
     printf("defaults: beta1 = %g, beta2 = %g, eps = 1e-8, alpha = %g, weight_decay of adamw = %g\n",
@@ -190,7 +193,7 @@ static tp_status rmsprop(void)
     TP_TRY(toy_init(&h, slope, 0, 0));
     TP_TRY(tp_rmsprop_init(&o, &f.params, opts));
     TP_TRY(tp_adam_init(&q, &h.params, adam_opts));
-    printf("t   RMSprop        Adam, β1 = 0   ratio     √(1 - α^t)\n");
+    printf("t  RMSprop       Adam, β1 = 0  ratio     √(1 - α^t)\n");
     for (int t = 1; t <= 3; t++) {
         TP_TRY(toy_step(&f, &o, NULL, NULL));
         TP_TRY(toy_step(&h, &q, NULL, NULL));
@@ -198,7 +201,7 @@ static tp_status rmsprop(void)
         TP_TRY(toy_is(&f, p));
         double step = tp_item(&f.a.value) - before, other = tp_item(&h.a.value) - adam_before;
         before += step, adam_before += other;
-        printf("%d   %.5f lr   %.5f lr   %.5f   %.5f\n", t, step / opts.lr, other / opts.lr,
+        printf("%d  %9.5f lr  %9.5f lr     %.5f   %.5f\n", t, step / opts.lr, other / opts.lr,
                other / step, sqrt(1 - pow(opts.alpha, t)));
     }
     toy_free(&f, &o);

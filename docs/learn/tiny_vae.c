@@ -77,8 +77,7 @@ tiny_graph tiny_vae_loss(tiny_vae *m, double beta)
     tp_var kl = tp_mean(TP_NAME(sum_kld), TP_ALL_AXES, false);
     tp_var weighted = beta == 1 ? TP_NAME(kl) : tp_scale(TP_NAME(kl), beta);
     tp_var loss = tp_add(TP_NAME(recon), weighted);
-    return (tiny_graph){h,   mu,      logvar,  z,     g,  logits,       bce,
-                        kld, sum_bce, sum_kld, recon, kl, TP_NAME(loss)};
+    return (tiny_graph){h, mu, logvar, z, kld, sum_bce, sum_kld, TP_NAME(loss)};
 }
 
 void tiny_vae_values(const tiny_vae *m, double values[TINY_COUNT])

@@ -16,7 +16,7 @@ typedef struct tiny_vae {
 
 /* What one forward pass leaves on the tape. */
 typedef struct tiny_graph {
-    tp_var h, mu, logvar, z, g, logits, bce, kld, sum_bce, sum_kld, recon, kl, loss;
+    tp_var h, mu, logvar, z, kld, sum_bce, sum_kld, loss;
 } tiny_graph;
 
 /* What derivations call these and the parameters: as chapter 10 does. */
