@@ -1,5 +1,6 @@
 /* 11_optimizer.c: from gradients to learning, three steps at a time: the rules of tiny_rules.c beside those of
  * nn/optim.h. Read 11_optimizer.md beside it. */
+#include "docs/learn/draw.h"
 #include "docs/learn/tiny_chart.h"
 #include "docs/learn/tiny_rules.h"
 #include "docs/learn/tiny_text.h"
@@ -91,7 +92,6 @@ static tp_status too_fast(void)
 
 /* --- Adam ----------------------------------------------------------------------------------------- */
 
-/* What the framework says of its own rules. */
 static tp_status rules(void)
 {
     tp_params none = tp_params_make(TP_F64, 0);
@@ -378,9 +378,9 @@ static const struct curve {
     double lr, mu;
     tp_var (*loss)(tp_var, tp_var);
 } curves[] = {
-    {"SGD, lr 2/101", "#0072b2", "", SGD, 2.0 / 101, 0, valley},
+    {"SGD, lr 2/101", DRAW_FORWARD, "none", SGD, 2.0 / 101, 0, valley},
     {"momentum 0.67, lr 0.033", "#009e73", "8 3", MOMENTUM, 4.0 / 121, 81.0 / 121, valley},
-    {"Adam, lr 0.1", "#d55e00", "", ADAM, 0.1, 0, valley},
+    {"Adam, lr 0.1", "#d55e00", "none", ADAM, 0.1, 0, valley},
     {"Adam, valley turned by 45°", "#d55e00", "2 4", ADAM, 0.1, 0, turned_valley}};
 enum { CURVES = sizeof curves / sizeof *curves };
 
@@ -437,7 +437,7 @@ static tp_status valley_table(void)
 static tp_status picture_valley(void)
 {
     chart c = {0, STEPS, -5, 3, 70, 30, 560, 310};
-    chart_open("Loss in a valley a hundred times as steep across as along", 900, 400);
+    draw_begin(900, 400, "Loss in a valley a hundred times as steep across as along");
     for (int y = -5; y <= 3; y++)
         chart_tick_y(&c, y, note("1e%d", y));
     for (int x = 0; x <= STEPS; x += 20)
@@ -450,19 +450,19 @@ static tp_status picture_valley(void)
         chart_line(&c, STEPS + 1, at, curves[i].colour, curves[i].dashes, false);
         chart_key(650, 70 + 28 * i, curves[i].colour, curves[i].dashes, curves[i].name);
     }
-    chart_text(350, 385, "step (what is below 1e-5 is drawn at the bottom)");
-    chart_close();
+    draw_text(350, 385, "middle", DRAW_INK, "step (what is below 1e-5 is drawn at the bottom)");
+    draw_end();
     return TP_OK;
 }
 
 static tp_status picture_paths(void)
 {
     static const struct curve paths[] = {
-        {"SGD, lr 1/4", "#0072b2", "", SGD, 0.25, 0, bowl},
+        {"SGD, lr 1/4", DRAW_FORWARD, "none", SGD, 0.25, 0, bowl},
         {"momentum 1/2", "#009e73", "8 3", MOMENTUM, 0.25, 0.5, bowl},
         {"Adam, lr 1/2", "#d55e00", "2 4", ADAM, 0.5, 0, bowl}};
     chart c = {-1.2, 4.6, -1.3, 1.3, 20, 20, 754, 338};
-    chart_open("Ten steps down the bowl", 794, 410);
+    draw_begin(794, 410, "Ten steps down the bowl");
     for (int level = 1; level <= 16; level *= 2)
         chart_ellipse(&c, sqrt(2.0 * level * 11 / 16), sqrt(level * 11 / 48.0));
     chart_ellipse(&c, 0.03, 0.03);
@@ -473,7 +473,7 @@ static tp_status picture_paths(void)
         chart_line(&c, 11, at, paths[i].colour, paths[i].dashes, true);
         chart_key(60 + 250 * i, 390, paths[i].colour, paths[i].dashes, paths[i].name);
     }
-    chart_close();
+    draw_end();
     return TP_OK;
 }
 

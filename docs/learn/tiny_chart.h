@@ -1,4 +1,4 @@
-/* tiny_chart.h: lines in a frame, printed as SVG, for chapter 11. */
+/* tiny_chart.h: lines in a frame for the pictures of chapter 11, on top of draw.h. dashes as in SVG, or "none". */
 #ifndef DOCS_LEARN_TINY_CHART_H
 #define DOCS_LEARN_TINY_CHART_H
 
@@ -10,8 +10,6 @@ typedef struct chart {
     double left, top, width, height;
 } chart;
 
-void chart_open(const char *title, int width, int height);
-void chart_close(void);
 /* A line across at y, or a mark at x, with a label. */
 void chart_tick_y(const chart *c, double y, const char *label);
 void chart_tick_x(const chart *c, double x, const char *label);
@@ -20,8 +18,7 @@ void chart_line(const chart *c, int n, double at[][2], const char *colour, const
                 bool dots);
 /* Around the origin. */
 void chart_ellipse(const chart *c, double rx, double ry);
-/* A line of a key, and centred text, in pixels. */
+/* A line of a key, in pixels. */
 void chart_key(double x, double y, const char *colour, const char *dashes, const char *label);
-void chart_text(double x, double y, const char *text);
 
 #endif
