@@ -77,8 +77,8 @@ typedef struct tp_optimizer {
 } tp_optimizer;
 
 /* Each: TP_EARG for an option outside its range, which the message names; TP_ENOMEM. On failure *o is as it was.
- * Formulas: tp_optimizer_formula. Stochastic gradient descent with the momentum of Sutskever et al. 2013, in which
- * lr does not enter: */
+ * Formulas: tp_optimizer_formula. Stochastic gradient descent with momentum as torch.optim.SGD has it: lr multiplies
+ * the velocity and does not enter it, as it does in Sutskever et al. 2013. The same steps while lr is constant. */
 tp_status tp_sgd_init(tp_optimizer *o, const tp_params *ps, tp_sgd_opts opts);
 /* Kingma and Ba 2015 with bias correction; AMSGrad: Reddi et al. 2018. */
 tp_status tp_adam_init(tp_optimizer *o, const tp_params *ps, tp_adam_opts opts);
