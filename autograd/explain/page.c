@@ -39,14 +39,13 @@ void tp_page_nature(tp_text *t, const tp_page *p, uint32_t id)
     if (node->op == NULL)
         return;
     bool random = is_random(node->op);
-    tp_text_add(t, random ? "random" : "");
     if (random && node->n == 0)
-        tp_text_add(t, ": a draw, which to what follows is data");
-    if (!node->cut)
-        return;
-    tp_text_add(t, "%sno gradient (", random ? ", " : "");
-    plain(t, p, node->op->smooth == TP_NO_GRADIENT ? node->op->why : "not recorded");
-    tp_text_add(t, ")");
+        tp_text_add(t, "random: to what follows, a draw is data");
+    else if (node->cut) {
+        tp_text_add(t, random ? "random, no gradient (" : "no gradient (");
+        plain(t, p, node->op->smooth == TP_NO_GRADIENT ? node->op->why : "not recorded");
+        tp_text_add(t, ")");
+    }
 }
 
 static size_t bytes_of(const tp_node *node)
