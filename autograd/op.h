@@ -133,6 +133,20 @@ typedef enum tp_smoothness {
 
 enum { TP_ANY_ARITY = -1 };
 
+/* The structure of ∂y/∂x, the matrix with a row per element of y and a column per element of x: why a rule needs
+ * no such matrix. Of several that are true it is the first. */
+typedef enum tp_jacobian {
+    TP_JACOBIAN_NONE = 0,  /* no derivative: zeros, or nothing to differentiate by */
+    TP_JACOBIAN_DIAGONAL,  /* y[…] depends on x[…] only; rows repeat where x was broadcast */
+    TP_JACOBIAN_SELECTION, /* at most one 1 in each row: every y is some x */
+    TP_JACOBIAN_SUM,       /* at most one entry in each column, all equal: every x enters one y */
+    TP_JACOBIAN_KRONECKER, /* one block for all values of some index: I ⊗ M or M ⊗ I, for each matrix of a batch */
+    TP_JACOBIAN_LINES, /* a dense block for every line along the attribute's axes */
+    TP_JACOBIAN_DENSE  /* a dense block for every matrix in the last two axes */
+} tp_jacobian;
+
+enum { TP_INDEX_INPUTS = 3 };
+
 typedef struct tp_op {
     const char *name;
     int arity; /* number of inputs, or TP_ANY_ARITY */
@@ -145,6 +159,11 @@ typedef struct tp_op {
      * LaTeX. prec orders infix forms for brackets: 0 atom or call, 1 product, 2 sum, 3 comparison. */
     const char *text, *tex;
     int prec;
+    /* The op element by element, in the language of explain/index.h: "y[…,i,j] = Σ_k #0[…,i,k]·#1[…,k,j]". And
+     * the rule of each input, "#0'[…,i,k] = Σ_j y'[…,i,j]·#1[…,k,j]"; NULL: not given. Tests evaluate both. Of an
+     * op with any number of inputs the first row is that of all, who are #*; so with .jacobian. */
+    const char *index, *index_vjp[TP_INDEX_INPUTS];
+    tp_jacobian jacobian[TP_INDEX_INPUTS]; /* by each input */
     const char *why;    /* the derivative in one sentence, and its source if it has one */
     const char *domain; /* which inputs are legal, if not all */
 
@@ -226,6 +245,11 @@ void tp_scratch_done(tp_tensor *t);
 /* The table: every row of ops.def in order. */
 extern const tp_op *const tp_ops[];
 extern const int tp_op_count;
+
+/* The structure by input i of an op; its name, as "diagonal", and what it means in one sentence. */
+tp_jacobian tp_jacobian_of(const tp_op *op, int i);
+const char *tp_jacobian_name(tp_jacobian j);
+const char *tp_jacobian_meaning(tp_jacobian j);
 
 #ifdef __cplusplus
 }

@@ -33,6 +33,8 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(abs, .arity = 1, .smooth = TP_PIECEWISE, .reads = TP_READS(0), .text = "|#0|",
-             .tex = "\\lvert #0 \\rvert",
+             .tex = "\\lvert #0 \\rvert", .index = "y[…] = abs(#0[…])",
+             .index_vjp = {"#0'[…] = y'[…]·([#0[…] > 0] − [#0[…] < 0])"},
+             .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "the sign of x; at the kink x = 0 the gradient is 0", .shape = tp_shape_same,
              .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

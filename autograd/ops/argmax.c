@@ -75,6 +75,7 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(argmax, .arity = 1, .smooth = TP_NO_GRADIENT, .text = "argmax(#0, axis @axis)",
              .tex = "\\operatorname{arg\\,max}_{@axis}(#0)",
+             .index = "y[…] = argmax_k #0[…,k@axis]",
              .why = "a position is a whole number: it jumps and does not move",
              .domain = "at least one axis, and one element along it", .shape = shape,
              .forward = forward, .call = call, TP_ATTR(struct attr), TP_REFUSALS);

@@ -80,11 +80,13 @@ static const tp_refusal refusals[] = {
      "shapes [4,3] and [3] differ: this operation does not broadcast"},
 };
 
-TP_DEFINE_OP(bce_with_logits, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
-             .text = "softplus(#0) − #1 ⊙ #0",
-             .tex = "\\log\\left(1 + e^{#0}\\right) - #1 \\odot #0", .prec = 2,
-             .why =
-                 "σ(x) − t, written (1 − t)σ(x) − tσ(−x) so that it does not cancel when σ(x) is "
-                 "close to t; the target is data and gets no gradient",
-             .domain = "target in [0,1]", .shape = tp_shape_equal_all, .forward = forward,
-             .vjp = vjp, .vjp_fused = vjp_fused, .call = call, TP_REFUSALS);
+TP_DEFINE_OP(
+    bce_with_logits, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
+    .text = "softplus(#0) − #1 ⊙ #0", .tex = "\\log\\left(1 + e^{#0}\\right) - #1 \\odot #0",
+    .prec = 2, .index = "y[…] = log(1 + exp(#0[…])) − #1[…]·#0[…]",
+    .index_vjp = {"#0'[…] = y'[…]·(1 / (1 + exp(−#0[…])) − #1[…])"},
+    .jacobian = {TP_JACOBIAN_DIAGONAL},
+    .why = "σ(x) − t, written (1 − t)σ(x) − tσ(−x) so that it does not cancel when σ(x) is "
+           "close to t; the target is data and gets no gradient",
+    .domain = "target in [0,1]", .shape = tp_shape_equal_all, .forward = forward, .vjp = vjp,
+    .vjp_fused = vjp_fused, .call = call, TP_REFUSALS);

@@ -98,6 +98,10 @@ static const tp_refusal refusals[] = {
 TP_DEFINE_OP(
     cholesky, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS_Y, .text = "cholesky(#0)",
     .tex = "\\operatorname{chol}(#0)",
+    .index = "y[…,i,j] = [i = j]·sqrt(#0[…,i,i] − Σ_{k<j} y[…,i,k]²) "
+             "+ [i > j]·((#0[…,i,j] + #0[…,j,i]) / 2 "
+             "− Σ_{k<j} y[…,i,k]·y[…,j,k]) / y[…,j,j]",
+    .jacobian = {TP_JACOBIAN_DENSE},
     .why = "dL = L·Φ(L⁻¹·dx·L⁻ᵀ) with Φ the lower triangle and half the diagonal; its adjoint "
            "is L⁻ᵀ·Φ(Lᵀ·gy)·L⁻¹, made symmetric (Murray 2016)",
     .domain = "(x + xᵀ)/2 is positive definite", .shape = shape, .forward = forward, .vjp = vjp,

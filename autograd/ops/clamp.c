@@ -57,6 +57,9 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(clamp, .arity = 1, .smooth = TP_PIECEWISE, .reads = TP_READS(0),
              .text = "clamp(#0, @lo, @hi)", .tex = "\\operatorname{clamp}(#0; @lo, @hi)",
+             .index = "y[…] = min(max(#0[…], @lo), @hi)",
+             .index_vjp = {"#0'[…] = [@lo ≤ #0[…] ≤ @hi]·y'[…]"},
+             .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "1 where lo <= x <= hi, which includes the kinks x = lo and x = hi; else 0",
              .shape = tp_shape_range, .forward = forward, .vjp = vjp, .call = call, TP_RANGE_ATTR,
              TP_REFUSALS);

@@ -115,5 +115,8 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(concat, .arity = TP_ANY_ARITY, .smooth = TP_SMOOTH, .mixed_dtypes = true,
              .text = "concat(#*, axis @axis)", .tex = "\\operatorname{concat}_{@axis}(#*)",
+             .index = "y[…,j@axis] = Σ_# [@from ≤ j < @to]·#*[…,(j − @from)@axis]",
+             .index_vjp = {"#*'[…,k@axis] = y'[…,(k + @from)@axis]"},
+             .jacobian = {TP_JACOBIAN_SELECTION},
              .why = "each input gets back the part of the gradient that it filled", .shape = shape,
              .forward = forward, .vjp = vjp, .call = call, TP_ATTR(struct attr), TP_REFUSALS);

@@ -31,6 +31,7 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(cos, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "cos(#0)",
-             .tex = "\\cos(#0)", .why = "the derivative of the cosine is minus the sine",
-             .domain = "finite x", .shape = tp_shape_same, .forward = forward, .vjp = vjp,
-             .call = call, TP_REFUSALS);
+             .tex = "\\cos(#0)", .index = "y[…] = cos(#0[…])",
+             .index_vjp = {"#0'[…] = −y'[…]·sin(#0[…])"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
+             .why = "the derivative of the cosine is minus the sine", .domain = "finite x",
+             .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

@@ -22,7 +22,7 @@ static const tp_sample samples[] = {
 };
 
 TP_DEFINE_OP(detach, .arity = 1, .smooth = TP_NO_GRADIENT, .mixed_dtypes = true,
-             .text = "detach(#0)", .tex = "\\operatorname{detach}(#0)",
+             .text = "detach(#0)", .tex = "\\operatorname{detach}(#0)", .index = "y[…] = #0[…]",
              .why = "the caller asked for a constant", .shape = tp_shape_same, .view = view,
              .call = call,
              TP_NO_REFUSALS("a value of any shape and type can be taken as a constant"));

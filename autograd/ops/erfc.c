@@ -35,6 +35,8 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(erfc, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "erfc(#0)",
-             .tex = "\\operatorname{erfc}(#0)",
+             .tex = "\\operatorname{erfc}(#0)", .index = "y[…] = erfc(#0[…])",
+             .index_vjp = {"#0'[…] = −y'[…]·2·exp(−#0[…]²) / sqrt(π)"},
+             .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "erfc = 1 − erf: the derivative is −2/√π·e^(−x²)", .shape = tp_shape_same,
              .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

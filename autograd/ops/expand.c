@@ -71,5 +71,7 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(expand, .arity = 1, .smooth = TP_SMOOTH, .mixed_dtypes = true,
              .text = "expand(#0, @shape)", .tex = "\\operatorname{expand}_{@shape}(#0)",
+             .index = "y[…] = #0[…]", .index_vjp = {"#0'[…] = y'[…]"},
+             .jacobian = {TP_JACOBIAN_SELECTION},
              .why = "an element used many times gets the sum of their gradients", .shape = shape_of,
              .view = view, .vjp = vjp, .call = call, TP_ATTR(struct attr), TP_REFUSALS);

@@ -32,6 +32,8 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(expm1, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "expm1(#0)",
-             .tex = "(e^{#0} - 1)", .why = "the constant −1 does not matter: the derivative is e^x",
+             .tex = "(e^{#0} - 1)", .index = "y[…] = exp(#0[…]) − 1",
+             .index_vjp = {"#0'[…] = y'[…]·exp(#0[…])"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
+             .why = "the constant −1 does not matter: the derivative is e^x",
              .domain = "finite up to x = 88.72 in f32, 709.78 in f64", .shape = tp_shape_same,
              .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

@@ -59,5 +59,5 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(full, .arity = 0, .smooth = TP_NO_GRADIENT, .text = "@value", .tex = "@value",
-             .why = "a constant", .shape = shape_of, .forward = forward, .call = call,
-             TP_ATTR(struct attr), TP_REFUSALS);
+             .index = "y[…] = @value", .why = "a constant", .shape = shape_of, .forward = forward,
+             .call = call, TP_ATTR(struct attr), TP_REFUSALS);

@@ -97,5 +97,8 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(gather, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(1), .mixed_dtypes = true,
              .text = "#0[#1, axis @axis]", .tex = "#0_{[#1]}",
+             .index = "y[…,j@axis] = #0[…,#1[…,j@axis]@axis]",
+             .index_vjp = {"#0'[…,k@axis] = Σ_j [#1[…,j@axis] = k]·y'[…,j@axis]"},
+             .jacobian = {TP_JACOBIAN_SELECTION},
              .why = "an element taken k times gets the sum of k gradients", .shape = shape,
              .forward = forward, .vjp = vjp, .call = call, TP_ATTR(struct attr), TP_REFUSALS);

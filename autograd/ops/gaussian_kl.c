@@ -102,6 +102,9 @@ static const tp_refusal refusals[] = {
 TP_DEFINE_OP(gaussian_kl, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
              .text = "½(#0² + expm1(#1) − #1)",
              .tex = "\\tfrac12\\left({#0}^2 + e^{#1} - 1 - #1\\right)", .prec = 1,
+             .index = "y[…] = (#0[…]² + exp(#1[…]) − 1 − #1[…]) / 2",
+             .index_vjp = {"#0'[…] = y'[…]·#0[…]", "#1'[…] = y'[…]·(exp(#1[…]) − 1) / 2"},
+             .jacobian = {TP_JACOBIAN_DIAGONAL, TP_JACOBIAN_DIAGONAL},
              .why = "the means pull with μ, the variances with ½(e^v − 1): both are 0 at the prior",
              .domain = "e^logvar and mu² do not overflow", .shape = tp_shape_equal_all,
              .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused, .call = call, TP_REFUSALS);

@@ -132,6 +132,10 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(linear, .arity = 3, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
              .text = "#0·#1ᵀ + #2", .tex = "#0 {#1}^\\top + #2", .prec = 2,
+             .index = "y[…,j] = Σ_k #0[…,k]·#1[j,k] + #2[j]",
+             .index_vjp = {"#0'[…,k] = Σ_j y'[…,j]·#1[j,k]", "#1'[j,k] = Σ_… y'[…,j]·#0[…,k]",
+                           "#2'[j] = Σ_… y'[…,j]"},
+             .jacobian = {TP_JACOBIAN_KRONECKER, TP_JACOBIAN_KRONECKER, TP_JACOBIAN_SELECTION},
              .why = "y_ij = Σ_k x_ik W_jk + b_j: x meets gy through W, W meets gy through x, b "
                     "collects every row",
              .shape = tp_linear_shape, .forward = forward, .vjp = tp_linear_vjp,

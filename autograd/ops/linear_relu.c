@@ -75,6 +75,11 @@ TP_DEFINE_OP(
     linear_relu, .arity = 3, .smooth = TP_PIECEWISE,
     .reads = TP_READS(0) | TP_READS(1) | TP_READS_Y, .text = "relu(#0·#1ᵀ + #2)",
     .tex = "\\operatorname{relu}(#0 {#1}^\\top + #2)",
+    .index = "y[…,j] = max(Σ_k #0[…,k]·#1[j,k] + #2[j], 0)",
+    .index_vjp = {"#0'[…,k] = Σ_j [y[…,j] > 0]·y'[…,j]·#1[j,k]",
+                  "#1'[j,k] = Σ_… [y[…,j] > 0]·y'[…,j]·#0[…,k]",
+                  "#2'[j] = Σ_… [y[…,j] > 0]·y'[…,j]"},
+    .jacobian = {TP_JACOBIAN_KRONECKER, TP_JACOBIAN_KRONECKER, TP_JACOBIAN_SELECTION},
     .why = "as linear's, from gy where y > 0 and 0 elsewhere; at the kink the gradient is 0",
     .shape = tp_linear_shape, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused, .call = call,
     TP_REFUSALS);

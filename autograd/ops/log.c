@@ -31,6 +31,7 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(log, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "log(#0)",
-             .tex = "\\log(#0)", .why = "d log x/dx = 1/x",
-             .domain = "x > 0; log 0 = −∞, below NaN", .shape = tp_shape_same, .forward = forward,
-             .vjp = vjp, .call = call, TP_REFUSALS);
+             .tex = "\\log(#0)", .index = "y[…] = log(#0[…])",
+             .index_vjp = {"#0'[…] = y'[…] / #0[…]"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
+             .why = "d log x/dx = 1/x", .domain = "x > 0; log 0 = −∞, below NaN",
+             .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

@@ -32,6 +32,7 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(log1p, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "log1p(#0)",
-             .tex = "\\log(1 + #0)", .why = "d log(1 + x)/dx = 1/(1 + x)",
-             .domain = "x > −1; at −1 it is −∞, below NaN", .shape = tp_shape_same,
-             .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);
+             .tex = "\\log(1 + #0)", .index = "y[…] = log(1 + #0[…])",
+             .index_vjp = {"#0'[…] = y'[…] / (1 + #0[…])"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
+             .why = "d log(1 + x)/dx = 1/(1 + x)", .domain = "x > −1; at −1 it is −∞, below NaN",
+             .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

@@ -94,5 +94,8 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(logsumexp, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS_Y,
              .text = "log Σ[@axes] exp(#0)", .tex = "\\log \\sum\\nolimits_{@axes} e^{#0}",
-             .why = "d log Σ e^x/dx = e^x / Σ e^x, the softmax", .shape = tp_shape_reduce,
-             .forward = forward, .vjp = vjp, .call = call, TP_REDUCE_ATTR, TP_REFUSALS);
+             .index = "y[…] = log(Σ_K exp(#0[…,K@axes]))",
+             .index_vjp = {"#0'[…,K@axes] = y'[…]·exp(#0[…,K@axes] − y[…])"},
+             .jacobian = {TP_JACOBIAN_LINES}, .why = "d log Σ e^x/dx = e^x / Σ e^x, the softmax",
+             .shape = tp_shape_reduce, .forward = forward, .vjp = vjp, .call = call, TP_REDUCE_ATTR,
+             TP_REFUSALS);

@@ -87,6 +87,9 @@ static const tp_refusal refusals[] = {
 TP_DEFINE_OP(
     max, .arity = 1, .smooth = TP_PIECEWISE, .reads = TP_READS(0) | TP_READS_Y,
     .text = "max[@axes] #0", .tex = "\\max\\nolimits_{@axes} #0",
+    .index = "y[…] = max_K #0[…,K@axes]",
+    .index_vjp = {"#0'[…,K@axes] = y'[…]·[#0[…,K@axes] = y[…]] / Σ_M [#0[…,M@axes] = y[…]]"},
+    .jacobian = {TP_JACOBIAN_SELECTION},
     .why =
         "the largest element gets the gradient; at a kink, where several are largest, they share it "
         "equally",

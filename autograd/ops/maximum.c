@@ -54,6 +54,10 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(maximum, .arity = 2, .smooth = TP_PIECEWISE, .reads = TP_READS(0) | TP_READS(1),
              .broadcasts = true, .text = "max(#0, #1)", .tex = "\\max(#0, #1)",
+             .index = "y[…] = max(#0[…], #1[…])",
+             .index_vjp = {"#0'[…] = y'[…]·([#0[…] > #1[…]] + [#0[…] = #1[…]] / 2)",
+                           "#1'[…] = y'[…]·([#1[…] > #0[…]] + [#0[…] = #1[…]] / 2)"},
+             .jacobian = {TP_JACOBIAN_DIAGONAL, TP_JACOBIAN_DIAGONAL},
              .why = "the larger input gets the gradient; at the kink a = b each gets half",
              .shape = tp_shape_broadcast_all, .forward = forward, .vjp = vjp, .call = call,
              TP_REFUSALS);

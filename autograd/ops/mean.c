@@ -78,7 +78,8 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(
     mean, .arity = 1, .smooth = TP_SMOOTH, .text = "mean[@axes] #0",
-    .tex = "\\operatorname{mean}_{@axes} #0",
+    .tex = "\\operatorname{mean}_{@axes} #0", .index = "y[…] = Σ_K #0[…,K@axes] / |K|",
+    .index_vjp = {"#0'[…,K@axes] = y'[…] / |K|"}, .jacobian = {TP_JACOBIAN_SUM},
     .why = "every element enters its mean with weight 1/n, so each gets 1/n of the mean's gradient",
     .domain = "at least one element per mean; the mean of nothing is NaN", .shape = tp_shape_reduce,
     .forward = forward, .vjp = vjp, .call = call, TP_REDUCE_ATTR, TP_REFUSALS);

@@ -31,5 +31,6 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(neg, .arity = 1, .smooth = TP_SMOOTH, .text = "−#0", .tex = "-#0", .prec = 1,
-             .why = "the derivative is −1", .shape = tp_shape_same, .forward = forward, .vjp = vjp,
-             .call = call, TP_REFUSALS);
+             .index = "y[…] = −#0[…]", .index_vjp = {"#0'[…] = −y'[…]"},
+             .jacobian = {TP_JACOBIAN_DIAGONAL}, .why = "the derivative is −1",
+             .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

@@ -46,7 +46,7 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(noise_bernoulli, .arity = 1, .smooth = TP_NO_GRADIENT, .text = "b ~ Bernoulli(#0)",
-             .tex = "b \\sim \\operatorname{Bernoulli}(#0)",
+             .tex = "b \\sim \\operatorname{Bernoulli}(#0)", .index = "y[…] ~ Bernoulli(#0[…])",
              .why = "a draw jumps between 0 and 1: it has no derivative by p",
              .domain = "p in [0,1]", .shape = tp_shape_same, .forward = forward, .call = call,
              TP_ATTR(struct attr), TP_REFUSALS);

@@ -54,6 +54,6 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(noise_normal, .arity = 0, .smooth = TP_NO_GRADIENT, .text = "ε ~ N(0,1)",
-             .tex = "\\varepsilon \\sim \\mathcal{N}(0,1)",
+             .tex = "\\varepsilon \\sim \\mathcal{N}(0,1)", .index = "y[…] ~ N(0, 1)",
              .why = "noise does not depend on anything", .shape = shape_of, .forward = forward,
              .call = call, TP_ATTR(struct attr), TP_REFUSALS);

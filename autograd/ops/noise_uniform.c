@@ -56,6 +56,6 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(noise_uniform, .arity = 0, .smooth = TP_NO_GRADIENT, .text = "u ~ U(0,1)",
-             .tex = "u \\sim \\mathcal{U}(0,1)", .why = "noise does not depend on anything",
-             .shape = shape_of, .forward = forward, .call = call, TP_ATTR(struct attr),
-             TP_REFUSALS);
+             .tex = "u \\sim \\mathcal{U}(0,1)", .index = "y[…] ~ U(0, 1)",
+             .why = "noise does not depend on anything", .shape = shape_of, .forward = forward,
+             .call = call, TP_ATTR(struct attr), TP_REFUSALS);

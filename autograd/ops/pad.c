@@ -94,5 +94,8 @@ static const tp_refusal refusals[] = {
 TP_DEFINE_OP(pad, .arity = 1, .smooth = TP_SMOOTH,
              .text = "pad(#0, axis @axis: @size, from @start step @step)",
              .tex = "\\operatorname{pad}_{@axis}(#0)",
+             .index = "y[…,j@axis] = Σ_k [j = @start + @step·k]·#0[…,k@axis]",
+             .index_vjp = {"#0'[…,k@axis] = y'[…,(@start + @step·k)@axis]"},
+             .jacobian = {TP_JACOBIAN_SELECTION},
              .why = "the zeros are constants; each element kept its weight of 1", .shape = shape,
              .forward = forward, .vjp = vjp, .call = call, TP_ATTR(struct attr), TP_REFUSALS);

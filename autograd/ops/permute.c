@@ -78,6 +78,8 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(permute, .arity = 1, .smooth = TP_SMOOTH, .mixed_dtypes = true,
              .text = "permute(#0, @perm)", .tex = "\\operatorname{permute}_{@perm}(#0)",
+             .index = "y[…] = #0[…@perm]", .index_vjp = {"#0'[…@perm] = y'[…]"},
+             .jacobian = {TP_JACOBIAN_SELECTION},
              .why = "elements only change places: the inverse order takes the gradient back",
              .shape = shape, .view = view, .vjp = vjp, .call = call, TP_ATTR(struct attr),
              TP_REFUSALS);

@@ -37,7 +37,8 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(relu, .arity = 1, .smooth = TP_PIECEWISE, .reads = TP_READS_Y, .text = "relu(#0)",
-             .tex = "\\operatorname{relu}(#0)",
+             .tex = "\\operatorname{relu}(#0)", .index = "y[…] = max(#0[…], 0)",
+             .index_vjp = {"#0'[…] = [y[…] > 0]·y'[…]"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "1 where y > 0, else 0; at the kink x = 0 the gradient is 0",
              .shape = tp_shape_same, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused,
              .fused_over_gy = true, .call = call, TP_REFUSALS);

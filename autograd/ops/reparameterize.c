@@ -70,6 +70,10 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(reparameterize, .arity = 3, .smooth = TP_SMOOTH, .reads = TP_READS(1) | TP_READS(2),
              .text = "#0 + exp(½ #1) ⊙ #2", .tex = "#0 + e^{\\frac12 #1} \\odot #2", .prec = 2,
+             .index = "y[…] = #0[…] + exp(#1[…] / 2)·#2[…]",
+             .index_vjp = {"#0'[…] = y'[…]", "#1'[…] = y'[…]·exp(#1[…] / 2)·#2[…] / 2",
+                           "#2'[…] = y'[…]·exp(#1[…] / 2)"},
+             .jacobian = {TP_JACOBIAN_DIAGONAL, TP_JACOBIAN_DIAGONAL, TP_JACOBIAN_DIAGONAL},
              .why =
                  "the noise is an input, so z moves with μ by 1 and with logvar by ½σε: the ½ of "
                  "σ = e^{logvar/2} (Kingma and Welling 2014)",

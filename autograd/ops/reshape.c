@@ -84,6 +84,8 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(reshape, .arity = 1, .smooth = TP_SMOOTH, .mixed_dtypes = true,
              .text = "reshape(#0, @shape)", .tex = "\\operatorname{reshape}_{@shape}(#0)",
+             .index = "y⟨n⟩ = #0⟨n⟩", .index_vjp = {"#0'⟨n⟩ = y'⟨n⟩"},
+             .jacobian = {TP_JACOBIAN_SELECTION},
              .why = "elements only change places: give the gradient its old shape back",
              .shape = shape_of, .view = view, .forward = forward, .vjp = vjp, .call = call,
              TP_ATTR(struct attr), TP_REFUSALS);

@@ -101,6 +101,8 @@ TP_DEFINE_OP(
     scatter_add, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(1), .mixed_dtypes = true,
     .text = "scatter_add(#0, #1, axis @axis, size @size)",
     .tex = "\\operatorname{scatter}_{@axis}(#0, #1)",
+    .index = "y[…,j@axis] = Σ_k [#1[…,k@axis] = j]·#0[…,k@axis]",
+    .index_vjp = {"#0'[…,k@axis] = y'[…,#1[…,k@axis]@axis]"}, .jacobian = {TP_JACOBIAN_SUM},
     .why = "each element went to one place with weight 1 and takes its gradient from there",
     .shape = shape, .forward = forward, .vjp = vjp, .call = call, TP_ATTR(struct attr),
     TP_REFUSALS);

@@ -31,6 +31,7 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(sigmoid, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS_Y,
-             .text = "σ(#0)", .tex = "\\sigma(#0)",
+             .text = "σ(#0)", .tex = "\\sigma(#0)", .index = "y[…] = 1 / (1 + exp(−#0[…]))",
+             .index_vjp = {"#0'[…] = y'[…]·y[…]·(1 − y[…])"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "σ'(x) = σ(x)(1 − σ(x)), and 1 − σ(x) = σ(−x) does not cancel for large x",
              .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

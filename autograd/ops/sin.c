@@ -31,6 +31,7 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(sin, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "sin(#0)",
-             .tex = "\\sin(#0)", .why = "the derivative of the sine is the cosine",
-             .domain = "finite x", .shape = tp_shape_same, .forward = forward, .vjp = vjp,
-             .call = call, TP_REFUSALS);
+             .tex = "\\sin(#0)", .index = "y[…] = sin(#0[…])",
+             .index_vjp = {"#0'[…] = y'[…]·cos(#0[…])"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
+             .why = "the derivative of the sine is the cosine", .domain = "finite x",
+             .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

@@ -74,6 +74,9 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(slice, .arity = 1, .smooth = TP_SMOOTH, .mixed_dtypes = true,
              .text = "#0[@start:@stop:@step, axis @axis]", .tex = "#0_{[@start:@stop:@step]}",
+             .index = "y[…,i@axis] = #0[…,(@start + @step·i)@axis]",
+             .index_vjp = {"#0'[…,k@axis] = Σ_i [k = @start + @step·i]·y'[…,i@axis]"},
+             .jacobian = {TP_JACOBIAN_SELECTION},
              .why = "elements that were not taken do not matter: pad the gradient with zeros",
              .shape = shape, .view = view, .vjp = vjp, .call = call, TP_ATTR(struct attr),
              TP_REFUSALS);

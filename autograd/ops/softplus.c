@@ -32,5 +32,7 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(softplus, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0),
              .text = "softplus(#0)", .tex = "\\log(1 + e^{#0})",
-             .why = "e^x / (1 + e^x) is the sigmoid", .shape = tp_shape_same, .forward = forward,
-             .vjp = vjp, .call = call, TP_REFUSALS);
+             .index = "y[…] = log(1 + exp(#0[…]))",
+             .index_vjp = {"#0'[…] = y'[…] / (1 + exp(−#0[…]))"},
+             .jacobian = {TP_JACOBIAN_DIAGONAL}, .why = "e^x / (1 + e^x) is the sigmoid",
+             .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

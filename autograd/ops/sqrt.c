@@ -31,6 +31,7 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(sqrt, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS_Y, .text = "√#0",
-             .tex = "\\sqrt{#0}", .why = "d √x/dx = 1/(2√x), which is infinite at 0",
-             .domain = "x ≥ 0; below, NaN", .shape = tp_shape_same, .forward = forward, .vjp = vjp,
-             .call = call, TP_REFUSALS);
+             .tex = "\\sqrt{#0}", .index = "y[…] = sqrt(#0[…])",
+             .index_vjp = {"#0'[…] = y'[…] / (2·y[…])"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
+             .why = "d √x/dx = 1/(2√x), which is infinite at 0", .domain = "x ≥ 0; below, NaN",
+             .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

@@ -31,5 +31,6 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(square, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "#0²",
-             .tex = "{#0}^2", .why = "d x²/dx = 2x", .shape = tp_shape_same, .forward = forward,
-             .vjp = vjp, .call = call, TP_REFUSALS);
+             .tex = "{#0}^2", .index = "y[…] = #0[…]²", .index_vjp = {"#0'[…] = 2·#0[…]·y'[…]"},
+             .jacobian = {TP_JACOBIAN_DIAGONAL}, .why = "d x²/dx = 2x", .shape = tp_shape_same,
+             .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

@@ -53,7 +53,8 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(sum, .arity = 1, .smooth = TP_SMOOTH, .text = "Σ[@axes] #0",
-             .tex = "\\sum\\nolimits_{@axes} #0",
+             .tex = "\\sum\\nolimits_{@axes} #0", .index = "y[…] = Σ_K #0[…,K@axes]",
+             .index_vjp = {"#0'[…,K@axes] = y'[…]"}, .jacobian = {TP_JACOBIAN_SUM},
              .why = "every element enters its sum with weight 1, so each gets the sum's gradient",
              .shape = tp_shape_reduce, .forward = forward, .vjp = vjp, .call = call, TP_REDUCE_ATTR,
              TP_REFUSALS);

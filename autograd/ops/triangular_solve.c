@@ -161,6 +161,15 @@ static const tp_refusal refusals[] = {
 TP_DEFINE_OP(triangular_solve, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS_Y,
              .broadcasts = true, .text = "solve(#0, #1, transposed @transposed)",
              .tex = "\\operatorname{solve}_{@transposed}(#0, #1)",
+             .index = "@transposed ? y[…,i,j] = (#1[…,i,j] "
+                      "− Σ_{k>i} #0[…,k,i]·y[…,k,j]) / #0[…,i,i] : y[…,i,j] = (#1[…,i,j] "
+                      "− Σ_{k<i} #0[…,i,k]·y[…,k,j]) / #0[…,i,i]",
+             .index_vjp = {"@transposed ? #0'[…,i,k] = −[k ≤ i]·Σ_j y[…,i,j]·#1'[…,k,j] "
+                           ": #0'[…,i,k] = −[k ≤ i]·Σ_j #1'[…,i,j]·y[…,k,j]",
+                           "@transposed ? #1'[…,i,j] = (y'[…,i,j] "
+                           "− Σ_{k<i} #0[…,i,k]·#1'[…,k,j]) / #0[…,i,i] : #1'[…,i,j] = (y'[…,i,j] "
+                           "− Σ_{k>i} #0[…,k,i]·#1'[…,k,j]) / #0[…,i,i]"},
+             .jacobian = {TP_JACOBIAN_DENSE, TP_JACOBIAN_KRONECKER},
              .why =
                  "y = L⁻¹·b is linear in b, so gb = L⁻ᵀ·gy; dL·y + L·dy = 0 gives −gb·yᵀ for L, of "
                  "which only the triangle that was read counts",

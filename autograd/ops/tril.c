@@ -74,7 +74,8 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(
     tril, .arity = 1, .smooth = TP_SMOOTH, .text = "tril(#0, @k)",
-    .tex = "\\operatorname{tril}_{@k}(#0)",
+    .tex = "\\operatorname{tril}_{@k}(#0)", .index = "y[…,i,j] = [j ≤ i + @k]·#0[…,i,j]",
+    .index_vjp = {"#0'[…,i,j] = [j ≤ i + @k]·y'[…,i,j]"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
     .why = "an element that was kept passes its gradient, one that became 0 does not matter",
     .shape = shape, .forward = forward, .vjp = vjp, .call = call, TP_ATTR(struct attr),
     TP_REFUSALS);

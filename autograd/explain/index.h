@@ -1,0 +1,42 @@
+/* index.h: the index form of an operation: what stands in each element of its result, and what each element of a
+ * gradient is. Private to autograd/.
+ *
+ * The rows' `.index` and `.index_vjp` hold for all shapes. Written for one node they lose everything that depends
+ * on shapes and attributes; what then stands there is both shown to people (index_text.c) and evaluated by
+ * tests/ops/test_ops_index.c:
+ *
+ *     y[…,j] = Σ_k #0[…,k]·#1[j,k] + #2[j]     the row of linear
+ *     y[i,j] = Σ_k #0[i,k]·#1[j,k] + #2[j]     of a node whose x is a matrix
+ *     h[i,j] = Σ_k x[i,k]·W[j,k] + b[j]        shown
+ *
+ * The language of rows. y is the result, #0 #1 … are inputs, with ' their gradients.
+ *   y[…,i,j]     i and j stand at the last axes, … for indices at all others. As with broadcasting these are
+ *                counted from the right, an axis of size 1 has the index 0, and a gradient is summed over the
+ *                indices that it lacks. Letters are given anew, i j k … along the axes.
+ *   #0[…,k@axis] k stands at the axis, or each of several indices K at one of the axes, that the attribute names;
+ *                y, which has no such axis, or has kept it, has nothing or 0 there. […@perm] puts all in order.
+ *   (e)@axis     an index that is computed: another tensor's element, or an expression.
+ *   y⟨n⟩         the n-th element in row-major order.
+ *   Σ_k Σ_K Σ_… Σ_{k<i} max_K argmax_k   over all values of indices; they reach over products, not over sums.
+ *   |K|          how many values K has.        @lo  an attribute.        π, numbers, + − · / ² ^( )
+ *   [j ≤ i]      1 if it is true, else 0, and then what it multiplies need not exist.
+ *   exp( log( sqrt( abs( sin( cos( tanh( erf( erfc( round( max( min(
+ *   @flag ? A : B   A if the attribute is true.
+ *   Σ_# … #*[ … @from … @to   once for each input, which lies at from ≤ index < to of the result.
+ *   y[…] ~ …     a draw.
+ * An element of a gradient that no index reaches is 0. */
+#ifndef TP_AUTOGRAD_EXPLAIN_INDEX_H
+#define TP_AUTOGRAD_EXPLAIN_INDEX_H
+
+#include "autograd/explain/format.h"
+
+/* The row of node id written for its shapes; input >= 0: the rule of that input. False if there is none: nothing
+ * is given in the row, or not for these shapes. */
+bool tp_index_write(tp_text *t, const tp_tape *tape, uint32_t id, int input);
+
+/* The same with names: "h[i,j] = Σ_k x[i,k]·W[j,k] + b[j]"; with f->tex "h_{i,j} = \sum_{k} x_{i,k} \, …". */
+bool tp_format_index(tp_text *t, const tp_formula *f, uint32_t id);
+/* "W̄[j,k] = Σ_i h̄[i,j]·x[i,k]": what the rule of node id adds to the gradient of that input. */
+bool tp_format_index_vjp(tp_text *t, const tp_formula *f, uint32_t id, int input);
+
+#endif
