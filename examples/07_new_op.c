@@ -44,7 +44,8 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(silu, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "silu(#0)",
-             .tex = "\\operatorname{silu}(#0)",
+             .tex = "\\operatorname{silu}(#0)", .index = "y[…] = #0[…] / (1 + exp(−#0[…]))",
+             .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "product rule on x·σ(x), with σ' = σ(x)σ(−x)", .shape = tp_shape_same,
              .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);
 

@@ -197,13 +197,16 @@ static void give_letters(writer *w, const char *row)
     ref r, frame;
     cell at[TP_MAX_DIMS];
     bool found = false;
-    read_ref(w, row, &frame);
+    if (!read_ref(w, row, &frame))
+        return;
     for (const char *p = row; *p != '\0' && !found; p++)
         for (int i = 0; read_ref(w, p, &r) && i < r.items && !found; i++)
             if (r.item[i].field != NULL && !is_dots(&r.item[i])) {
                 frame = r, found = true;
                 w->axes = places(w, &r, &r.item[i], w->axis);
             }
+    if (frame.items == 0)
+        return;
     w->dots = place(w, &frame, at);
     for (int d = 0; d < frame.shape.ndim; d++) {
         const struct item *it = at[d].it;

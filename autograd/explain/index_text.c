@@ -63,18 +63,20 @@ static void open(reader *r, const char *begin, const char *end)
         r->end[r->depth++] = end;
 }
 
-/* The symbol of "y" or "#1", barred before a ', and the bracket behind it. Subscripts of TeX do not stack. */
+/* The symbol of "y" or "#1", barred before a ', and the bracket behind it; NULL if there is no such input.
+ * Subscripts of TeX do not stack. */
 static const char *put_tensor(reader *r, const char *p)
 {
     const tp_tape *tape = r->f->tape;
+    const tp_node *node = tp_node_at(tape, r->id);
     uint32_t id = r->id;
-    char *digits_end;
-    if (*p == '#') {
-        id = tp_node_at(tape, r->id)->x[strtol(p + 1, &digits_end, 10)];
-        p = digits_end;
-    } else {
-        p++;
-    }
+    char *end = NULL;
+    long input = *p == '#' ? strtol(p + 1, &end, 10) : 0;
+    if (*p == '#' && (end == p + 1 || input < 0 || input >= node->n))
+        return NULL;
+    if (*p == '#')
+        id = node->x[input];
+    p = *p == '#' ? end : p + 1;
     bool bar = *p == '\'', tex = r->f->tex;
     p += bar;
     tp_text symbol = {0};
@@ -119,6 +121,8 @@ static const char *put_spelled(reader *r, const char *p)
             tp_text_add(r->out, "%s", begin);
         else
             open(r, begin, r->f->tex ? spelling[i].tex_end : spelling[i].text_end);
+        if (p[n] == ' ' && begin[strlen(begin) - 1] == ' ')
+            n++;
         return p + n;
     }
     return NULL;

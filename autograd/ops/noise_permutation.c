@@ -91,6 +91,6 @@ static const tp_refusal refusals[] = {
 TP_DEFINE_OP(noise_permutation, .arity = 0, .smooth = TP_NO_GRADIENT,
              .text = "π ~ permutations(@shape, axis @axis)",
              .tex = "\\pi \\sim \\operatorname{permutations}_{@axis}(@shape)",
-             .index = "y[…,:@axis] ~ Permutations(0, …, |:| − 1)",
+             .index = "y[…,:@axis] ~ Permutations(|:|)",
              .why = "an order is no number: it has no derivative", .shape = shape_of,
              .forward = forward, .call = call, TP_ATTR(struct attr), TP_REFUSALS);

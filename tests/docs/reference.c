@@ -93,6 +93,29 @@ static void put_reads(const tp_op *op, const char *prototype)
     end_run(&r);
 }
 
+/* "diagonal by a and b", "Kronecker by a" …: inputs of one structure together. */
+static void put_structure(const tp_op *op, const char *prototype)
+{
+    run r;
+    begin_run(&r, op, choose_sample(op, prototype), prototype, TP_F64);
+    printf("- Jacobian: ");
+    bool said[TP_JACOBIAN_DENSE + 1] = {false};
+    const char *comma = "";
+    for (int i = 0; i < r.sample.n; i++) {
+        tp_jacobian j = tp_jacobian_of(op, i);
+        if (j == TP_JACOBIAN_NONE || said[j])
+            continue;
+        said[j] = true;
+        printf("%s%s", comma, tp_jacobian_name(j));
+        comma = ", ";
+        for (int k = i, n = 0; k < r.sample.n && r.sample.n > 1; k++)
+            if (tp_jacobian_of(op, k) == j)
+                printf("%s%s", n++ == 0 ? " by " : ", ", r.name[k]);
+    }
+    printf("\n");
+    end_run(&r);
+}
+
 static void put_refusal(const tp_op *op, const tp_refusal *f)
 {
     tp_tape *t;
@@ -161,18 +184,27 @@ static void put_heading(const entry *e)
     printf("\n\n");
 }
 
+static void put_block(const tp_text *lines)
+{
+    printf("```math\n\\begin{aligned}\n%s\n\\end{aligned}\n```\n\n", lines->data);
+}
+
 static void put_op(const tp_op *op, const entry *e)
 {
     page p = {0};
     run r;
     begin_run(&r, op, choose_sample(op, e->prototype), e->prototype, TP_F64);
     add_formula(&p, &r);
+    if (is_row(op))
+        add_index(&p, &r);
     if (op->smooth != TP_NO_GRADIENT)
         add_gradient(&p, &r);
     end_run(&r);
-    need(!p.tex.cut && !p.example.cut, op->name, "its formulas are too long");
+    need(!p.tex.cut && !p.index.cut && !p.example.cut, op->name, "its formulas are too long");
     put_heading(e);
-    printf("```math\n\\begin{aligned}\n%s\n\\end{aligned}\n```\n\n", p.tex.data);
+    put_block(&p.tex);
+    if (strstr(p.index.data, " &") != NULL)
+        put_block(&p.index);
     printf("- %s: ", smoothness[op->smooth]);
     put_prose(op->why != NULL ? op->why : "follows from its parts");
     printf("\n- ");
@@ -182,6 +214,10 @@ static void put_op(const tp_op *op, const entry *e)
     if (is_row(op) && op->smooth != TP_NO_GRADIENT)
         put_reads(op, e->prototype);
     printf("\n");
+    if (is_row(op) && op->smooth != TP_NO_GRADIENT)
+        put_structure(op, e->prototype);
+    if (p.index.used > 0 && strstr(p.index.data, " &") == NULL)
+        printf("- by elements: $%s$\n", p.index.data);
     if (op->domain != NULL) {
         printf("- domain: ");
         put_prose(op->domain);
@@ -279,6 +315,12 @@ static const char head[] =
     "* ȳ is the gradient of the result with respect to y; a rule adds to the gradients of its inputs what stands\n"
     "  behind `+=`. ⊙ multiplies elementwise. Where inputs broadcast, what is added is summed back to the input's\n"
     "  shape afterwards.\n"
+    "* A second block, or *by elements*, says the same with indices, for the shapes of the numbers below; [ ] is 1 if\n"
+    "  what stands in it is true, else 0. A test evaluates it on every sample.\n"
+    "* *Jacobian* is the structure of the matrix ∂y/∂x, which no rule builds: *diagonal* (each y depends on one x; rows\n"
+    "  repeat where x was broadcast), *selection* (each y is some x), *sum* (each x enters one y, all with one weight),\n"
+    "  *Kronecker* (one block, repeated), *lines* (a block for every line along the axes), *dense* (a block for every\n"
+    "  matrix). A test builds it and looks.\n"
     "* *Smooth*, *piecewise smooth*, *not the derivative* (but an estimator of it) or *no gradient* says what kind\n"
     "  of derivative there is, and why. *Backward keeps* names the values that stay in memory for it.\n"
     "* Types and shapes were tried. 0-d and zero-size tensors are legal everywhere, unless an axis is missing.\n"

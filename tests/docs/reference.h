@@ -55,7 +55,9 @@ void simple_like(tp_var v, tp_tensor *t);
 /* --- reference_formula.c: formulas, and an example of each with numbers ------------------------- */
 
 typedef struct page {
-    tp_text tex;     /* the lines of an aligned block */
+    tp_text tex; /* the lines of an aligned block */
+    tp_text
+        index; /* the same by elements, for this sample's shapes; of an elementwise op one formula */
     tp_text example; /* the same as text with numbers */
 } page;
 
@@ -63,6 +65,8 @@ typedef struct page {
 bool is_row(const tp_op *op);
 /* Inputs and y. */
 void add_formula(page *p, run *r);
+/* The same by elements, and the rule of each input that has one, unless the op is elementwise. */
+void add_index(page *p, run *r);
 /* What the rule adds to the gradient of each input; of a composition, what its parts' rules do. */
 void add_gradient(page *p, run *r);
 

@@ -4,8 +4,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "autograd/compose.h"
+#include "autograd/explain/index.h"
 #include "autograd/sweep.h"
 
 /* Rounding errors where a sum cancels differ between processors: they are shown as the 0 they stand for. */
@@ -169,6 +171,43 @@ void add_formula(page *p, run *r)
     tp_format_definition(&line, &(tp_formula){.tape = r->tape}, r->y.id);
     add_line(p, &line, tp_value(r->y));
     r->y = y;
+}
+
+/* "left = right" as a line of an aligned block. */
+static void add_aligned(page *p, const run *r, const tp_text *line, const char *sign)
+{
+    const char *draw = strstr(line->data, " \\sim "),
+               *at = draw != NULL ? draw : strstr(line->data, " = ");
+    need(at != NULL && !line->cut, r->op->name, "an index form is no equation, or too long");
+    tp_text_add(&p->index, "%s%.*s &%s%s", p->index.used > 0 ? " \\\\\n" : "",
+                (int)(at - line->data), line->data, draw != NULL ? "" : sign,
+                draw != NULL ? draw + 1 : at + 2);
+}
+
+/* Of an elementwise op the rules by elements are the rules. */
+static bool elementwise(const tp_op *op)
+{
+    bool all = true;
+    for (int i = 0; i < op->arity; i++)
+        all = all && (tp_jacobian_of(op, i) == TP_JACOBIAN_DIAGONAL ||
+                      tp_jacobian_of(op, i) == TP_JACOBIAN_NONE);
+    return all && op->arity >= 0;
+}
+
+void add_index(page *p, run *r)
+{
+    tp_formula f = {.tape = r->tape, .tex = true};
+    tp_text line = {0};
+    need(tp_format_index(&line, &f, r->y.id), r->op->name, "it has no index form");
+    if (elementwise(r->op))
+        tp_text_add(&p->index, "%s", line.data);
+    else
+        add_aligned(p, r, &line, "=");
+    for (int i = 0; i < r->sample.n && !elementwise(r->op); i++) {
+        tp_text rule = {0};
+        if (tp_format_index_vjp(&rule, &f, r->y.id, i))
+            add_aligned(p, r, &rule, "\\mathrel{+}=");
+    }
 }
 
 void add_gradient(page *p, run *r)

@@ -270,7 +270,7 @@ static void test_draws(void **state)
     tp_var p = tp_noise_permutation(t, TP_SHAPE(3, 7), 1, key);
     tp_text form = {0};
     assert_true(tp_index_write(&form, t, p.id, -1));
-    assert_string_equal(form.data, "y[i,:] ~ Permutations(0, …, 6)");
+    assert_string_equal(form.data, "y[i,:] ~ Permutations(7)");
     for (int row = 0; row < 3; row++) {
         int seen = 0;
         for (int i = 0; i < 7; i++)

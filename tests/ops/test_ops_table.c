@@ -52,6 +52,14 @@ static bool has_a_rule(const tp_op *op, bool row)
            (gradient || op->reads == 0);
 }
 
+static bool has_structure(const tp_op *op)
+{
+    bool any = false;
+    for (int i = 0; i < TP_INDEX_INPUTS; i++)
+        any |= op->jacobian[i] != TP_JACOBIAN_NONE;
+    return any;
+}
+
 static void test_rows_are_complete(void **state)
 {
     (void)state;
@@ -65,6 +73,9 @@ static void test_rows_are_complete(void **state)
         need(op->prec >= 0 && op->prec <= 3, op, ".prec out of range");
         need(has_a_rule(op, i < tp_op_count), op,
              "shape, forward, vjp, reads and .smooth disagree");
+        need(filled(op->index) == (i < tp_op_count), op, "a row, and nothing else, has an .index");
+        need((op->smooth != TP_NO_GRADIENT && i < tp_op_count) == has_structure(op), op,
+             "a row with a gradient, and nothing else, has a .jacobian");
         need((op->surrogate != NULL) == (op->smooth == TP_ESTIMATOR), op,
              "an estimator, and nothing else, has a .surrogate");
         need(op->call != NULL, op, "no .call");
@@ -87,17 +98,22 @@ static bool has_field(const tp_op *op, const char *name, size_t length)
 /* #0 #1 … below the arity, #* for ops that take any number, @name of a field. */
 static void check_placeholders(const tp_op *op, const char *text)
 {
-    for (const char *p = text; *p != '\0'; p++) {
+    for (const char *p = text == NULL ? "" : text; *p != '\0'; p++) {
         if (*p == '#' && p[1] == '*')
             need(op->arity == TP_ANY_ARITY, op, "#* in an op of fixed arity");
         else if (*p == '#')
-            need(isdigit((unsigned char)p[1]) && p[1] - '0' < op->arity, op, "#i is no input");
+            need((isdigit((unsigned char)p[1]) && p[1] - '0' < op->arity) ||
+                     (p[1] == ' ' && op->arity == TP_ANY_ARITY),
+                 op, "#i is no input");
         if (*p != '@')
             continue;
         size_t length = 0;
         while (isalnum((unsigned char)p[1 + length]) || p[1 + length] == '_')
             length++;
-        need(has_field(op, p + 1, length), op, "@name is no attribute");
+        bool part =
+            op->arity == TP_ANY_ARITY && /* of an index form: where the input lies in the result */
+            (strncmp(p, "@from", 5) == 0 || strncmp(p, "@to", 3) == 0);
+        need(part || has_field(op, p + 1, length), op, "@name is no attribute");
     }
 }
 
@@ -109,6 +125,9 @@ static void test_placeholders(void **state)
         const tp_op *op = tested(i);
         check_placeholders(op, op->text);
         check_placeholders(op, op->tex);
+        check_placeholders(op, op->index);
+        for (int k = 0; k < TP_INDEX_INPUTS; k++)
+            check_placeholders(op, op->index_vjp[k]);
         for (int k = 0; k < op->arity; k++) {
             char input[3] = {'#', (char)('0' + k), '\0'};
             need(strstr(op->text, input) != NULL, op, "an input is missing in .text");
