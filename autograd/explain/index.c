@@ -99,10 +99,11 @@ static bool read_ref(const writer *w, const char *p, ref *r)
 {
     *r = (ref){.name = p};
     bool y = *p == 'y', any = starts(p, "#*");
-    int input = any ? w->input : p[1] - '0';
+    int input = y ? 0 : any ? w->input : *p == '#' ? p[1] - '0' : -1;
+    if (!y && (input < 0 || input >= w->node->n))
+        return false;
     p += y ? 1 : 2;
-    if ((!y && (r->name[0] != '#' || input < 0 || input >= w->node->n)) ||
-        (*p != '[' && *p != '\'' && !starts(p, "⟨")))
+    if (*p != '[' && *p != '\'' && !starts(p, "⟨"))
         return false;
     r->shape = y ? w->node->value.shape : tp_node_at(w->tape, w->node->x[input])->value.shape;
     r->name_length = (int)(p - r->name);
