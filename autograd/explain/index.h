@@ -34,7 +34,8 @@
  * is given in the row, or not for these shapes. */
 bool tp_index_write(tp_text *t, const tp_tape *tape, uint32_t id, int input);
 
-/* The same with names: "h[i,j] = Σ_k x[i,k]·W[j,k] + b[j]"; with f->tex "h_{i,j} = \sum_{k} x_{i,k} \, …". */
+/* The same with names as f has them: "h[i,j] = Σ_k x[i,k]·W[j,k] + b[j]", as TeX "h_{i,j} = \sum_k x_{i,k} \, …", as
+ * HTML with <sub>. */
 bool tp_format_index(tp_text *t, const tp_formula *f, uint32_t id);
 /* "W̄[j,k] = Σ_i h̄[i,j]·x[i,k]": what the rule of node id adds to the gradient of that input. */
 bool tp_format_index_vjp(tp_text *t, const tp_formula *f, uint32_t id, int input);

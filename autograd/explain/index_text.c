@@ -6,45 +6,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How signs and functions are written, and what closes them: a function ends with its bracket. */
+/* How signs and functions are written, and what closes them: a function ends with its bracket. html NULL: as text. */
 static const struct {
-    const char *plain, *text, *tex, *text_end, *tex_end;
+    const char *plain, *text, *tex, *html, *text_end, *tex_end, *html_end;
 } spelling[] = {
-    {"sqrt(", "√(", "\\sqrt{", ")", "}"},
-    {"exp(", "exp(", "e^{", ")", "}"},
-    {"abs(", "|", "\\lvert ", "|", " \\rvert"},
-    {"log(", "log(", "\\log(", ")", ")"},
-    {"sin(", "sin(", "\\sin(", ")", ")"},
-    {"cos(", "cos(", "\\cos(", ")", ")"},
-    {"tanh(", "tanh(", "\\tanh(", ")", ")"},
-    {"erf(", "erf(", "\\operatorname{erf}(", ")", ")"},
-    {"erfc(", "erfc(", "\\operatorname{erfc}(", ")", ")"},
-    {"round(", "round(", "\\operatorname{round}(", ")", ")"},
-    {"max(", "max(", "\\max(", ")", ")"},
-    {"min(", "min(", "\\min(", ")", ")"},
-    {"Bernoulli(", "Bernoulli(", "\\operatorname{Bernoulli}(", ")", ")"},
-    {"Permutations(", "permutations(", "\\operatorname{permutations}(", ")", ")"},
-    {"N(", "N(", "\\mathcal{N}(", ")", ")"},
-    {"U(", "U(", "\\mathcal{U}(", ")", ")"},
-    {"^(", "^(", "^{", ")", "}"},
-    {"(", "(", "\\left(", ")", "\\right)"},
-    {"[", "[", "[", "]", "]"},
-    {"{", "{", "{", "}", "}"},
-    {"⟨", "⟨", "_{\\langle ", "⟩", " \\rangle}"},
+    {"sqrt(", "√(", "\\sqrt{", NULL, ")", "}", ")"},
+    {"exp(", "exp(", "e^{", NULL, ")", "}", ")"},
+    {"abs(", "|", "\\lvert ", NULL, "|", " \\rvert", "|"},
+    {"log(", "log(", "\\log(", NULL, ")", ")", ")"},
+    {"sin(", "sin(", "\\sin(", NULL, ")", ")", ")"},
+    {"cos(", "cos(", "\\cos(", NULL, ")", ")", ")"},
+    {"tanh(", "tanh(", "\\tanh(", NULL, ")", ")", ")"},
+    {"erf(", "erf(", "\\operatorname{erf}(", NULL, ")", ")", ")"},
+    {"erfc(", "erfc(", "\\operatorname{erfc}(", NULL, ")", ")", ")"},
+    {"round(", "round(", "\\operatorname{round}(", NULL, ")", ")", ")"},
+    {"max(", "max(", "\\max(", NULL, ")", ")", ")"},
+    {"min(", "min(", "\\min(", NULL, ")", ")", ")"},
+    {"Bernoulli(", "Bernoulli(", "\\operatorname{Bernoulli}(", NULL, ")", ")", ")"},
+    {"Permutations(", "permutations(", "\\operatorname{permutations}(", NULL, ")", ")", ")"},
+    {"N(", "N(", "\\mathcal{N}(", NULL, ")", ")", ")"},
+    {"U(", "U(", "\\mathcal{U}(", NULL, ")", ")", ")"},
+    {"^(", "^(", "^{", "<sup>", ")", "}", "</sup>"},
+    {"(", "(", "\\left(", NULL, ")", "\\right)", ")"},
+    {"[", "[", "[", NULL, "]", "]", "]"},
+    {"_{", "_{", "_{", "<sub>", "}", "}", "</sub>"},
+    {"⟨", "⟨", "_{\\langle ", NULL, "⟩", " \\rangle}", "⟩"},
     /* and what needs no end */
-    {"argmax_", "argmax_", "\\operatorname{arg\\,max}_", NULL, NULL},
-    {"max_", "max_", "\\max_", NULL, NULL},
-    {"Σ", "Σ", "\\sum", NULL, NULL},
-    {"π", "π", "\\pi", NULL, NULL},
-    {"·", "·", " \\, ", NULL, NULL},
-    {"²", "²", "^2", NULL, NULL},
-    {"−", "−", "-", NULL, NULL},
-    {"≤", "≤", "\\le ", NULL, NULL},
-    {"≥", "≥", "\\ge ", NULL, NULL},
-    {"≠", "≠", "\\ne ", NULL, NULL},
-    {"~", "~", "\\sim", NULL, NULL},
-    {"…", "…", "\\ldots", NULL, NULL},
-    {"inf", "∞", "\\infty", NULL, NULL},
+    {"argmax", "argmax", "\\operatorname{arg\\,max}", NULL, NULL, NULL, NULL},
+    {"max", "max", "\\max", NULL, NULL, NULL, NULL},
+    {"Σ", "Σ", "\\sum", NULL, NULL, NULL, NULL},
+    {"π", "π", "\\pi", NULL, NULL, NULL, NULL},
+    {"·", "·", " \\, ", NULL, NULL, NULL, NULL},
+    {"²", "²", "^2", NULL, NULL, NULL, NULL},
+    {"−", "−", "-", NULL, NULL, NULL, NULL},
+    {"≤", "≤", "\\le ", NULL, NULL, NULL, NULL},
+    {"≥", "≥", "\\ge ", NULL, NULL, NULL, NULL},
+    {"≠", "≠", "\\ne ", NULL, NULL, NULL, NULL},
+    {"<", "<", "<", "&lt;", NULL, NULL, NULL},
+    {">", ">", ">", "&gt;", NULL, NULL, NULL},
+    {"&", "&", "\\&", "&amp;", NULL, NULL, NULL},
+    {"~", "~", "\\sim", NULL, NULL, NULL, NULL},
+    {"…", "…", "\\ldots", NULL, NULL, NULL, NULL},
+    {"inf", "∞", "\\infty", NULL, NULL, NULL, NULL},
 };
 enum { SPELLINGS = sizeof spelling / sizeof *spelling, DEPTH = 32 };
 
@@ -67,8 +70,7 @@ static void open(reader *r, const char *begin, const char *end)
  * Subscripts of TeX do not stack. */
 static const char *put_tensor(reader *r, const char *p)
 {
-    const tp_tape *tape = r->f->tape;
-    const tp_node *node = tp_node_at(tape, r->id);
+    const tp_node *node = tp_node_at(r->f->tape, r->id);
     uint32_t id = r->id;
     char *end = NULL;
     long input = *p == '#' ? strtol(p + 1, &end, 10) : 0;
@@ -77,20 +79,14 @@ static const char *put_tensor(reader *r, const char *p)
     if (*p == '#')
         id = node->x[input];
     p = *p == '#' ? end : p + 1;
-    bool bar = *p == '\'', tex = r->f->tex;
-    p += bar;
     tp_text symbol = {0};
-    if (tex)
-        tp_format_symbol_tex(&symbol, tape, id, bar);
-    else if (bar)
-        tp_format_bar(&symbol, tape, id);
-    else
-        tp_format_symbol(&symbol, tape, id);
-    bool group = tex && strchr(symbol.data, '_') != NULL;
+    tp_format_name(&symbol, r->f, id, *p == '\'');
+    p += *p == '\'';
+    bool tex = r->f->tex, group = tex && strpbrk(symbol.data, "_^") != NULL;
     tp_text_add(r->out, group ? "{%s}" : "%s", symbol.data);
     if (*p != '[')
         return p;
-    open(r, tex ? "_{" : "[", tex ? "}" : "]");
+    open(r, tex ? "_{" : r->f->html ? "<sub>" : "[", tex ? "}" : r->f->html ? "</sub>" : "]");
     return p + 1;
 }
 
@@ -116,11 +112,15 @@ static const char *put_spelled(reader *r, const char *p)
         size_t n = strlen(spelling[i].plain);
         if (strncmp(p, spelling[i].plain, n) != 0)
             continue;
-        const char *begin = r->f->tex ? spelling[i].tex : spelling[i].text;
-        if (spelling[i].text_end == NULL)
+        bool tex = r->f->tex, html = r->f->html && spelling[i].html != NULL;
+        const char *begin = tex ? spelling[i].tex : html ? spelling[i].html : spelling[i].text;
+        const char *end = tex          ? spelling[i].tex_end
+                          : r->f->html ? spelling[i].html_end
+                                       : spelling[i].text_end;
+        if (end == NULL)
             tp_text_add(r->out, "%s", begin);
         else
-            open(r, begin, r->f->tex ? spelling[i].tex_end : spelling[i].text_end);
+            open(r, begin, end);
         if (p[n] == ' ' && begin[strlen(begin) - 1] == ' ')
             n++;
         return p + n;
@@ -144,6 +144,10 @@ static void put_all(reader *r, const char *p)
             next = put_number(r, p);
         if (next == NULL)
             next = put_spelled(r, p);
+        if (next == NULL && r->f->html && *p == '_' && isalpha((unsigned char)p[1])) {
+            tp_text_add(r->out, "<sub>%c</sub>", p[1]);
+            next = p + 2;
+        }
         if (next == NULL)
             tp_text_add(r->out, "%c", *p), next = p + 1;
         p = next;

@@ -14,14 +14,18 @@ static tp_var leaf(const char *name, tp_shape shape)
     return tp_name(tp_full(tape, TP_F64, shape, 1), name, NULL, 0);
 }
 
-static void assert_form(tp_var y, int input, bool tex, const char *want)
+static void assert_written(tp_var y, int input, tp_formula f, const char *want)
 {
     tp_text t = {0};
-    tp_formula f = {.tape = tape, .tex = tex};
     assert_ok(tp_tape_status(tape));
     bool is = input < 0 ? tp_format_index(&t, &f, y.id) : tp_format_index_vjp(&t, &f, y.id, input);
     assert_true(is == (want != NULL));
     assert_string_equal(t.data, want == NULL ? "" : want);
+}
+
+static void assert_form(tp_var y, int input, bool tex, const char *want)
+{
+    assert_written(y, input, (tp_formula){.tape = tape, .tex = tex}, want);
 }
 
 static void begin(void)
@@ -164,6 +168,30 @@ static void test_without_form(void **state)
     tp_tensor_free(&data);
 }
 
+static void test_markup_and_notation(void **state)
+{
+    (void)state;
+    static const tp_symbol symbols[] = {{"W", "Ω", "\\Omega"}, {NULL, NULL, NULL}};
+    static const tp_notation lecture = {.symbols = symbols, .sign = TP_SIGN_PARTIAL};
+    begin();
+    tp_var x = leaf("x", TP_SHAPE(2, 3)), w = leaf("W", TP_SHAPE(4, 3)), b = leaf("b", TP_SHAPE(4));
+    tp_var h = tp_linear(x, w, b), c = tp_cumsum(leaf("s", TP_SHAPE(3)), 0), two = tp_square(h);
+    TP_NAME(h), TP_NAME(c), TP_NAME(two);
+    tp_formula html = {.tape = tape, .html = true};
+    assert_written(h, 2, html,
+                   "<a class=\"v bar\" href=\"#n3\">b</a><sub>j</sub> = Σ<sub>i</sub> "
+                   "<a class=\"v bar\" href=\"#n4\">h</a><sub>i,j</sub>");
+    assert_written(c, 0, html,
+                   "<a class=\"v bar\" href=\"#n5\">s</a><sub>j</sub> = Σ<sub>i≥j</sub> "
+                   "<a class=\"v bar\" href=\"#n6\">c</a><sub>i</sub>");
+    tp_formula named = {.tape = tape, .notation = &lecture};
+    assert_written(h, -1, named, "h[i,j] = Σ_k x[i,k]·Ω[j,k] + b[j]");
+    assert_written(h, 1, named, "∂L/∂Ω[j,k] = Σ_i ∂L/∂h[i,j]·x[i,k]");
+    named.tex = true;
+    assert_written(h, -1, named, "h_{i,j} = \\sum_k x_{i,k} \\, \\Omega_{j,k} + b_{j}");
+    tp_tape_free(tape);
+}
+
 /* Rows of a program's own may say anything: it is shown as far as it makes sense. */
 static void test_broken_rows(void **state)
 {
@@ -221,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_functions_and_numbers),
         cmocka_unit_test(test_without_form),
+        cmocka_unit_test(test_markup_and_notation),
         cmocka_unit_test(test_broken_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
