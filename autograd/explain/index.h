@@ -40,4 +40,14 @@ bool tp_format_index(tp_text *t, const tp_formula *f, uint32_t id);
 /* "W̄[j,k] = Σ_i h̄[i,j]·x[i,k]": what the rule of node id adds to the gradient of that input. */
 bool tp_format_index_vjp(tp_text *t, const tp_formula *f, uint32_t id, int input);
 
+/* How much of ∂y/∂x, y of node id and x its input, can differ from 0. */
+typedef struct tp_blocks {
+    tp_jacobian structure;
+    int64_t rows, columns, entries; /* entries of rows × columns that can */
+    int64_t count, height, width;   /* blocks, of Kronecker, lines and dense; 0 of the others */
+} tp_blocks;
+tp_blocks tp_index_blocks(const tp_tape *tape, uint32_t id, int input);
+/* "Kronecker, 5 blocks of 4×3: 60 of 300 entries can differ from 0" */
+void tp_format_structure(tp_text *t, const tp_formula *f, uint32_t id, int input);
+
 #endif

@@ -59,7 +59,7 @@ typedef struct reader {
     int depth;
 } reader;
 
-static void open(reader *r, const char *begin, const char *end)
+static void open_bracket(reader *r, const char *begin, const char *end)
 {
     tp_text_add(r->out, "%s", begin);
     if (r->depth < DEPTH)
@@ -86,7 +86,13 @@ static const char *put_tensor(reader *r, const char *p)
     tp_text_add(r->out, group ? "{%s}" : "%s", symbol.data);
     if (*p != '[')
         return p;
-    open(r, tex ? "_{" : r->f->html ? "<sub>" : "[", tex ? "}" : r->f->html ? "</sub>" : "]");
+    open_bracket(r,
+                 tex          ? "_{"
+                 : r->f->html ? "<sub>"
+                              : "[",
+                 tex          ? "}"
+                 : r->f->html ? "</sub>"
+                              : "]");
     return p + 1;
 }
 
@@ -120,7 +126,7 @@ static const char *put_spelled(reader *r, const char *p)
         if (end == NULL)
             tp_text_add(r->out, "%s", begin);
         else
-            open(r, begin, end);
+            open_bracket(r, begin, end);
         if (p[n] == ' ' && begin[strlen(begin) - 1] == ' ')
             n++;
         return p + n;

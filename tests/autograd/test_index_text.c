@@ -151,6 +151,36 @@ static void test_functions_and_numbers(void **state)
     tp_tape_free(tape);
 }
 
+static void assert_structure(tp_var y, int input, const char *want)
+{
+    tp_text t = {0};
+    tp_format_structure(&t, &(tp_formula){.tape = tape}, y.id, input);
+    assert_string_equal(t.data, want);
+}
+
+static void test_structure(void **state)
+{
+    (void)state;
+    begin();
+    tp_var x = leaf("x", TP_SHAPE(5, 3)), w = leaf("W", TP_SHAPE(4, 3)), b = leaf("b", TP_SHAPE(4));
+    tp_var h = tp_linear(x, w, b), row = leaf("r", TP_SHAPE(3));
+    assert_structure(h, 0, "Kronecker, 5 blocks of 4×3: 60 of 300 entries can differ from 0");
+    assert_structure(h, 1, "Kronecker, 4 blocks of 5×3: 60 of 240 entries can differ from 0");
+    assert_structure(h, 2, "selection: 20 of 80 entries can differ from 0");
+    assert_structure(tp_exp(x), 0, "diagonal: 15 of 225 entries can differ from 0");
+    assert_structure(
+        tp_mul(x, row), 1,
+        "diagonal, 5 rows for each element that was broadcast: 15 of 45 entries can differ from 0");
+    assert_structure(tp_sum(x, TP_AXES(1), false), 0, "sum: 15 of 75 entries can differ from 0");
+    assert_structure(tp_log_softmax(x, -1), 0,
+                     "lines, 5 blocks of 3×3: 45 of 225 entries can differ from 0");
+    assert_structure(tp_logsumexp(x, TP_ALL_AXES, false), 0,
+                     "lines, 1 block of 1×15: 15 of 15 entries can differ from 0");
+    assert_structure(tp_detach(x), 0, "none");
+    assert_structure(tp_exp(leaf("e", TP_SHAPE(0, 3))), 0, "diagonal");
+    tp_tape_free(tape);
+}
+
 static void test_without_form(void **state)
 {
     (void)state;
@@ -251,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_without_form),
         cmocka_unit_test(test_markup_and_notation),
         cmocka_unit_test(test_broken_rows),
+        cmocka_unit_test(test_structure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

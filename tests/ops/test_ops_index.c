@@ -139,6 +139,30 @@ static void test_structures(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* No more entries differ from 0 than the structure lets; on some sample as many, unless the op selects by value. */
+static void test_entries(void **state)
+{
+    (void)state;
+    for (int i = 0; i < tp_op_count; i++)
+        for (int k = 0; k < (tp_ops[i]->arity < 0 ? 1 : tp_ops[i]->arity); k++) {
+            const tp_op *op = tp_ops[i];
+            int tight = tp_jacobian_of(op, k) == TP_JACOBIAN_NONE;
+            for (int n = 0; n < op->sample_count; n++) {
+                int64_t entries;
+                tp_blocks b;
+                if (!form_entries(op, &op->samples[n], k, &entries, &b))
+                    continue;
+                if (entries > b.entries || b.count * b.height * b.width > b.entries)
+                    fail_msg("%s, sample '%s': %lld entries, not %lld", op->name,
+                             op->samples[n].note, (long long)entries, (long long)b.entries);
+                tight += entries == b.entries;
+            }
+            bool selects = op->smooth != TP_SMOOTH || op == &tp_op_where;
+            if (!tight && !selects)
+                fail_msg("%s: no sample has as many entries as input %d might", op->name, k);
+        }
+}
+
 /* --- the same checks see what is wrong ----------------------------------------------------------- */
 
 /* Whether some sample refuses an op whose rows say something else. */
@@ -295,11 +319,9 @@ static void test_draws(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_every_rule_has_a_form),
-        cmocka_unit_test(test_structures),
-        cmocka_unit_test(test_wrong_forms),
-        cmocka_unit_test(test_wrong_structures),
+        cmocka_unit_test(test_forms),       cmocka_unit_test(test_every_rule_has_a_form),
+        cmocka_unit_test(test_structures),  cmocka_unit_test(test_entries),
+        cmocka_unit_test(test_wrong_forms), cmocka_unit_test(test_wrong_structures),
         cmocka_unit_test(test_draws),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;

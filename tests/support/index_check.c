@@ -1,6 +1,5 @@
 /* index_check.c: index forms and structures against what ops and their rules give. See index_form.h. */
 #include "autograd/compose.h"
-#include "autograd/explain/index.h"
 #include "autograd/sweep.h"
 #include "tests/support/check.h"
 #include "tests/support/index_form.h"
@@ -134,6 +133,7 @@ typedef struct jacobian {
     bool lines
         [TP_MAX_DIMS]; /* the axes of x along the attribute's axes; any: there is such an attribute */
     bool any;
+    tp_blocks blocks;
 } jacobian;
 
 static double entry(const jacobian *j, int64_t row, int64_t column)
@@ -172,6 +172,7 @@ static bool jacobian_make(jacobian *j, const tp_op *op, const tp_sample *s, int 
     *j = (jacobian){.y = tp_shape_of(r.y), .x = tp_shape_of(r.x[input])};
     j->rows = tp_shape_numel(j->y), j->columns = tp_shape_numel(j->x);
     find_lines(j, op, s->attr);
+    j->blocks = tp_index_blocks(r.tape, r.y.id, input);
     bool looked = j->rows > 0 && j->columns > 0 && j->rows <= JACOBIAN_ELEMENTS &&
                   j->columns <= JACOBIAN_ELEMENTS && !r.fixed[input];
     j->at = looked ? calloc((size_t)(j->rows * j->columns), sizeof *j->at) : NULL;
@@ -317,4 +318,17 @@ bool form_has_structure(const tp_op *op, const tp_sample *s, int input, tp_jacob
         is = structure == TP_JACOBIAN_KRONECKER ? is_kronecker(&j) : has_zeros(&j, structure);
     free(j.at);
     return is;
+}
+
+bool form_entries(const tp_op *op, const tp_sample *s, int input, int64_t *entries,
+                  tp_blocks *bound)
+{
+    jacobian j;
+    bool seen = jacobian_make(&j, op, s, input);
+    *entries = 0;
+    *bound = j.blocks;
+    for (int64_t i = 0; seen && i < j.rows * j.columns; i++)
+        *entries += j.at[i] != 0;
+    free(j.at);
+    return seen;
 }

@@ -6,7 +6,7 @@
 #ifndef TP_TESTS_INDEX_FORM_H
 #define TP_TESTS_INDEX_FORM_H
 
-#include "autograd/op.h"
+#include "autograd/explain/index.h"
 
 enum { FORM_MESSAGE = 256 };
 
@@ -41,6 +41,9 @@ void form_run_free(form_run *r);
 /* Checks .index, and .index_vjp of each input, on one sample. false, with a message, if something is wrong;
  * *compared counts the elements. */
 bool form_check(const tp_op *op, const tp_sample *s, int64_t *compared, char message[FORM_MESSAGE]);
+/* How many entries of ∂y/∂x of input i are not 0, and the library's bound of that; false if it was not looked at. */
+bool form_entries(const tp_op *op, const tp_sample *s, int input, int64_t *entries,
+                  tp_blocks *bound);
 /* Whether ∂y/∂x of input i has a structure on this sample. It is taken to have it where the matrix would be too
  * large, or has no elements: *seen says whether it was looked at. */
 bool form_has_structure(const tp_op *op, const tp_sample *s, int input, tp_jacobian structure,
