@@ -16,9 +16,9 @@ typedef struct writer {
     int64_t size[TP_MAX_DIMS];   /* of these sizes */
     bool shown[TP_MAX_DIMS];     /* and these are there on the left */
     int axes, axis[TP_MAX_DIMS]; /* where K stands */
-    char name[128]
-             [TP_MAX_DIMS + 1]; /* what letters of the row are called: one, or one for each axis */
-    int given;                  /* letters in use */
+    /* what letters of the row are called: by one letter, or one for each axis */
+    char name[128][TP_MAX_DIMS + 1];
+    int given; /* letters in use */
 } writer;
 
 /* --- small things ------------------------------------------------------------------------------- */
@@ -36,17 +36,11 @@ static size_t word(const char *p)
     return n;
 }
 
-static const void *attr_of(const tp_node *node, const char *name, size_t length,
-                           tp_field_kind *kind)
+/* An attribute by name, if it is of that kind. */
+static const void *attr_of(const tp_node *node, const char *name, size_t length, tp_field_kind kind)
 {
-    for (int i = 0; i < node->op->field_count; i++) {
-        const tp_field *f = &node->op->fields[i];
-        if (strlen(f->name) == length && memcmp(f->name, name, length) == 0) {
-            *kind = f->kind;
-            return (const char *)node->attr + f->offset;
-        }
-    }
-    return NULL;
+    const tp_field *f = tp_format_field(node->op, name, length);
+    return f == NULL || f->kind != kind ? NULL : (const char *)node->attr + f->offset;
 }
 
 static char letter(writer *w)
@@ -68,7 +62,7 @@ static const char *name_of(writer *w, char c)
 
 enum { MAX_ITEMS = 8 };
 typedef struct ref {
-    const char *name, *list, *end; /* "#0", behind the bracket, behind it all */
+    const char *name, *end; /* "#0", and behind it all */
     int name_length, items;
     bool bar;
     tp_shape shape;
@@ -109,7 +103,6 @@ static bool read_ref(const writer *w, const char *p, ref *r)
     r->name_length = (int)(p - r->name);
     r->bar = *p == '\'';
     p += r->bar;
-    r->list = p;
     if (*p == '[')
         do
             p = read_item(&r->item[r->items++], p + 1);
@@ -126,18 +119,12 @@ static bool is_dots(const struct item *it)
 /* At which axes of r a placed item stands. An empty list of axes means all, of a permutation the reverse. */
 static int places(const writer *w, const ref *r, const struct item *it, int at[TP_MAX_DIMS])
 {
-    tp_field_kind kind = TP_FIELD_INT;
     size_t length = word(it->field);
-    const void *value = attr_of(w->node, it->field, length, &kind);
+    const int *one = attr_of(w->node, it->field, length, TP_FIELD_INT);
+    const tp_axes *list = attr_of(w->node, it->field, length, TP_FIELD_AXES);
     int n = r->shape.ndim;
-    tp_axes axes = {1, {0}};
-    if (value == NULL)
-        return 0;
-    if (kind == TP_FIELD_AXES)
-        axes = *(const tp_axes *)value;
-    else
-        axes.axis[0] = *(const int *)value;
-    if (axes.n == 0)
+    tp_axes axes = list != NULL ? *list : (tp_axes){one != NULL, {one != NULL ? *one : 0}};
+    if (list != NULL && axes.n == 0)
         for (; axes.n < n; axes.n++)
             axes.axis[axes.n] = is_dots(it) ? n - 1 - axes.n : axes.n;
     for (int k = 0; k < axes.n; k++)
@@ -154,7 +141,7 @@ typedef struct cell {
 /* Fills at[] and returns how many axes are left for …. */
 static int place(const writer *w, const ref *r, cell at[TP_MAX_DIMS])
 {
-    int n = r->shape.ndim, plain = 0, left = 0, axis[TP_MAX_DIMS];
+    int n = r->shape.ndim, plain = 0, left = 0, axis[TP_MAX_DIMS] = {0};
     bool taken[TP_MAX_DIMS] = {false};
     memset(at, 0, sizeof(cell) * TP_MAX_DIMS);
     for (int i = r->items - 1; i >= 0; i--) {
@@ -281,8 +268,7 @@ static const char *write_number(writer *w, const char *p, double v)
 /* Where input i begins in what it is joined with; where a slice begins, as Python clips it. */
 static double offset(const writer *w, int inputs)
 {
-    tp_field_kind kind;
-    const int *axis = attr_of(w->node, "axis", 4, &kind);
+    const int *axis = attr_of(w->node, "axis", 4, TP_FIELD_INT);
     double at = 0;
     int n = w->node->value.shape.ndim, d = axis == NULL ? 0 : *axis < 0 ? *axis + n : *axis;
     for (int i = 0; i < inputs && i < w->node->n; i++)
@@ -293,27 +279,22 @@ static double offset(const writer *w, int inputs)
 static double slice_start(const writer *w, int64_t start)
 {
     double n = offset(w, 1), at = (double)start + (start < 0 ? n : 0);
-    tp_field_kind kind;
-    const int64_t *step = attr_of(w->node, "step", 4, &kind);
-    return fmax(0, fmin(at, *step < 0 ? n - 1 : n));
+    const int64_t *step = attr_of(w->node, "step", 4, TP_FIELD_I64);
+    return fmax(0, fmin(at, step != NULL && *step < 0 ? n - 1 : n));
 }
 
+/* "@name": a number, or @from or @to. */
 static const char *write_attr(writer *w, const char *p)
 {
-    tp_field_kind kind = TP_FIELD_INT, other;
     size_t length = word(++p);
-    const void *value = attr_of(w->node, p, length, &kind);
-    double v = 0;
-    if (value == NULL) /* from or to */
-        v = offset(w, w->input + (*p == 't'));
-    else if (kind == TP_FIELD_DOUBLE)
-        v = *(const double *)value;
-    else if (kind == TP_FIELD_INT)
-        v = *(const int *)value;
-    else if (starts(p, "start") && attr_of(w->node, "stop", 4, &other) != NULL)
-        v = slice_start(w, *(const int64_t *)value);
-    else
-        v = (double)*(const int64_t *)value;
+    const double *real = attr_of(w->node, p, length, TP_FIELD_DOUBLE);
+    const int *small = attr_of(w->node, p, length, TP_FIELD_INT);
+    const int64_t *large = attr_of(w->node, p, length, TP_FIELD_I64);
+    bool slice = starts(p, "start") && attr_of(w->node, "stop", 4, TP_FIELD_I64) != NULL;
+    double v = real != NULL    ? *real
+               : small != NULL ? *small
+               : large != NULL ? slice ? slice_start(w, *large) : (double)*large
+                               : offset(w, w->input + starts(p, "to"));
     return write_number(w, p + length, v);
 }
 
@@ -401,12 +382,11 @@ static void write_row(writer *w, const char *p, const char *end)
 static const char *choose(const tp_node *node, const char *row, const char **end)
 {
     const char *question = strstr(row, " ? "), *colon = strstr(row, " : ");
-    tp_field_kind kind;
     *end = row + strlen(row);
     if (*row != '@' || question == NULL || colon == NULL)
         return row;
-    const bool *flag = attr_of(node, row + 1, word(row + 1), &kind);
-    if (flag == NULL || kind != TP_FIELD_BOOL || !*flag)
+    const bool *flag = attr_of(node, row + 1, word(row + 1), TP_FIELD_BOOL);
+    if (flag == NULL || !*flag)
         return colon + 3;
     *end = colon;
     return question + 3;
