@@ -83,7 +83,7 @@ static const char *put_tensor(reader *r, const char *p)
     tp_format_name(&symbol, r->f, id, *p == '\'');
     p += *p == '\'';
     bool tex = r->f->tex, group = tex && strpbrk(symbol.data, "_^") != NULL;
-    tp_text_add(r->out, group ? "{%s}" : "%s", symbol.data);
+    tp_text_add(r->out, group ? "{{}%s}" : "%s", symbol.data); /* {}: see format.c */
     if (*p != '[')
         return p;
     open_bracket(r,

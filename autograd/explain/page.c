@@ -1,5 +1,6 @@
 /* page.c: what all formats say in the same words. Read next: text.c. */
 #include "autograd/explain/page.h"
+#include "autograd/explain/index.h"
 
 #include <math.h>
 
@@ -180,10 +181,11 @@ void tp_page_jacobian(tp_text *t, const tp_page *p, const tp_step *s, const tp_p
     tp_format_name(t, &p->look, s->id, false);
     tp_text_add(t, "/∂");
     tp_format_name(t, &p->look, part->id, false);
-    tp_text_add(t, " is %lld×%lld", (long long)part->rows, (long long)part->columns);
-    if (part->jacobian != NULL)
+    tp_text_add(t, " is %lld×%lld, ", (long long)part->rows, (long long)part->columns);
+    tp_format_structure(t, &p->look, s->id, part->input);
+    if (part->jacobian != NULL || part->rows * part->columns == 0)
         return;
-    tp_text_add(t, ": ");
+    tp_text_add(t, "; ");
     add_bytes(t, (double)part->rows * (double)part->columns *
                      (double)tp_dtype_size(s->node->value.dtype));
     tp_text_add(t, ", never built: the rule gives the product with the upstream gradient");

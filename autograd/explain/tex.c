@@ -1,5 +1,6 @@
 /* tex.c: a derivation as a LaTeX document, and as Markdown, whose formulas are TeX, too. Both are prose with
  * displayed equations; they differ in how a paragraph and an equation are set. Read next: page.h. */
+#include "autograd/explain/index.h"
 #include "autograd/explain/page.h"
 #include "tensor/gather.h"
 
@@ -212,6 +213,19 @@ static void put_shared(const tp_page *p, tp_step *s, const tp_formula *f)
     }
 }
 
+/* The op (input −1) or its rule element by element. */
+static void put_index(const tp_page *p, uint32_t id, int input)
+{
+    tp_text index = {0};
+    bool there = p->o->index && (input < 0 ? tp_format_index(&index, &p->look, id)
+                                           : tp_format_index_vjp(&index, &p->look, id, input));
+    char *equals = there ? strstr(index.data, " = ") : NULL;
+    if (equals == NULL)
+        return;
+    next_equation(p);
+    fprintf(p->out, "%.*s &= %s", (int)(equals - index.data), index.data, equals + 3);
+}
+
 static void put_part(const tp_page *p, tp_step *s, const tp_part *part)
 {
     tp_text left = {0}, right = {0}, empty = {0};
@@ -221,6 +235,7 @@ static void put_part(const tp_page *p, tp_step *s, const tp_part *part)
     tp_page_rule(&right, part);
     next_equation(p);
     put_equation(p, &left, "\\mathrel{+}=", &right, part->value);
+    put_index(p, s->id, part->input);
     if (part->total == NULL)
         return;
     tp_text_add(&left, "\\ \\text{so far}");
@@ -282,6 +297,7 @@ static void put_step(tp_page *p, tp_step *s)
     put_title(p, s);
     begin_equation(p);
     put_definition(p, s->id);
+    put_index(p, s->id, -1);
     tp_format_name(&given, &p->look, s->id, true);
     if (p->o->numbers) {
         next_equation(p);

@@ -1,4 +1,5 @@
 /* text.c: a derivation for a terminal. Read next: page.h, what a format is. */
+#include "autograd/explain/index.h"
 #include "autograd/explain/page.h"
 #include "tensor/gather.h"
 
@@ -61,6 +62,9 @@ static void put_title(const tp_page *p, const tp_step *s)
     tp_text_add(&line, "   ");
     tp_page_origin(&line, p, s->id, "   ");
     fprintf(p->out, "%s\n", line.data);
+    tp_text index = {0};
+    if (p->o->index && tp_format_index(&index, &p->look, s->id))
+        fprintf(p->out, "    by elements: %s\n", index.data);
     if (s->node->op->why != NULL)
         fprintf(p->out, "    why: %s\n", s->node->op->why);
     tp_text_add(&given, "    given ");
@@ -117,14 +121,17 @@ static void put_jacobian(const tp_page *p, const tp_step *s, const tp_part *part
     }
 }
 
-/* How the rule looks with shapes in the place of symbols. */
-static void put_shapes(const tp_page *p, const tp_part *part)
+/* The rule element by element, and with shapes in the place of symbols where they are not all the same. */
+static void put_index(const tp_page *p, const tp_step *s, const tp_part *part)
 {
-    tp_text line = {0};
+    tp_text index = {0}, shapes = {0};
     char shape[TP_SHAPE_TEXT];
-    tp_page_shapes(&line, part);
-    if (line.used > 0)
-        fprintf(p->out, "        shapes: %s = %s\n", line.data,
+    if (tp_format_index_vjp(&index, &p->look, s->id, part->input))
+        fprintf(p->out, "        by elements: %s\n", index.data);
+    if (tp_jacobian_of(s->node->op, part->input) != TP_JACOBIAN_DIAGONAL)
+        tp_page_shapes(&shapes, part);
+    if (shapes.used > 0)
+        fprintf(p->out, "        shapes: %s = %s\n", shapes.data,
                 tp_shape_text(tp_node_at(p->passage->tape, part->id)->value.shape, shape));
 }
 
@@ -151,7 +158,7 @@ static void put_part(const tp_page *p, tp_step *s, const tp_part *part)
     add_note(&note, "   ", &verdict);
     put_value(p, &line, part->value, note.data);
     if (p->o->index)
-        put_shapes(p, part);
+        put_index(p, s, part);
     if (p->o->jacobian)
         put_jacobian(p, s, part);
     if (part->total != NULL)

@@ -145,7 +145,7 @@ static void test_functions_and_numbers(void **state)
     assert_form(big, -1, false, "big[i] = 1e+06·x[i]");
     assert_form(big, -1, true, "\\mathrm{big}_{i} = 1 \\cdot 10^{6} \\, x_{i}");
     assert_form(up, -1, false, "up[i] = min(max(x[i], −∞), 1)");
-    assert_form(w, -1, true, "w_{i} = x_{i}^{{v_{4}}_{i}}");
+    assert_form(w, -1, true, "w_{i} = x_{i}^{{{}v_{4}}_{i}}");
     assert_form(n, -1, false, "n[i] ~ N(0, 1)");
     assert_form(n, -1, true, "n_{i} \\sim \\mathcal{N}(0, 1)");
     assert_form(tp_abs(x), 0, false, "x̄[i] = v̄10[i]·([x[i] > 0] − [x[i] < 0])");
