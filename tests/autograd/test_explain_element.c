@@ -201,6 +201,25 @@ static void test_jacobian(void **state)
     end(&p);
 }
 
+static void test_elements_and_shapes(void **state)
+{
+    (void)state;
+    program p;
+    begin(&p, TP_F64);
+    tp_var loss = chain_program(&p);
+    char *text = explain(loss, (tp_explain_opts){.index = true});
+    assert_has(text, "    by elements: v4[i,j] = Σ_k x[i,k]·W[j,k] + b[j]\n");
+    assert_has(text, "        by elements: W̄[j,k] = Σ_i v̄4[i,j]·x[i,k]\n"
+                     "        shapes: [2,2]ᵀ·[2,3] = [2,3]\n");
+    assert_int_equal(count(text, "shapes: "), 3); /* none where all have one shape */
+    free(text);
+    text = explain(loss, (tp_explain_opts){.index = true, .format = TP_EXPLAIN_TEX});
+    assert_has(text, "\\overline{\\mathrm{loss}}");
+    assert_has(text, "W_{j,k} + b_{j}");
+    free(text);
+    end(&p);
+}
+
 /* --- the lecture's symbols ------------------------------------------------------------------------ */
 
 static void test_notation(void **state)
@@ -278,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_formats),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_jacobian),
+        cmocka_unit_test(test_elements_and_shapes),
         cmocka_unit_test(test_notation),
         cmocka_unit_test(test_vanishing_and_non_finite),
         cmocka_unit_test(test_tally),
