@@ -190,3 +190,15 @@ void tp_page_jacobian(tp_text *t, const tp_page *p, const tp_step *s, const tp_p
                      (double)tp_dtype_size(s->node->value.dtype));
     tp_text_add(t, ", never built: the rule gives the product with the upstream gradient");
 }
+
+bool tp_page_index(tp_text *t, const tp_page *p, uint32_t id, int input)
+{
+    const tp_node *node = tp_node_at(p->passage->tape, id);
+    int axes = node->value.shape.ndim;
+    for (int i = 0; i < node->n; i++)
+        axes += tp_node_at(p->passage->tape, node->x[i])->value.shape.ndim;
+    if (!p->o->index || axes == 0)
+        return false;
+    return input < 0 ? tp_format_index(t, &p->look, id)
+                     : tp_format_index_vjp(t, &p->look, id, input);
+}

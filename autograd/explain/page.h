@@ -52,6 +52,9 @@ void tp_page_shapes(tp_text *t, const tp_part *part);
 /* "∂h/∂W is 4×6: …", and for one that is too large to show why nobody builds it. */
 void tp_page_jacobian(tp_text *t, const tp_page *p, const tp_step *s, const tp_part *part);
 
+/* The op in index form, or with input >= 0 its rule. False if there is none, or nothing to index. */
+bool tp_page_index(tp_text *t, const tp_page *p, uint32_t id, int input);
+
 /* A tensor as rows and columns, the last axis being the columns: whole if neither is more than most, else its
  * first few. Element (r, c) is number r·columns + c. */
 typedef struct tp_grid {

@@ -1,6 +1,5 @@
 /* tex.c: a derivation as a LaTeX document, and as Markdown, whose formulas are TeX, too. Both are prose with
  * displayed equations; they differ in how a paragraph and an equation are set. Read next: page.h. */
-#include "autograd/explain/index.h"
 #include "autograd/explain/page.h"
 #include "tensor/gather.h"
 
@@ -217,9 +216,7 @@ static void put_shared(const tp_page *p, tp_step *s, const tp_formula *f)
 static void put_index(const tp_page *p, uint32_t id, int input)
 {
     tp_text index = {0};
-    bool there = p->o->index && (input < 0 ? tp_format_index(&index, &p->look, id)
-                                           : tp_format_index_vjp(&index, &p->look, id, input));
-    char *equals = there ? strstr(index.data, " = ") : NULL;
+    char *equals = tp_page_index(&index, p, id, input) ? strstr(index.data, " = ") : NULL;
     if (equals == NULL)
         return;
     next_equation(p);

@@ -1,5 +1,4 @@
 /* text.c: a derivation for a terminal. Read next: page.h, what a format is. */
-#include "autograd/explain/index.h"
 #include "autograd/explain/page.h"
 #include "tensor/gather.h"
 
@@ -63,7 +62,7 @@ static void put_title(const tp_page *p, const tp_step *s)
     tp_page_origin(&line, p, s->id, "   ");
     fprintf(p->out, "%s\n", line.data);
     tp_text index = {0};
-    if (p->o->index && tp_format_index(&index, &p->look, s->id))
+    if (tp_page_index(&index, p, s->id, -1))
         fprintf(p->out, "    by elements: %s\n", index.data);
     if (s->node->op->why != NULL)
         fprintf(p->out, "    why: %s\n", s->node->op->why);
@@ -126,7 +125,7 @@ static void put_index(const tp_page *p, const tp_step *s, const tp_part *part)
 {
     tp_text index = {0}, shapes = {0};
     char shape[TP_SHAPE_TEXT];
-    if (tp_format_index_vjp(&index, &p->look, s->id, part->input))
+    if (tp_page_index(&index, p, s->id, part->input))
         fprintf(p->out, "        by elements: %s\n", index.data);
     if (tp_jacobian_of(s->node->op, part->input) != TP_JACOBIAN_DIAGONAL)
         tp_page_shapes(&shapes, part);
