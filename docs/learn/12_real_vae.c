@@ -230,7 +230,7 @@ static tp_status scale(void)
     TP_TRY(tp_dataset_read(&full, TAPIR_EXAMPLE_DATA, "train"));
     TP_TRY(tp_model_init(&large, &tp_model_vae, tp_model_defaults(&tp_model_vae), TP_F64, 1));
     TP_TRY(make(&small));
-    printf("28x28 grey pixels    784 ln 2 = %.2f\n", 784 * log(2));
+    printf("28x28 grey pixels    784 ln 2 = 784 * %.5f = %.2f\n", log(2), 784 * log(2));
     TP_TRY(untrained(&large, &full, "  VAE 784-400-20 before training"));
     printf("14x14 bits           196 ln 2 = %.2f\n", PIXELS * log(2));
     TP_TRY(untrained(&small.model, &digits, "  VAE 196-64-8 before training"));
