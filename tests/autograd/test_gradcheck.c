@@ -212,6 +212,26 @@ static tp_var severed(tp_tape *t, void *user)
     return tp_square(tp_detach(tp_param(t, &b)));
 }
 
+/* All elements are wrong, so a direction is more so than any of them: an element is named all the same. */
+static tp_var severed_wide(tp_tape *t, void *user)
+{
+    return tp_sum(tp_square(tp_detach(tp_param(t, user))), TP_ALL_AXES, false);
+}
+
+static void test_names_one_element_of_all(void **state)
+{
+    (void)state;
+    tp_parameter p, *wrt[] = {&p};
+    tp_check_report r;
+    assert_ok(tp_parameter_init(&p, "p", TP_F64, TP_SHAPE(20, 30)));
+    fill(&p, 2);
+    tp_check_opts o = {.elements = -1};
+    assert_status(tp_gradcheck(severed_wide, &p, 1, wrt, o, &r), TP_EVALUE);
+    assert_message("the gradient is wrong at p[");
+    assert_true(r.index >= 0 && r.analytic == 0 && r.numeric != 0);
+    tp_parameter_free(&p);
+}
+
 /* Right at first order; the rule hides what second order needs. */
 static void hide(void *user, const tp_op *op, const tp_vjp_call *c, tp_var *gx)
 {
@@ -403,6 +423,7 @@ int main(void)
         CASE(test_names_the_element),
         CASE(test_small_errors),
         CASE(test_names_the_element_of_many),
+        CASE(test_names_one_element_of_all),
         CASE(test_severed),
         CASE(test_kinks),
         CASE(test_restores),

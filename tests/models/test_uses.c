@@ -396,6 +396,33 @@ static void test_impossible_draws(void **state)
     stop(&b);
 }
 
+/* --- gradient checks ------------------------------------------------------------------------------------- */
+
+/* z is drawn without reparameterization: the encoder gets the gradient of the KL only. */
+static tp_objective severed_loss(void *self, tp_ctx *c, tp_var x)
+{
+    tp_dist q = tp_vae_posterior(self, c, x);
+    tp_var z = tp_dist_sample(q, c);
+    return tp_negative_elbo(tp_dist_logprob(tp_vae_decode(self, c, z), x),
+                            tp_kl(q, tp_normal_standard(z)), tp_elbo_defaults());
+}
+
+/* The report of a gradient that is wrong says what the message says. */
+static void test_gradcheck_reports(void **state)
+{
+    (void)state;
+    bench b;
+    tp_model_type type = tp_model_vae;
+    tp_check_report r = {0};
+    type.loss = severed_loss;
+    start(&b, &type);
+    tp_batch batch = {.x = b.x, .n = BATCH};
+    assert_status(tp_model_gradcheck(&b.m, &batch, (tp_check_opts){0}, &r), TP_EVALUE);
+    assert_true(r.worst > 1 && r.analytic != r.numeric && r.checked > 0);
+    assert_non_null(strstr(tp_last_error(), r.parameter));
+    stop(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_nll),
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_impossible_draws),
+        cmocka_unit_test(test_gradcheck_reports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
