@@ -429,13 +429,13 @@ static tp_status picture_reconstructions(void)
     tp_ctx c = tp_ctx_eval(tape, 1, 0);
     tp_var x = tp_constant(tape, &data);
     tp_dist q = tp_model_posterior(&runs[VAE].model, &c, x);
-    learn_svg_begin(LEARN_WIDE, 6 * LEARN_ROW);
-    TP_TRY(learn_svg_digits(0, "held-out digits", x));
-    TP_TRY(learn_svg_digits(1, "autoencoder", tp_model_reconstruct(&runs[AE].model, &c, x)));
-    TP_TRY(learn_svg_digits(2, "VAE, z = μ", tp_model_reconstruct(&runs[VAE].model, &c, x)));
+    draw_begin(LEARN_WIDE, 6 * LEARN_ROW, "digits and their reconstructions");
+    TP_TRY(learn_draw_digits(0, "held-out digits", x));
+    TP_TRY(learn_draw_digits(1, "autoencoder", tp_model_reconstruct(&runs[AE].model, &c, x)));
+    TP_TRY(learn_draw_digits(2, "VAE, z = μ", tp_model_reconstruct(&runs[VAE].model, &c, x)));
     for (int row = 3; row < 6; row++)
-        TP_TRY(learn_svg_digits(row, "VAE, z ~ q(z|x)", decoded(VAE, &c, tp_dist_sample(q, &c))));
-    learn_svg_end();
+        TP_TRY(learn_draw_digits(row, "VAE, z ~ q(z|x)", decoded(VAE, &c, tp_dist_sample(q, &c))));
+    draw_end();
     tp_tensor_free(&data);
     return TP_OK;
 }
@@ -450,15 +450,15 @@ static tp_status picture_samples(void)
     tp_ctx c = tp_ctx_eval(tape, 1, 0);
     tp_var z = tp_noise_normal(tape, TP_F64, TP_SHAPE(DRAWN, NZ), (tp_rng_key){.seed = 7});
     tp_var code = tp_model_code(&runs[AE].model, &c, tp_constant(tape, &data));
-    learn_svg_begin(LEARN_WIDE, 7 * LEARN_ROW);
-    TP_TRY(learn_svg_digits(0, "VAE, z ~ N(0,1): mean", decoded(VAE, &c, z)));
-    TP_TRY(learn_svg_digits(1, "the same z: drawn bits", drawn(VAE, &c, z)));
-    TP_TRY(learn_svg_digits(2, "autoencoder, z ~ N(0,1)", decoded(AE, &c, z)));
-    TP_TRY(learn_svg_digits(3, "z as its codes", decoded(AE, &c, fitted(code, z))));
-    TP_TRY(learn_svg_digits(4, "VAE with β = 0.2", decoded(LIGHT, &c, z)));
-    TP_TRY(learn_svg_digits(5, "VAE with β = 4", decoded(HEAVY, &c, z)));
-    TP_TRY(learn_svg_digits(6, "VAE with β = 50", decoded(COLLAPSED, &c, z)));
-    learn_svg_end();
+    draw_begin(LEARN_WIDE, 7 * LEARN_ROW, "digits drawn by seven models");
+    TP_TRY(learn_draw_digits(0, "VAE, z ~ N(0,1): mean", decoded(VAE, &c, z)));
+    TP_TRY(learn_draw_digits(1, "the same z: drawn bits", drawn(VAE, &c, z)));
+    TP_TRY(learn_draw_digits(2, "autoencoder, z ~ N(0,1)", decoded(AE, &c, z)));
+    TP_TRY(learn_draw_digits(3, "z as its codes", decoded(AE, &c, fitted(code, z))));
+    TP_TRY(learn_draw_digits(4, "VAE with β = 0.2", decoded(LIGHT, &c, z)));
+    TP_TRY(learn_draw_digits(5, "VAE with β = 4", decoded(HEAVY, &c, z)));
+    TP_TRY(learn_draw_digits(6, "VAE with β = 50", decoded(COLLAPSED, &c, z)));
+    draw_end();
     tp_tensor_free(&data);
     return TP_OK;
 }
@@ -470,13 +470,13 @@ static tp_status picture_training(void)
     TP_TRY(need(VAE));
     TP_TRY(need(COLLAPSED));
     TP_TRY(pixelwise(&baseline));
-    learn_chart_begin(&chart);
+    learn_chart_begin(&chart, "reconstruction and KL over 600 steps");
     learn_chart_level(&chart, PIXELS * log(2), "196 ln 2: knows nothing");
     learn_chart_level(&chart, baseline, "each pixel by its frequency");
-    learn_chart_curve(&chart, runs[COLLAPSED].recon, "#b35900", true, 190, 58, "recon at β = 50");
-    learn_chart_curve(&chart, runs[VAE].recon, "#005ab5", false, 190, 22, "recon at β = 1");
-    learn_chart_curve(&chart, runs[VAE].kl, "#00704a", false, 190, 10, "KL at β = 1");
-    learn_svg_end();
+    learn_chart_curve(&chart, runs[COLLAPSED].recon, DRAW_BACKWARD, 190, 58, "recon at β = 50");
+    learn_chart_curve(&chart, runs[VAE].recon, DRAW_FORWARD, 190, 22, "recon at β = 1");
+    learn_chart_curve(&chart, runs[VAE].kl, "#00704a", 190, 10, "KL at β = 1");
+    draw_end();
     return TP_OK;
 }
 
