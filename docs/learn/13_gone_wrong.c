@@ -235,6 +235,29 @@ static tp_status wrong_rule(void)
 
 /* --- 7: units that are dead ------------------------------------------------------------------------------------ */
 
+/* One line on the units that are on for some x, and what reaches the weight below them. */
+static tp_status look(fit *f, int i, tp_var a, tp_var loss)
+{
+    tp_var live = tp_greater(tp_max(a, TP_AXES(0), false), tp_scalar(f->tape, TP_F64, 0));
+    tp_var units = tp_sum(live, TP_ALL_AXES, false), dw;
+    tp_var w = tp_param(f->tape, &f->hidden.weight);
+    TP_TRY(tp_grad(1, &loss, 1, &w, &dw, (tp_grad_opts){0}));
+    printf("lr %.1f  step %3d  loss %7.4f  live units %d  |dL/d hidden.weight| %.4f\n", f->sgd.lr,
+           i, tp_item_of(loss), (int)tp_item_of(units),
+           tp_item_of(tp_norm(dw, TP_ALL_AXES, false)));
+    return tp_tape_status(f->tape);
+}
+
+/* The fifth step of the derivation, which is that of the ReLU. */
+static tp_status explain_fifth(tp_var loss)
+{
+    tp_sweep s = tp_sweep_begin(loss, (tp_sweep_opts){0});
+    for (int i = 1; i <= 5 && tp_sweep_next(&s); i++)
+        if (i == 5)
+            TP_TRY(tp_explain_step(stdout, &s, (tp_explain_opts){.numbers = true}));
+    return tp_sweep_end(&s);
+}
+
 /* BUG: none in the code. lr is too large for the first steps. */
 static tp_status descend_relu(double lr)
 {
@@ -244,17 +267,15 @@ static tp_status descend_relu(double lr)
         tp_tape_reset(f.tape);
         tp_ctx c = tp_ctx_train(f.tape, 0, 0);
         tp_var a = tp_nn_linear_apply(&f.hidden, &c, tp_constant(f.tape, &f.x)); /* [64,8] */
-        tp_var live = tp_greater(tp_max(a, TP_AXES(0), false), tp_scalar(f.tape, TP_F64, 0));
-        tp_var units = tp_sum(live, TP_ALL_AXES, false);
-        tp_var y = tp_nn_linear_apply(&f.out, &c, tp_relu(a));
-        tp_var loss = tp_mse(y, tp_constant(f.tape, &f.y)), dw;
-        tp_var w = tp_param(f.tape, &f.hidden.weight);
-        TP_TRY(tp_grad(1, &loss, 1, &w, &dw, (tp_grad_opts){0}));
-        double norm = tp_item_of(tp_norm(dw, TP_ALL_AXES, false));
-        TP_TRY(fit_step(&f, loss));
+        tp_var h = tp_relu(TP_NAME(a));
+        tp_var y = tp_nn_linear_apply(&f.out, &c, TP_NAME(h));
+        tp_var loss = tp_mse(TP_NAME(y), tp_constant(f.tape, &f.y));
         if (i < 3 || i == 100)
-            printf("lr %.1f  step %3d  loss %7.4f  live units %d  |dL/d hidden.weight| %.4f\n", lr,
-                   i, tp_item_of(loss), (int)tp_item_of(units), norm);
+            TP_TRY(look(&f, i, a, loss));
+        if (i == 100 && lr > 0.5)
+            TP_TRY(explain_fifth(loss));
+        else
+            TP_TRY(fit_step(&f, loss));
     }
     fit_end(&f);
     return TP_OK;
