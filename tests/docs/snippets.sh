@@ -23,12 +23,28 @@ cut_code() { # PATH FROM TO
         }' "$1"
 }
 
+# A section of a program of the book, out of one run of the whole: many of its sections need the same training.
+pages=$(mktemp -d)
+trap 'rm -rf "$pages"' EXIT
+page() { # PROGRAM SECTION
+    [ -e "$pages/$1" ] || "$bin/$1" >"$pages/$1"
+    awk -v section="--- $2" '
+        on && /^--- / { exit }
+        on { print }
+        $0 == section { on = 1 }' "$pages/$1"
+}
+
 wanted() { # the marker line
     local words
     eval "words=($(sed -E 's/^<!-- (.*) -->$/\1/; s/[$`]/\\&/g' <<<"$1"))"
     case ${words[0]} in
     code) cut_code "${words[1]}" "${words[2]-}" "${words[3]-}" ;;
-    output) "$bin/${words[1]}" "${words[@]:2}" ;;
+    output)
+        case ${words[1]}/${#words[@]} in
+        learn_*/3) page "${words[1]}" "${words[2]}" ;;
+        *) "$bin/${words[1]}" "${words[@]:2}" ;;
+        esac
+        ;;
     esac
 }
 

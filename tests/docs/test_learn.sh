@@ -25,12 +25,15 @@ unprinted() { # chapter output: the numbers that nobody printed
     comm -23 <(prose "$1" | numbers) <(numbers <"$2")
 }
 
-picture() { # program section file
+picture() { # output section file: what stands under "--- section", without the blank line before the next
     local fresh
     fresh=$(mktemp)
-    "$1" "$2" >"$fresh"
+    awk -v section="--- $2" '
+        on && /^--- / { exit }
+        on && $0 != "" { print }
+        $0 == section { on = 1 }' "$1" >"$fresh"
     if [ -n "${TAPIR_UPDATE_GOLDEN-}" ]; then cp "$fresh" "$3"; fi
-    cmp -s "$fresh" "$3" || complain "$3 is not what $1 $2 draws"
+    cmp -s "$fresh" "$3" || complain "$3 is not what section $2 draws"
     rm -f "$fresh"
 }
 
@@ -44,7 +47,7 @@ check_chapter() { # file.md
         complain "$1: $n is not printed by learn_$number"
     done < <(unprinted "$1" "$out")
     while read -r image; do
-        picture "$program" "picture-$image" "../images/learn/$number-$image.svg"
+        picture "$out" "picture-$image" "../images/learn/$number-$image.svg"
     done < <(grep -oE "images/learn/$number-[a-z0-9-]+\.svg" "$1" | sed -E "s|.*/$number-(.*)\.svg|\1|" | sort -u)
     local exercises answers
     exercises=$(grep -cE '^\*\*Exercise ' "$1" || true)
