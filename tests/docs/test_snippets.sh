@@ -4,6 +4,11 @@
 set -euo pipefail
 cd "$TAPIR_SOURCE"
 mapfile -t documents < <(find README.md docs -name '*.md' | sort)
+case ${TAPIR_FLAGS-} in
+*-fsanitize*) # the programs of the book run there once, as tests learn/*; their output is compared elsewhere
+    mapfile -t documents < <(printf '%s\n' "${documents[@]}" | grep -v '^docs/learn/[0-9]')
+    ;;
+esac
 tests/docs/snippets.sh check "$TAPIR_BIN" "${documents[@]}"
 
 work=$(mktemp -d)
