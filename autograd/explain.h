@@ -83,6 +83,24 @@ tp_status tp_explain_element(FILE *out, tp_var root, tp_var v, int64_t at, tp_ex
  * to the tape. */
 tp_status tp_explain(FILE *out, tp_var root, tp_explain_opts o);
 
+/* --- the graph ---------------------------------------------------------------------------------- */
+
+typedef enum tp_graph_format {
+    TP_GRAPH_DOT,     /* for Graphviz */
+    TP_GRAPH_MERMAID, /* as GitHub draws it between ```mermaid and ``` */
+    TP_GRAPH_SVG      /* drawn: one file that needs nothing else */
+} tp_graph_format;
+
+typedef struct tp_graph_opts {
+    tp_graph_format format;
+    bool fold; /* an outermost scope (tp_scope_begin) is one box, with its parameters inside */
+    tp_notation notation;
+} tp_graph_opts;
+
+/* The graph of what root was computed from. Data, parameters, leaves and draws have shapes of their own; where no
+ * gradient passes, arrows are dashed. TP_ENOMEM, TP_EIO. */
+tp_status tp_explain_graph(FILE *out, tp_var root, tp_graph_opts o);
+
 #ifdef __cplusplus
 }
 #endif

@@ -107,6 +107,7 @@ static tp_status write_all(tp_page *page, tp_passage *passage, const tp_writer *
     tp_passage_mark(passage);
     if (w->begin != NULL)
         w->begin(page);
+    TP_TRY(page->status);
     w->forward(page);
     return write_sweep(page, w, s);
 }

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-static bool is_random(const tp_op *op)
+bool tp_page_random(const tp_op *op)
 {
     for (int i = 0; op != NULL && i < op->field_count; i++)
         if (op->fields[i].kind == TP_FIELD_KEY)
@@ -39,7 +39,7 @@ void tp_page_nature(tp_text *t, const tp_page *p, uint32_t id)
     const tp_node *node = tp_node_at(p->passage->tape, id);
     if (node->op == NULL)
         return;
-    bool random = is_random(node->op);
+    bool random = tp_page_random(node->op);
     if (random && node->n == 0)
         tp_text_add(t, "random: to what follows, a draw is data");
     else if (node->cut) {

@@ -11,7 +11,8 @@ typedef struct tp_page {
     const tp_passage *passage;
     tp_formula look; /* of formulas: tape, markup, notation; all nodes are symbols */
     tp_explain_tally tally;
-    bool whole; /* the derivation from begin to end, not a part of it */
+    tp_status status; /* TP_ENOMEM if a writer was short of memory */
+    bool whole;       /* the derivation from begin to end, not a part of it */
 } tp_page;
 
 /* A member may be NULL. begin and end frame a whole derivation only; they get the root. */
@@ -32,6 +33,8 @@ extern const tp_writer tp_writer_text, tp_writer_markdown, tp_writer_tex, tp_wri
 
 /* "f64[2,2]   in net/fc   program.c:12", as far as that is known; gap parts the pieces. */
 void tp_page_origin(tp_text *t, const tp_page *p, uint32_t id, const char *gap);
+/* Whether it draws: it has a key. */
+bool tp_page_random(const tp_op *op);
 /* "random: …", "no gradient (…)", or nothing. */
 void tp_page_nature(tp_text *t, const tp_page *p, uint32_t id);
 /* "kept for backward (96 bytes): read by the rule of v4 (exp, itself), v7 (mul)", "not kept …", or nothing. */
