@@ -201,6 +201,27 @@ void tp_text_range(tp_text *t, const tp_tensor *x, int digits)
     tp_text_odd(t, &c);
 }
 
+void tp_text_element(tp_text *t, const tp_tensor *x, int64_t i)
+{
+    tp_tensor part = *x, next;
+    for (int64_t inner = tp_numel(x); part.shape.ndim > 0; part = next) {
+        inner /= part.shape.dim[0];
+        (void)tp_view_select(&part, 0, i / inner, &next); /* i is in range */
+        i %= inner;
+    }
+    add_element(t, x->dtype, DIGITS, tp_data(&part));
+}
+
+void tp_text_summary(tp_text *t, const tp_tensor *x)
+{
+    double norm = 0;
+    for (int64_t i = 0; i < tp_numel(x); i++)
+        norm = hypot(norm, tp_flat(x, i));
+    tp_text_range(t, x, DIGITS);
+    tp_text_add(t, ", norm ");
+    tp_text_number(t, DIGITS, norm);
+}
+
 void tp_text_tensor(tp_text *t, const tp_tensor *x)
 {
     int64_t n = tp_numel(x);
@@ -212,10 +233,5 @@ void tp_text_tensor(tp_text *t, const tp_tensor *x)
     if (n <= WHOLE)
         return;
     tp_text_add(t, "  ");
-    tp_text_range(t, x, DIGITS);
-    double norm = 0;
-    for (int64_t i = 0; i < n; i++)
-        norm = hypot(norm, tp_flat(x, i));
-    tp_text_add(t, ", norm ");
-    tp_text_number(t, DIGITS, norm);
+    tp_text_summary(t, x);
 }

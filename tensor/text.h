@@ -40,6 +40,9 @@ void tp_text_number(tp_text *t, int digits, double v);
 
 /* At most 12 elements whole, in one line; otherwise a corner, the range and the 2-norm. */
 void tp_text_tensor(tp_text *t, const tp_tensor *x);
+/* Its element i in row-major order, and "from -3 to 28, norm 5", as above. */
+void tp_text_element(tp_text *t, const tp_tensor *x, int64_t i);
+void tp_text_summary(tp_text *t, const tp_tensor *x);
 /* What stands in a tensor: how many elements, how many of them NaN, inf and -inf, the index of the first of
  * these (-1: there is none), and where the smallest and the largest of the others are (NULL: there is none). */
 typedef struct tp_census {

@@ -96,6 +96,8 @@ void *tp_graph_take(tp_graph *g, size_t n, size_t size)
     void *p = tp_arena_alloc(&g->arena, n * size);
     if (p != NULL)
         memset(p, 0, n * size);
+    else
+        tp_fail_prefix("tp_explain: ");
     return p;
 }
 
@@ -205,9 +207,11 @@ void tp_box_detail(tp_text *t, const tp_graph *g, const tp_box *b)
             tp_text_add(t, ", %d parameter%s", b->parameters, b->parameters == 1 ? "" : "s");
         return;
     }
-    tp_text_add(t, "%s", b->kind == TP_BOX_OP ? node->op->name : tp_box_class(b));
+    bool named = b->kind == TP_BOX_PARAMETER && node->value.shape.ndim > 0; /* the frame says it */
+    if (!named)
+        tp_text_add(t, "%s", b->kind == TP_BOX_OP ? node->op->name : tp_box_class(b));
     if (node->value.shape.ndim > 0)
-        tp_text_add(t, " %s", tp_shape_text(node->value.shape, shape));
+        tp_text_add(t, "%s%s", named ? "" : " ", tp_shape_text(node->value.shape, shape));
 }
 
 void tp_box_title(tp_text *t, const tp_graph *g, const tp_box *b)

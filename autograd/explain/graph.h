@@ -46,6 +46,8 @@ typedef struct tp_graph {
     tp_arena arena;
 } tp_graph;
 
+/* Up to so many scopes a page shows each unfolded by itself: view g1 is group 1; g0 is folded, the last one all. */
+enum { TP_GRAPH_VIEWS = 16 };
 /* What is folded: everything, everything but one group, nothing. */
 enum { TP_FOLD_ALL = 0 };
 #define TP_FOLD_NONE UINT32_MAX

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { HEIGHT = 46, GAP_X = 18, GAP_Y = 34, BEND = 10, MARGIN = 14, ROUNDS = 12 };
+enum { HEIGHT = 46, GAP_X = 16, GAP_Y = 34, BEND = 10, MARGIN = 14, ROUNDS = 12 };
 
 typedef struct plan {
     tp_graph *g;

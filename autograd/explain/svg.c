@@ -15,7 +15,7 @@ const char tp_graph_style[] =
     ".graph .random .s{fill:var(--random,#faeef5);stroke:var(--random-line,#a3507c);"
     "stroke-dasharray:5 4}"
     ".graph .scope .s{fill:var(--scope,#e4f4ef);stroke:var(--scope-line,#00795a)}"
-    ".graph .root .s,.graph .inner .s{stroke-width:3}"
+    ".graph .root .s{stroke-width:3}.graph .inner .s{stroke-width:2.2}.graph .box .i{stroke-width:1.2}"
     ".graph .arrow path{fill:none;stroke:var(--arrow,#666);stroke-width:1.6}"
     ".graph .arrow.data .d{stroke-dasharray:5 4}";
 
@@ -98,7 +98,7 @@ static void put_link(FILE *out, const tp_graph *g, const tp_box *b)
 {
     uint32_t id = b->id, root = g->passage->root;
     if (b->kind == TP_BOX_SCOPE)
-        fprintf(out, " href=\"#g%u\"", b->group);
+        fprintf(out, " href=\"#g%u\"", g->groups > TP_GRAPH_VIEWS ? g->groups + 1 : b->group);
     else if (tp_passage_treats(g->passage, id))
         fprintf(out, " href=\"#s%d\"", tp_passage_number(g->passage, id));
     else

@@ -1,0 +1,16 @@
+/* html.h: pieces of the page. Private to autograd/. page.css and page.js are what their names say; CMake makes strings
+ * of them. Read next: html.c. */
+#ifndef TP_AUTOGRAD_EXPLAIN_HTML_H
+#define TP_AUTOGRAD_EXPLAIN_HTML_H
+
+#include "autograd/explain/page.h"
+
+extern const char tp_page_css[], tp_page_js[];
+
+/* Writes text that is markup; what was cut off to fit ends with a whole element. */
+void tp_html_put(FILE *out, const tp_text *t);
+/* A tensor: one element as "= 3", more as tables: up to 64 elements whole, of others a corner.
+ * Below stand range and norm, with shape also that. */
+void tp_html_tensor(FILE *out, const tp_tensor *x, bool shape);
+
+#endif
