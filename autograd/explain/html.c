@@ -320,7 +320,7 @@ static void put_rule(const tp_page *p, const tp_part *part)
     tp_format_name(&line, &p->look, part->id, true);
     tp_text_add(&line, " += ");
     tp_page_rule(&line, part);
-    put_equation(p, "gives", &line, part->value);
+    put_equation(p, "contribution", &line, part->value);
     tp_page_health(&health, part);
     if (health.used > 0)
         put_words(p, "health", health.data);

@@ -93,6 +93,8 @@ static size_t put_tex(tp_text *t, const char *text)
 
 static const char *escape_html(char c)
 {
+    if ((unsigned char)c < ' ') /* which XML has not */
+        return " ";
     return c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : NULL;
 }
 

@@ -242,6 +242,26 @@ static tp_status forward_list(scene *s, tp_var loss)
     return tp_explain_forward(s->out, loss, (tp_explain_opts){.numbers = true});
 }
 
+static tp_status page_of_it(scene *s, tp_var loss)
+{
+    return tp_explain(s->out, loss, (tp_explain_opts){TP_EXPLAIN_ALL, .format = TP_EXPLAIN_HTML});
+}
+
+static tp_status graph_of_it(scene *s, tp_var loss)
+{
+    return tp_explain_graph(s->out, loss, (tp_graph_opts){.format = TP_GRAPH_SVG, .fold = true});
+}
+
+static tp_status explain_page(scene *s)
+{
+    return explain_on(s, page_of_it);
+}
+
+static tp_status explain_graph(scene *s)
+{
+    return explain_on(s, graph_of_it);
+}
+
 static tp_status explain_whole(scene *s)
 {
     return explain_on(s, all_of_it);
@@ -351,6 +371,8 @@ const scenario oom_tape[] = {
      .prepare = begin_f32,
      .act = explain_element,
      .intact = no_gradient_yet},
+    {.name = "explain as a page", .prepare = begin_f32, .act = explain_page},
+    {.name = "explain the graph", .prepare = begin_f32, .act = explain_graph},
     {.name = "explain what was dropped", .prepare = begin_f32, .act = explain_dropped},
     {.name = "explain forward", .prepare = begin_f32, .act = explain_forward},
     {.name = "explain steps",
