@@ -217,16 +217,6 @@ static void put_forward(tp_page *p)
 
 /* --- one step ----------------------------------------------------------------------------------- */
 
-static void put_badge(const tp_page *p, const char *class, const tp_text *words)
-{
-    fprintf(p->out, "<span class=\"badge %s\">%s ", class,
-            *class == 'o'   ? "✓"
-            : *class == 'w' ? "✗"
-                            : "–");
-    tp_put_xml(p->out, words->data);
-    fputs("</span>", p->out);
-}
-
 /* What the checks of all parts found, in a word. */
 static void put_step_badge(const tp_page *p, const tp_step *s)
 {
@@ -245,7 +235,7 @@ static void put_step_badge(const tp_page *p, const tp_step *s)
         tp_text_add(&words, "not checked");
     else
         tp_text_add(&words, "%d of %d ok", checked - skipped, checked);
-    put_badge(p, wrong > 0 ? "wrong" : skipped == checked ? "skipped" : "ok", &words);
+    tp_html_badge(p->out, wrong > 0 ? "wrong" : skipped == checked ? "skipped" : "ok", words.data);
 }
 
 static void put_heading(const tp_page *p, const tp_step *s)
@@ -299,18 +289,33 @@ static void put_notes(const tp_page *p, const tp_part *part)
     static const char *const classes[] = {"skipped", "ok", "wrong"};
     tp_text shapes = {0}, verdict = {0};
     char shape[TP_SHAPE_TEXT];
-    tp_page_shapes(&shapes, part);
-    tp_text_add(&shapes, "%s%s", part->summed ? ", summed back to " : shapes.used > 0 ? " = " : "",
-                tp_shape_text(tp_node_at(p->passage->tape, part->id)->value.shape, shape));
+    if (p->o->index)
+        tp_page_shapes(&shapes, part);
+    if (p->o->index || part->summed)
+        tp_text_add(&shapes, "%s%s",
+                    part->summed      ? " summed back to "
+                    : shapes.used > 0 ? " = "
+                                      : "",
+                    tp_shape_text(tp_node_at(p->passage->tape, part->id)->value.shape, shape));
     fputs("<div class=\"notes\">\n", p->out);
     put_line(p, "shapes", &shapes);
     if (part->checked) {
         tp_page_verdict(&verdict, &part->check);
         fputs("<p>finite difference: ", p->out);
-        put_badge(p, classes[part->check.verdict], &verdict);
+        tp_html_badge(p->out, classes[part->check.verdict], verdict.data);
         fputs("</p>\n", p->out);
     }
     fputs("</div>\n", p->out);
+}
+
+/* ∂y/∂x: in full if it is small, else what it would take. */
+static void put_local(const tp_page *p, const tp_step *s, const tp_part *part)
+{
+    tp_text line = {0};
+    if (!p->o->jacobian)
+        return;
+    tp_page_jacobian(&line, p, s, part);
+    put_equation(p, "local", &line, part->jacobian);
 }
 
 /* "h̄ += ȳ·W", its numbers, and whether enough arrives. */
@@ -347,6 +352,7 @@ static void put_part(const tp_page *p, tp_step *s, const tp_part *part)
     fputs("<div class=\"part\">\n", p->out);
     if (s->sweep->fused)
         put_shared(p, s, &part->formula);
+    put_local(p, s, part);
     put_rule(p, part);
     put_notes(p, part);
     put_total(p, part);
@@ -390,4 +396,5 @@ const tp_writer tp_writer_html = {.begin = begin_page,
                                   .forward = put_forward,
                                   .step = put_step,
                                   .gradients = put_gradients,
+                                  .element = tp_html_element,
                                   .end = end_page};

@@ -9,6 +9,10 @@ extern const char tp_page_css[], tp_page_js[];
 
 /* Writes text that is markup; what was cut off to fit ends with a whole element. */
 void tp_html_put(FILE *out, const tp_text *t);
+/* "✓ ok 2e-10": class ok, wrong or skipped, and text. */
+void tp_html_badge(FILE *out, const char *class, const char *words);
+/* The writer's member element. */
+void tp_html_element(tp_page *p, const tp_element *e);
 /* A tensor: one element as "= 3", more as tables: up to 64 elements whole, of others a corner.
  * Below stand range and norm, with shape also that. */
 void tp_html_tensor(FILE *out, const tp_tensor *x, bool shape);

@@ -30,6 +30,14 @@ void tp_html_put(FILE *out, const tp_text *t)
         fprintf(out, "%.*s…", (int)whole_part(t), t->data);
 }
 
+void tp_html_badge(FILE *out, const char *class, const char *words)
+{
+    const char *sign = *class == 'o' ? "✓" : *class == 'w' ? "✗" : "–";
+    fprintf(out, "<span class=\"badge %s\">%s ", class, sign);
+    tp_put_xml(out, words);
+    fputs("</span>", out);
+}
+
 /* --- tensors ------------------------------------------------------------------------------------ */
 
 enum { WHOLE = 64, CORNER = 4, BLOCK = 8 };

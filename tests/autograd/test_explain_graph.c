@@ -131,7 +131,7 @@ static void assert_placed(const tp_graph *g)
 /* Chains with rungs, and an arrow from the first value to every tenth. */
 static tp_var ladder(program *p, int rungs)
 {
-    tp_var x = tp_leaf(p->tape, tensor(p, TP_SHAPE(2))), a = tp_sin(x), b = tp_cos(x), first = a;
+    tp_var x = tp_leaf(p->tape, filled(p, TP_SHAPE(2))), a = tp_sin(x), b = tp_cos(x), first = a;
     for (int i = 0; i < rungs; i++) {
         tp_var next = tp_add(a, i % 10 == 9 ? first : b);
         b = tp_mul(a, b);

@@ -39,6 +39,8 @@ static void test_page(void **state)
         assert_has(page, "kept for backward, ");
         assert_has(page, ": 2 of 3 uses");
         assert_has(page, "<span class=\"label\">leaf</span>");
+        assert_has(page, "<span class=\"label\">local</span>");
+        assert_has(page, "[2,2]ᵀ·[2,3] = [2,3]");
         free(page);
         end(&p);
     }
@@ -71,6 +73,27 @@ static void test_parts(void **state)
     end(&p);
 }
 
+/* Why one number is what it is: a section by itself. */
+static void test_element(void **state)
+{
+    (void)state;
+    program p;
+    begin(&p, TP_F64);
+    tp_var loss = small_vae(&p);
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    assert_ok(tp_explain_element(f, loss, tp_var_at(p.tape, 2), 4, all));
+    char *text = slurp(f);
+    assert_markup(text);
+    assert_has(
+        text,
+        "<h2>Why ∂<a class=\"v\" href=\"#n16\">loss</a>/∂<a class=\"v\" href=\"#n2\">W</a>[1,1] is ");
+    assert_has(text, "<span class=\"badge ok\">✓ ok ");
+    assert_int_equal(count(text, "<section"), 1);
+    free(text);
+    end(&p);
+}
+
 /* --- what must show ----------------------------------------------------------------------------- */
 
 static void test_broken_rule(void **state)
@@ -83,9 +106,7 @@ static void test_broken_rule(void **state)
     p.tape->rule_hook_user = (void *)(uintptr_t)&tp_op_tanh;
     char *page = checked_page(loss, all);
     assert_has(page, "<p class=\"tally\"><span class=\"badge wrong\">✗ 1 wrong</span> ");
-    assert_has(
-        page,
-        "<b>tanh</b> <span class=\"badge wrong\">✗ 1 of 1 wrong");
+    assert_has(page, "<b>tanh</b> <span class=\"badge wrong\">✗ 1 of 1 wrong");
     assert_int_equal(count(page, "<span class=\"badge wrong\">✗ FAIL "), 1);
     free(page);
     end(&p);
@@ -273,11 +294,17 @@ int main(int argc, char **argv)
         return status != TP_OK;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_page),         cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_broken_rule),  cmocka_unit_test(test_vanishing_and_not_finite),
-        cmocka_unit_test(test_tables),       cmocka_unit_test(test_names),
-        cmocka_unit_test(test_long_formula), cmocka_unit_test(test_every_row),
-        cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_not_written),
+        cmocka_unit_test(test_page),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_element),
+        cmocka_unit_test(test_broken_rule),
+        cmocka_unit_test(test_vanishing_and_not_finite),
+        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_long_formula),
+        cmocka_unit_test(test_every_row),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
