@@ -126,7 +126,7 @@ static void put_legend(const tp_page *p)
 {
     fputs(
         "<p class=\"legend\">Arrows go forward, gradients against them; none passes a dashed one. "
-        "Double line: parameter. Slanted: data. Dashed box: a random draw. Pile: a folded scope.</p>\n",
+        "Double line: parameter. Round: leaf. Slanted: data. Dashed box: a random draw. Pile: a folded scope.</p>\n",
         p->out);
 }
 
@@ -152,29 +152,40 @@ static void begin_page(tp_page *p)
     fputs("</details></nav>\n<main id=\"derivation\">\n", p->out);
 }
 
-static void end_page(tp_page *p)
+/* What the checks found. It stands behind the steps, because it is known only then, and is shown before them. */
+static void put_tally(const tp_page *p)
 {
     const tp_explain_tally *t = &p->tally;
-    fputs("</main>\n<aside id=\"tally\" aria-label=\"checks\">\n", p->out);
-    if (p->o->check) {
-        fprintf(p->out, "<p class=\"tally\"><span class=\"badge %s\">",
-                t->wrong > 0 ? "wrong" : "ok");
-        if (t->wrong > 0)
-            fprintf(p->out, "✗ %d wrong</span> ", t->wrong);
-        fprintf(p->out, "%s%d check%s ok%s in %d steps", t->wrong > 0 ? "" : "✓ ", t->ok,
-                t->ok == 1 ? "" : "s", t->wrong > 0 ? "" : "</span>", t->steps);
-        if (t->skipped > 0)
-            fprintf(p->out, ", %d not checked", t->skipped);
-        if (t->worst_step > 0)
-            fprintf(p->out, "; worst error %.2g %% of its bound, in <a href=\"#s%d\">step %d</a>",
-                    100 * t->worst, t->worst_step, t->worst_step);
-        fputs("</p>\n", p->out);
+    tp_text badge = {0}, rest = {0};
+    if (t->wrong > 0)
+        tp_text_add(&badge, "%d wrong", t->wrong);
+    else
+        tp_text_add(&badge, "%d check%s ok", t->ok, t->ok == 1 ? "" : "s");
+    if (t->wrong > 0)
+        tp_text_add(&rest, " %d ok", t->ok);
+    tp_text_add(&rest, " in %d steps", t->steps);
+    if (t->skipped > 0)
+        tp_text_add(&rest, ", %d not checked", t->skipped);
+    if (t->worst_step > 0) {
+        tp_text_add(&rest, "; worst error ");
+        tp_text_number(&rest, 2, 100 * t->worst);
+        tp_text_add(&rest, " %% of its bound, in <a href=\"#s%d\">step %d</a>", t->worst_step,
+                    t->worst_step);
     }
-    fputs(
-        "</aside>\n<p id=\"live\" class=\"unseen\" aria-live=\"polite\"></p>\n<script>//<![CDATA[\n",
-        p->out);
-    fputs(tp_page_js, p->out);
-    fputs("//]]></script>\n</body></html>\n", p->out);
+    fputs("<p class=\"tally\">", p->out);
+    tp_html_badge(p->out, t->wrong > 0 ? "wrong" : t->ok > 0 ? "ok" : "skipped", badge.data);
+    fprintf(p->out, "%s</p>\n", rest.data);
+}
+
+static void end_page(tp_page *p)
+{
+    fputs("</main>\n<aside id=\"tally\" aria-label=\"checks\">\n", p->out);
+    if (p->o->check)
+        put_tally(p);
+    fprintf(p->out,
+            "</aside>\n<p id=\"live\" class=\"unseen\" aria-live=\"polite\"></p>\n"
+            "<script>//<![CDATA[\n%s//]]></script>\n</body></html>\n",
+            tp_page_js);
 }
 
 /* --- the forward list --------------------------------------------------------------------------- */

@@ -17,7 +17,7 @@
     all('.graph .on').forEach(e => e.classList.remove('on'));
     const node = stops[at].dataset.node;
     views.forEach(v => all(`.box[data-ids~="${node}"]`, v).forEach(box =>
-      [box, ...all(`.arrow[data-to="${box.dataset.box}"]`, v)].forEach(e => e.classList.add('on'))));
+      [box, ...all(`.arrow:not(.data)[data-to="${box.dataset.box}"]`, v)].forEach(e => e.classList.add('on'))));
     const box = document.querySelector('.view[open] .box.on');
     if (!box) return;
     const b = box.getBoundingClientRect(), p = panel.getBoundingClientRect();
@@ -119,8 +119,9 @@
   // Who scrolls by hand takes the mark along.
   const eye = new IntersectionObserver(seen => {
     const now = seen.filter(s => s.isIntersecting).pop();
-    if (now && !html.classList.contains('one') && performance.now() - jumped > 400)
-      arrive(stops.indexOf(now.target));
+    if (!now || html.classList.contains('one') || performance.now() - jumped < 400) return;
+    arrive(stops.indexOf(now.target));
+    history.replaceState(null, '', '#' + stops[at].id);
   }, {rootMargin: '-25% 0px -74% 0px'});
   stops.forEach(s => eye.observe(s));
 

@@ -105,7 +105,7 @@ static void test_broken_rule(void **state)
     p.tape->rule_hook = scale_rule;
     p.tape->rule_hook_user = (void *)(uintptr_t)&tp_op_tanh;
     char *page = checked_page(loss, all);
-    assert_has(page, "<p class=\"tally\"><span class=\"badge wrong\">✗ 1 wrong</span> ");
+    assert_has(page, "<p class=\"tally\"><span class=\"badge wrong\">✗ 1 wrong</span> 15 ok in 12 ");
     assert_has(page, "<b>tanh</b> <span class=\"badge wrong\">✗ 1 of 1 wrong");
     assert_int_equal(count(page, "<span class=\"badge wrong\">✗ FAIL "), 1);
     free(page);
