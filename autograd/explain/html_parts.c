@@ -42,12 +42,12 @@ void tp_html_badge(FILE *out, const char *class, const char *words)
 
 enum { WHOLE = 64, CORNER = 4, BLOCK = 8 };
 
-/* How dark: a fifth of the way to the largest, two fifths … */
+/* The darker, the nearer to the largest: four shades. */
 static void put_cell(FILE *out, const tp_tensor *x, int64_t i, double most)
 {
     tp_text text = {0};
     double v = tp_flat(x, i);
-    int shade = most > 0 ? (int)ceil(4 * fabs(v) / most) : 0;
+    int shade = isfinite(v) && most > 0 ? (int)ceil(4 * fabs(v) / most) : 0;
     tp_text_element(&text, x, i);
     if (!isfinite(v))
         fprintf(out, "<td class=\"odd\">%s</td>", text.data);
