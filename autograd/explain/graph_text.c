@@ -1,8 +1,6 @@
 /* graph_text.c: a graph for other programs to draw, and tp_explain_graph. Read next: svg.c. */
 #include "autograd/explain/graph.h"
 
-#include <string.h>
-
 /* Shapes before colours, so that a copy in black and white can be read; the colours are light ones of Okabe and Ito's. */
 static const struct {
     const char *dot, *open, *close, *mermaid;

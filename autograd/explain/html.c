@@ -5,21 +5,9 @@
 #include "autograd/explain/html.h"
 #include "autograd/explain/graph.h"
 
-#include <string.h>
-
 /* --- lines -------------------------------------------------------------------------------------- */
 
-/* A paragraph of markup, or nothing if it is empty. */
-static void put_line(const tp_page *p, const char *class, const tp_text *t)
-{
-    if (t->used == 0)
-        return;
-    fprintf(p->out, "<p class=\"%s\">", class);
-    tp_html_put(p->out, t);
-    fputs("</p>\n", p->out);
-}
-
-/* The same of text that is no markup yet. */
+/* A paragraph of text that is no markup yet. */
 static void put_words(const tp_page *p, const char *class, const char *text)
 {
     fprintf(p->out, "<p class=\"%s\">", class);
@@ -42,10 +30,10 @@ static void put_equation(const tp_page *p, const char *label, const tp_text *for
     fputs("</div></div>\n", p->out);
 }
 
-static void put_symbol(const tp_page *p, uint32_t id, bool bar)
+static void put_root(const tp_page *p)
 {
     tp_text t = {0};
-    tp_format_name(&t, &p->look, id, bar);
+    tp_format_name(&t, &p->look, p->passage->root, false);
     tp_html_put(p->out, &t);
 }
 
@@ -203,11 +191,11 @@ static void put_node(const tp_page *p, uint32_t id)
         int number = tp_passage_number(p->passage, id);
         tp_text_add(&where, " · <a href=\"#s%d\">step %d</a>", number, number);
     }
-    put_line(p, "where", &where);
+    tp_html_line(p, "where", &where);
     tp_page_nature(&nature, p, id);
-    put_line(p, "nature", &nature);
+    tp_html_line(p, "nature", &nature);
     tp_page_kept(&kept, p, id);
-    put_line(p, "kept", &kept);
+    tp_html_line(p, "kept", &kept);
     fputs("</li>\n", p->out);
 }
 
@@ -215,14 +203,14 @@ static void put_forward(tp_page *p)
 {
     tp_text memory = {0};
     fputs("<section id=\"forward\" class=\"stop\" tabindex=\"-1\"><h2>Forward: what ", p->out);
-    put_symbol(p, p->passage->root, false);
+    put_root(p);
     fputs(" was computed from</h2>\n<ol class=\"nodes\">\n", p->out);
     for (uint32_t id = 1; id <= p->passage->root; id++)
         if (p->passage->made[id])
             put_node(p, id);
     fputs("</ol>\n", p->out);
     tp_page_memory(&memory, p);
-    put_line(p, "memory", &memory);
+    tp_html_line(p, "memory", &memory);
     fputs("</section>\n", p->out);
 }
 
@@ -268,7 +256,7 @@ static void put_forward_again(const tp_page *p, const tp_step *s)
 {
     tp_text line = {0}, where = {0};
     tp_page_origin(&where, p, s->id, " · ");
-    put_line(p, "where", &where);
+    tp_html_line(p, "where", &where);
     tp_format_definition(&line, &p->look, s->id);
     put_equation(p, "forward", &line, NULL);
     if (s->node->op->why != NULL)
@@ -309,7 +297,7 @@ static void put_notes(const tp_page *p, const tp_part *part)
                                       : "",
                     tp_shape_text(tp_node_at(p->passage->tape, part->id)->value.shape, shape));
     fputs("<div class=\"notes\">\n", p->out);
-    put_line(p, "shapes", &shapes);
+    tp_html_line(p, "shapes", &shapes);
     if (part->checked) {
         tp_page_verdict(&verdict, &part->check);
         fputs("<p>finite difference: ", p->out);
@@ -326,7 +314,10 @@ static void put_local(const tp_page *p, const tp_step *s, const tp_part *part)
     if (!p->o->jacobian)
         return;
     tp_page_jacobian(&line, p, s, part);
-    put_equation(p, "local", &line, part->jacobian);
+    if (part->jacobian != NULL)
+        put_equation(p, "local", &line, part->jacobian);
+    else
+        tp_html_line(p, "kept", &line);
 }
 
 /* "h̄ += ȳ·W", its numbers, and whether enough arrives. */
@@ -355,7 +346,7 @@ static void put_total(const tp_page *p, const tp_part *part)
         tp_format_name(&from, &p->look, part->from[i], false);
     }
     tp_text_add(&from, ": %d of %d uses", part->arrived, part->uses);
-    put_line(p, "from", &from);
+    tp_html_line(p, "from", &from);
 }
 
 static void put_part(const tp_page *p, tp_step *s, const tp_part *part)
@@ -389,7 +380,7 @@ static void put_step(tp_page *p, tp_step *s)
 static void put_gradients(tp_page *p, const tp_sweep *s)
 {
     fputs("<section id=\"gradients\" class=\"stop\" tabindex=\"-1\"><h2>Gradients of ", p->out);
-    put_symbol(p, p->passage->root, false);
+    put_root(p);
     fputs("</h2>\n", p->out);
     for (uint32_t id = 1; id <= p->passage->root; id++) {
         const tp_node *node = tp_node_at(s->tape, id);

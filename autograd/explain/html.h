@@ -9,6 +9,8 @@ extern const char tp_page_css[], tp_page_js[];
 
 /* Writes text that is markup; what was cut off to fit ends with a whole element. */
 void tp_html_put(FILE *out, const tp_text *t);
+/* A paragraph of markup; nothing if it is empty. */
+void tp_html_line(const tp_page *p, const char *class, const tp_text *t);
 /* "✓ ok 2e-10": class ok, wrong or skipped, and text. */
 void tp_html_badge(FILE *out, const char *class, const char *words);
 /* The writer's member element. */

@@ -2,14 +2,6 @@
 #include "autograd/explain/html.h"
 #include "tensor/gather.h"
 
-/* "<p class=…>" with a formula. */
-static void put_formula(const tp_page *p, const char *class, const tp_text *t)
-{
-    fprintf(p->out, "<p class=\"%s\">", class);
-    tp_html_put(p->out, t);
-    fputs("</p>\n", p->out);
-}
-
 static void add_element(tp_text *t, const tp_page *p, const char *before, uint32_t id, bool bar,
                         int64_t at)
 {
@@ -32,7 +24,7 @@ static void put_term(const tp_page *p, const tp_element *e, uint32_t user, const
     tp_text_number(&line, 4, t->local);
     tp_text_add(&line, " = ");
     tp_text_number(&line, 4, t->upstream * t->local);
-    put_formula(p, "f", &line);
+    tp_html_line(p, "f", &line);
 }
 
 static void put_use(const tp_page *p, const tp_element *e, const tp_element_use *use)
@@ -42,12 +34,12 @@ static void put_use(const tp_page *p, const tp_element *e, const tp_element_use 
                 (long long)use->moved, (long long)use->of);
     tp_format_definition(&line, &p->look, use->user);
     tp_text_add(&line, "</span>%s", use->moved > use->terms ? ". Those that count most:" : ":");
-    put_formula(p, "use", &line);
+    tp_html_line(p, "use", &line);
     for (int i = 0; i < use->terms; i++)
         put_term(p, e, use->user, &use->term[i]);
     tp_text_add(&sum, use->moved > use->terms ? "sum of all " : "sum ");
     tp_text_number(&sum, 6, use->sum);
-    put_formula(p, "sum", &sum);
+    tp_html_line(p, "sum", &sum);
 }
 
 static void put_path(const tp_page *p, const tp_element_path *path)

@@ -3,7 +3,6 @@
 #include "autograd/explain/graph.h"
 
 #include <math.h>
-#include <string.h>
 
 /* The longest part of t that ends outside of elements, tags and entities. */
 static size_t whole_part(const tp_text *t)
@@ -28,6 +27,15 @@ void tp_html_put(FILE *out, const tp_text *t)
         fputs(t->data, out);
     else
         fprintf(out, "%.*s…", (int)whole_part(t), t->data);
+}
+
+void tp_html_line(const tp_page *p, const char *class, const tp_text *t)
+{
+    if (t->used == 0)
+        return;
+    fprintf(p->out, "<p class=\"%s\">", class);
+    tp_html_put(p->out, t);
+    fputs("</p>\n", p->out);
 }
 
 void tp_html_badge(FILE *out, const char *class, const char *words)

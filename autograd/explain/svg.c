@@ -1,8 +1,6 @@
 /* svg.c: a graph drawn. Kinds of boxes differ in shape and line, not only in colour. Read next: layout.c. */
 #include "autograd/explain/graph.h"
 
-#include <string.h>
-
 /* Variables are set by the page (page.css) where it is dark; on its own a drawing has a light background. */
 const char tp_graph_style[] =
     ".graph text{font:600 14px system-ui,sans-serif;text-anchor:middle;fill:var(--ink,#1a1a1a)}"
