@@ -91,7 +91,9 @@ static void put_boxes(FILE *out, const tp_graph *g, const char *begin, const cha
 
 void tp_graph_dot(FILE *out, const tp_graph *g)
 {
-    fputs("digraph tape {\n  fontname=\"sans-serif\";\n  node [fontname=\"sans-serif\", fontcolor=\"#111111\"];\n", out);
+    fputs(
+        "digraph tape {\n  fontname=\"sans-serif\";\n  node [fontname=\"sans-serif\", fontcolor=\"#111111\"];\n",
+        out);
     put_boxes(out, g, "  subgraph cluster_%u {\n  style=rounded;\n  label=\"", "\";\n", "  }\n",
               dot_escapes, put_dot_box);
     for (int i = 0; i < g->arrows; i++)

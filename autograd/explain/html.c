@@ -251,6 +251,14 @@ static void put_heading(const tp_page *p, const tp_step *s)
     fputs("</h3>\n", p->out);
 }
 
+/* The op, or the rule of an input, in index form. */
+static void put_elements(const tp_page *p, uint32_t id, int input)
+{
+    tp_text line = {0};
+    if (tp_page_index(&line, p, id, input))
+        put_equation(p, "by elements", &line, NULL);
+}
+
 /* What the op computed, where, and why its rule is what it is. */
 static void put_forward_again(const tp_page *p, const tp_step *s)
 {
@@ -259,6 +267,7 @@ static void put_forward_again(const tp_page *p, const tp_step *s)
     tp_html_line(p, "where", &where);
     tp_format_definition(&line, &p->look, s->id);
     put_equation(p, "forward", &line, NULL);
+    put_elements(p, s->id, -1);
     if (s->node->op->why != NULL)
         put_words(p, "why", s->node->op->why);
 }
@@ -283,14 +292,15 @@ static void put_shared(const tp_page *p, tp_step *s, const tp_formula *f)
 }
 
 /* How the shapes fit, and whether the numbers are right. */
-static void put_notes(const tp_page *p, const tp_part *part)
+static void put_notes(const tp_page *p, const tp_step *s, const tp_part *part)
 {
     static const char *const classes[] = {"skipped", "ok", "wrong"};
     tp_text shapes = {0}, verdict = {0};
     char shape[TP_SHAPE_TEXT];
-    if (p->o->index)
+    bool fit = p->o->index && tp_jacobian_of(s->node->op, part->input) != TP_JACOBIAN_DIAGONAL;
+    if (fit)
         tp_page_shapes(&shapes, part);
-    if (p->o->index || part->summed)
+    if (fit || part->summed)
         tp_text_add(&shapes, "%s%s",
                     part->summed      ? " summed back to "
                     : shapes.used > 0 ? " = "
@@ -321,12 +331,13 @@ static void put_local(const tp_page *p, const tp_step *s, const tp_part *part)
 }
 
 /* "h̄ += ȳ·W", its numbers, and whether enough arrives. */
-static void put_rule(const tp_page *p, const tp_part *part)
+static void put_rule(const tp_page *p, const tp_step *s, const tp_part *part)
 {
     tp_text line = {0}, health = {0};
     tp_format_name(&line, &p->look, part->id, true);
     tp_text_add(&line, " += ");
     tp_page_rule(&line, part);
+    put_elements(p, s->id, part->input);
     put_equation(p, "contribution", &line, part->value);
     tp_page_health(&health, part);
     if (health.used > 0)
@@ -355,8 +366,8 @@ static void put_part(const tp_page *p, tp_step *s, const tp_part *part)
     if (s->sweep->fused)
         put_shared(p, s, &part->formula);
     put_local(p, s, part);
-    put_rule(p, part);
-    put_notes(p, part);
+    put_rule(p, s, part);
+    put_notes(p, s, part);
     put_total(p, part);
     fputs("</div>\n", p->out);
 }
