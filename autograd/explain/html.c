@@ -156,8 +156,9 @@ static void put_tally(const tp_page *p)
         tp_text_add(&rest, ", %d not checked", t->skipped);
     if (t->worst_step > 0) {
         tp_text_add(&rest, "; worst error ");
-        tp_text_number(&rest, 2, 100 * t->worst);
-        tp_text_add(&rest, " %% of its bound, in <a href=\"#s%d\">step %d</a>", t->worst_step,
+        tp_text_number(&rest, t->worst > 1 ? 4 : 2, t->worst > 1 ? t->worst : 100 * t->worst);
+        tp_text_add(&rest, t->worst > 1 ? " times" : " %% of");
+        tp_text_add(&rest, " its bound, in <a href=\"#s%d\">step %d</a>", t->worst_step,
                     t->worst_step);
     }
     fputs("<p class=\"tally\">", p->out);
@@ -212,6 +213,8 @@ static void put_forward(tp_page *p)
     tp_page_memory(&memory, p);
     tp_html_line(p, "memory", &memory);
     fputs("</section>\n", p->out);
+    if (p->whole)
+        fputs("<h2 class=\"backward\">Backward: step by step to the gradients</h2>\n", p->out);
 }
 
 /* --- one step ----------------------------------------------------------------------------------- */

@@ -34,6 +34,7 @@ static void test_page(void **state)
         assert_has_not(page, "✗");
         assert_int_equal(count(page, "<title>Derivation</title>"), 1);
         assert_has(page, "<a class=\"v bar\" href=\"#n5\">mu</a> += ");
+        assert_has(page, "<h2 class=\"backward\">");
         assert_has(page, "<span class=\"tag\">fused</span>");
         assert_has(page, "<li id=\"n7\" class=\"random\">");
         assert_has(page, "kept for backward, ");
