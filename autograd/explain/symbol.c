@@ -63,6 +63,8 @@ static const struct {
     {"₃", "\\ensuremath{{}_3}"},
     {"₄", "\\ensuremath{{}_4}"},
     {"…", "\\ensuremath{\\dots}"},
+    {"ȳ", "\\ensuremath{\\bar y}"},
+    {"b̄", "\\ensuremath{\\bar b}"},
     {"‘", "`"},
     {"’", "'"},
 };

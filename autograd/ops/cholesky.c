@@ -103,6 +103,6 @@ TP_DEFINE_OP(
              "− Σ_{k<j} y[…,i,k]·y[…,j,k]) / y[…,j,j]",
     .jacobian = {TP_JACOBIAN_DENSE},
     .why = "dL = L·Φ(L⁻¹·dx·L⁻ᵀ) with Φ the lower triangle and half the diagonal; its adjoint "
-           "is L⁻ᵀ·Φ(Lᵀ·gy)·L⁻¹, made symmetric (Murray 2016)",
+           "is L⁻ᵀ·Φ(Lᵀ·ȳ)·L⁻¹, made symmetric (Murray 2016)",
     .domain = "(x + xᵀ)/2 is positive definite", .shape = shape, .forward = forward, .vjp = vjp,
     .call = call, TP_REFUSALS);

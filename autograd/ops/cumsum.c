@@ -69,6 +69,6 @@ TP_DEFINE_OP(
     cumsum, .arity = 1, .smooth = TP_SMOOTH, .text = "cumsum(#0, axis @axis)",
     .tex = "\\operatorname{cumsum}_{@axis}(#0)", .index = "y[…,i@axis] = Σ_{k≤i} #0[…,k@axis]",
     .index_vjp = {"#0'[…,k@axis] = Σ_{i≥k} y'[…,i@axis]"}, .jacobian = {TP_JACOBIAN_LINES},
-    .why = "an element enters every sum from its own on: the running sum of gy from the end",
+    .why = "an element enters every sum from its own on: the running sum of ȳ from the end",
     .domain = "at least one axis", .shape = shape, .forward = forward, .vjp = vjp, .call = call,
     TP_ATTR(struct attr), TP_REFUSALS);

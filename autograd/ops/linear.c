@@ -136,7 +136,7 @@ TP_DEFINE_OP(linear, .arity = 3, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_
              .index_vjp = {"#0'[…,k] = Σ_j y'[…,j]·#1[j,k]", "#1'[j,k] = Σ_… y'[…,j]·#0[…,k]",
                            "#2'[j] = Σ_… y'[…,j]"},
              .jacobian = {TP_JACOBIAN_KRONECKER, TP_JACOBIAN_KRONECKER, TP_JACOBIAN_SELECTION},
-             .why = "y_ij = Σ_k x_ik W_jk + b_j: x meets gy through W, W meets gy through x, b "
+             .why = "y_ij = Σ_k x_ik W_jk + b_j: x meets ȳ through W, W meets ȳ through x, b "
                     "collects every row",
              .shape = tp_linear_shape, .forward = forward, .vjp = tp_linear_vjp,
              .vjp_fused = tp_linear_vjp_fused, .call = call, TP_REFUSALS);

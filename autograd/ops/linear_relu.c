@@ -80,6 +80,6 @@ TP_DEFINE_OP(
                   "#1'[j,k] = Σ_… [y[…,j] > 0]·y'[…,j]·#0[…,k]",
                   "#2'[j] = Σ_… [y[…,j] > 0]·y'[…,j]"},
     .jacobian = {TP_JACOBIAN_KRONECKER, TP_JACOBIAN_KRONECKER, TP_JACOBIAN_SELECTION},
-    .why = "as linear's, from gy where y > 0 and 0 elsewhere; at the kink the gradient is 0",
+    .why = "as linear's, from ȳ where y > 0 and 0 elsewhere; at the kink the gradient is 0",
     .shape = tp_linear_shape, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused, .call = call,
     TP_REFUSALS);

@@ -95,12 +95,12 @@ static const tp_refusal refusals[] = {
      "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(
-    log_softmax, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS_Y,
-    .text = "log_softmax(#0, axis @axis)", .tex = "\\log \\operatorname{softmax}_{@axis}(#0)",
-    .index = "y[…,i@axis] = #0[…,i@axis] − log(Σ_k exp(#0[…,k@axis]))",
-    .index_vjp = {"#0'[…,i@axis] = y'[…,i@axis] − exp(y[…,i@axis])·Σ_k y'[…,k@axis]"},
-    .jacobian = {TP_JACOBIAN_LINES},
-    .why = "y = x − log Σ e^x: gy, less the softmax e^y times the sum of gy along the axis",
-    .shape = shape, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused, .call = call,
-    TP_ATTR(struct attr), TP_REFUSALS);
+TP_DEFINE_OP(log_softmax, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS_Y,
+             .text = "log_softmax(#0, axis @axis)",
+             .tex = "\\log \\operatorname{softmax}_{@axis}(#0)",
+             .index = "y[…,i@axis] = #0[…,i@axis] − log(Σ_k exp(#0[…,k@axis]))",
+             .index_vjp = {"#0'[…,i@axis] = y'[…,i@axis] − exp(y[…,i@axis])·Σ_k y'[…,k@axis]"},
+             .jacobian = {TP_JACOBIAN_LINES},
+             .why = "y = x − log Σ e^x: ȳ, less the softmax e^y times the sum of ȳ along the axis",
+             .shape = shape, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused, .call = call,
+             TP_ATTR(struct attr), TP_REFUSALS);

@@ -92,6 +92,6 @@ TP_DEFINE_OP(matmul, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_
              .index_vjp = {"#0'[…,i,k] = Σ_j y'[…,i,j]·#1[…,k,j]",
                            "#1'[…,k,j] = Σ_i #0[…,i,k]·y'[…,i,j]"},
              .jacobian = {TP_JACOBIAN_KRONECKER, TP_JACOBIAN_KRONECKER},
-             .why = "y_ij = Σ_k a_ik b_kj: a meets gy through b, b meets gy through a, and the "
+             .why = "y_ij = Σ_k a_ik b_kj: a meets ȳ through b, b meets ȳ through a, and the "
                     "transposes put the sums over j and i in place",
              .shape = shape, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

@@ -57,6 +57,6 @@ TP_DEFINE_OP(
     straight_through, .arity = 2, .smooth = TP_ESTIMATOR, .text = "straight_through(#0, #1)",
     .tex = "\\operatorname{st}(#0, #1)", .index = "y[…] = #0[…]",
     .index_vjp = {NULL, "#1'[…] = y'[…]"}, .jacobian = {TP_JACOBIAN_NONE, TP_JACOBIAN_DIAGONAL},
-    .why = "an estimator: as if the value were that of soft, so soft gets gy and hard nothing",
+    .why = "an estimator: as if the value were that of soft, so soft gets ȳ and hard nothing",
     .shape = tp_shape_equal_all, .view = view, .vjp = vjp, .surrogate = surrogate, .call = call,
     TP_REFUSALS);

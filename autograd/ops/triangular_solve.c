@@ -170,8 +170,7 @@ TP_DEFINE_OP(triangular_solve, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READ
                            "− Σ_{k<i} #0[…,i,k]·#1'[…,k,j]) / #0[…,i,i] : #1'[…,i,j] = (y'[…,i,j] "
                            "− Σ_{k>i} #0[…,k,i]·#1'[…,k,j]) / #0[…,i,i]"},
              .jacobian = {TP_JACOBIAN_DENSE, TP_JACOBIAN_KRONECKER},
-             .why =
-                 "y = L⁻¹·b is linear in b, so gb = L⁻ᵀ·gy; dL·y + L·dy = 0 gives −gb·yᵀ for L, of "
-                 "which only the triangle that was read counts",
+             .why = "y = L⁻¹·b is linear in b, so b̄ = L⁻ᵀ·ȳ; dL·y + L·dy = 0 gives −b̄·yᵀ for L, of "
+                    "which only the triangle that was read counts",
              .domain = "no zero on the diagonal of L", .shape = shape, .forward = forward,
              .vjp = vjp, .call = call, TP_ATTR(struct attr), TP_REFUSALS);

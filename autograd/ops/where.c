@@ -59,6 +59,6 @@ TP_DEFINE_OP(where, .arity = 3, .smooth = TP_SMOOTH, .reads = TP_READS(0), .broa
              .index = "y[…] = [#0[…] ≠ 0]·#1[…] + [#0[…] = 0]·#2[…]",
              .index_vjp = {NULL, "#1'[…] = [#0[…] ≠ 0]·y'[…]", "#2'[…] = [#0[…] = 0]·y'[…]"},
              .jacobian = {TP_JACOBIAN_NONE, TP_JACOBIAN_DIAGONAL, TP_JACOBIAN_DIAGONAL},
-             .why = "each element of gy goes to the branch that was taken",
+             .why = "each element of ȳ goes to the branch that was taken",
              .shape = tp_shape_broadcast_all, .forward = forward, .vjp = vjp, .call = call,
              TP_REFUSALS);

@@ -73,7 +73,7 @@ static tp_var layer_of_w(tp_var w)
 #define LN2 0.69314718055994531
 #define LN3 1.09861228866810969
 static const function functions[] = {
-    {"y = (x₁x₂, x₁², x₁ + 2x₂)", three_of_two, TP_DIMS(2), {2, 3}},
+    {"y = (x₀x₁, x₀², x₀ + 2x₁)", three_of_two, TP_DIMS(2), {2, 3}},
     {"y = tanh(x)", tp_tanh, TP_DIMS(3), {0, LN2, -LN2}},
     {"y = Σ x", sum, TP_DIMS(3), {5, 6, 7}},
     {"y = expand(x)", expand, TP_DIMS(1), {5}},
@@ -179,7 +179,7 @@ static tp_status jvp(void)
     for (int r = 0; r < 3; r++) {
         double product = j.at[r][0] * u[0] + j.at[r][1] * u[1];
         TP_TRY(learn_expect("J·u", tp_flat(tp_value(ju), r), product, 1e-14));
-        printf("  (J·u)_%d       %11.4f   %11.4f\n", r + 1, tp_flat(tp_value(ju), r), product);
+        printf("  (J·u)[%d]      %11.4f   %11.4f\n", r, tp_flat(tp_value(ju), r), product);
     }
     learn_close(&page);
     return TP_OK;
@@ -248,7 +248,7 @@ static tp_status never(void)
 
 /* --- what a gradient costs ---------------------------------------------------------------------- */
 
-/* x₁·x₂·…·x_n: the gradient's element i is the product of all the others. */
+/* x₀·x₁·…: the gradient's element i is the product of all the others. */
 static tp_status product_costs(int n)
 {
     tp_tape *tape;
@@ -284,65 +284,6 @@ static tp_status products(void)
     TP_TRY(product_costs(4));
     TP_TRY(product_costs(10));
     return product_costs(100);
-}
-
-typedef struct vae {
-    tp_nn_linear enc, mu, logvar, dec, out;
-} vae;
-
-static tp_status make_vae(vae *m, tp_params *ps)
-{
-    TP_TRY(tp_nn_linear_init(&m->enc, ps, "enc", 784, 400));
-    TP_TRY(tp_nn_linear_init(&m->mu, ps, "mu", 400, 20));
-    TP_TRY(tp_nn_linear_init(&m->logvar, ps, "logvar", 400, 20));
-    TP_TRY(tp_nn_linear_init(&m->dec, ps, "dec", 20, 400));
-    return tp_nn_linear_init(&m->out, ps, "out", 400, 784);
-}
-
-static tp_var vae_loss(const vae *m, tp_ctx *c, tp_var x)
-{
-    tp_var h = tp_relu(tp_nn_linear_apply(&m->enc, c, x)); /* [batch, 400] */
-    tp_dist q =
-        tp_normal_logvar(tp_nn_linear_apply(&m->mu, c, h), tp_nn_linear_apply(&m->logvar, c, h));
-    tp_var z = tp_dist_rsample(q, c); /* [batch, 20] */
-    tp_var hidden = tp_relu(tp_nn_linear_apply(&m->dec, c, z));
-    tp_dist p = tp_bernoulli_logits(tp_nn_linear_apply(&m->out, c, hidden));
-    return tp_negative_elbo(tp_dist_logprob(p, x), tp_kl(q, tp_normal_standard(z)),
-                            tp_elbo_defaults())
-        .total;
-}
-
-/* The multiplications of the layers, counted in the steps of a real sweep. */
-static tp_status layers(void)
-{
-    vae m;
-    tp_tape *tape;
-    tp_tensor x_value = {0};
-    tp_params params = tp_params_make(TP_F32, 1);
-    TP_TRY(make_vae(&m, &params));
-    TP_TRY(tp_tape_new(&tape));
-    TP_TRY(tp_tensor_new(&x_value, TP_F32, TP_SHAPE(1, 784)));
-    tp_ctx c = tp_ctx_train(tape, 1, 0);
-    tp_var loss = vae_loss(&m, &c, tp_constant(tape, &x_value));
-    double forward = 0, backward = 0;
-    printf("   layer         forward       by x       by W\n");
-    tp_sweep s = tp_sweep_begin(loss, (tp_sweep_opts){0});
-    while (tp_sweep_next(&s)) {
-        if (s.n != 3 || tp_shape_of(s.gx[1]).ndim != 2 || tp_shape_of(s.gx[2]).ndim != 1)
-            continue; /* not x·Wᵀ + b */
-        tp_shape w = tp_shape_of(s.gx[1]);
-        double one = (double)(w.dim[0] * w.dim[1]), by_x = s.contribution[0].id != 0 ? one : 0;
-        printf("%5lld → %-5lld   %10.0f %10.0f %10.0f\n", (long long)w.dim[1], (long long)w.dim[0],
-               one, by_x, one);
-        forward += one, backward += by_x + one;
-    }
-    TP_TRY(tp_sweep_end(&s));
-    printf("forward %.0f, backward %.0f, total/forward %.2f: %.2f million operations per example\n",
-           forward, backward, (forward + backward) / forward, 2e-6 * (forward + backward));
-    tp_tape_free(tape);
-    tp_tensor_free(&x_value);
-    tp_params_free(&params);
-    return TP_OK;
 }
 
 static tp_status chain(void)
@@ -431,7 +372,6 @@ int main(int argc, char **argv)
                                         {"chain", chain},
                                         {"jvp", jvp},
                                         {"products", products},
-                                        {"layers", layers},
                                         {"exercises", exercises},
                                         {"picture-structure", picture_structure},
                                         {0}});

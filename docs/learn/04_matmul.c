@@ -14,7 +14,7 @@ typedef struct product {
     tp_var a, b, g, y, loss;
 } product;
 
-/* The loss is Σ g ⊙ y, so that ȳ = ∂L/∂y is g, whatever y is. */
+/* The loss is Σ g ⊙ y, so that ȳ = ∂L/∂y is g, whatever y is. */
 static product record(learn_page *p, const double *a)
 {
     product r = {.a = learn_leaf(p, TP_SHAPE(M, K), a),
@@ -33,7 +33,7 @@ static tp_status forward(void)
     TP_TRY(learn_show("a", r.a));
     TP_TRY(learn_show("b", r.b));
     TP_TRY(learn_show("y", r.y));
-    TP_TRY(learn_show("gradient that arrives, ȳ", r.g));
+    TP_TRY(learn_show("gradient that arrives, ȳ", r.g));
     learn_close(&p);
     return TP_OK;
 }
@@ -76,8 +76,8 @@ static tp_status rule(void)
     tp_var loops_a = learn_constant(&p, TP_SHAPE(M, K), by_a);
     tp_var loops_b = learn_constant(&p, TP_SHAPE(K, N), by_b);
     tp_var rule_a = tp_matmul(r.g, tp_transpose(r.b)), rule_b = tp_matmul(tp_transpose(r.a), r.g);
-    TP_TRY(learn_show("ȳ·bᵀ", rule_a));
-    TP_TRY(learn_show("aᵀ·ȳ", rule_b));
+    TP_TRY(learn_show("ȳ·bᵀ", rule_a));
+    TP_TRY(learn_show("aᵀ·ȳ", rule_b));
     printf("loops, products and backward differ by %g for a, %g for b\n",
            learn_distance(tp_value(loops_a), tp_value(rule_a)) +
                learn_distance(tp_leaf_grad(r.a), tp_value(rule_a)),
@@ -117,9 +117,9 @@ typedef struct candidate {
 } candidate;
 
 static const candidate candidates[] = {
-    {"ȳ ·b ", false, false, false}, {"ȳ ·bᵀ", false, false, true}, {"ȳᵀ·b ", false, true, false},
-    {"ȳᵀ·bᵀ", false, true, true},   {"b ·ȳ ", true, false, false}, {"b ·ȳᵀ", true, true, false},
-    {"bᵀ·ȳ ", true, false, true},   {"bᵀ·ȳᵀ", true, true, true},
+    {"ȳ ·b ", false, false, false}, {"ȳ ·bᵀ", false, false, true}, {"ȳᵀ·b ", false, true, false},
+    {"ȳᵀ·bᵀ", false, true, true},   {"b ·ȳ ", true, false, false}, {"b ·ȳᵀ", true, true, false},
+    {"bᵀ·ȳ ", true, false, true},   {"bᵀ·ȳᵀ", true, true, true},
 };
 
 static tp_var multiply(candidate c, tp_var g, tp_var b)
@@ -189,7 +189,7 @@ static tp_status square(void)
 static void lost_transpose(const tp_vjp_call *c, tp_var *gx)
 {
     if (c->want[0])
-        gx[0] = tp_matmul(c->gy, c->x[1]); /* should be ȳ·bᵀ */
+        gx[0] = tp_matmul(c->gy, c->x[1]); /* should be ȳ·bᵀ */
     if (c->want[1])
         gx[1] = tp_matmul(tp_transpose(c->x[0]), c->gy);
 }
@@ -262,7 +262,7 @@ static tp_status outer(void)
     double sum[OUT * IN] = {0}, bias[OUT] = {0};
     for (int n = 0; n < ROWS; n++) {
         const double *gy = GY + n * OUT, *x = X + n * IN;
-        printf("example %d: ȳ = [%2g %2g], x = [%2g %2g], outer product [%2g %2g; %2g %2g]\n", n,
+        printf("example %d: ȳ = [%2g %2g], x = [%2g %2g], outer product [%2g %2g; %2g %2g]\n", n,
                gy[0], gy[1], x[0], x[1], gy[0] * x[0], gy[0] * x[1], gy[1] * x[0] + 0,
                gy[1] * x[1] + 0);
         for (int o = 0; o < OUT; o++) {
@@ -344,7 +344,7 @@ static tp_status answers(void)
     tp_var loss = tp_sum(tp_mul(tp_matmul(tp_transpose(a), r.b), r.g), TP_ALL_AXES, false);
     TP_TRY(tp_backward(loss));
     tp_var rule_a = tp_matmul(r.b, tp_transpose(r.g));
-    printf("2: b·ȳᵀ against backward: off by %g\n",
+    printf("2: b·ȳᵀ against backward: off by %g\n",
            learn_distance(tp_leaf_grad(a), tp_value(rule_a)));
 
     tp_var x = learn_leaf(&p, TP_SHAPE(2, 1), (const double[]){2, -1});
@@ -402,10 +402,10 @@ static tp_status picture(void)
     grid(70, 254, M, K, 1, 1, "a [2,3]"), sign(190, 289, "·");
     grid(220, 239, K, N, 1, -1, "b [3,4]"), sign(370, 289, "=");
     grid(400, 254, M, N, 1, -1, "y [2,4]");
-    sign(320, 372, "backward: row i of ȳ meets column k of bᵀ, the row k of before");
-    grid(70, 440, M, N, 1, -1, "ȳ [2,4]"), sign(220, 475, "·");
+    sign(320, 372, "backward: row i of ȳ meets column k of bᵀ, the row k of before");
+    grid(70, 440, M, N, 1, -1, "ȳ [2,4]"), sign(220, 475, "·");
     grid(250, 410, N, K, -1, 1, "bᵀ [4,3]"), sign(370, 475, "=");
-    grid(400, 440, M, K, 1, 1, "ā [2,3]");
+    grid(400, 440, M, K, 1, 1, "ā [2,3]");
     printf("</svg>\n");
     return TP_OK;
 }

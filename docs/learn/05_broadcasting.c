@@ -354,7 +354,7 @@ static tp_status picture(void)
     words(420, 28, "backward: its gradients are summed");
     cells(386, 60, 1, 2, sum), words(340, 83, "b̄ [2]");
     arrow(403, 138, 98), arrow(437, 138, 98);
-    cells(386, 142, 3, 2, G), words(340, 198, "ȳ [3,2]");
+    cells(386, 142, 3, 2, G), words(340, 198, "ȳ [3,2]");
     words(280, 282, "one number down three arrows; three gradients up into one");
     printf("</svg>\n");
     return TP_OK;

@@ -344,26 +344,28 @@ static tp_status select(void)
     tp_var a = learn_leaf(&p, TP_SHAPE(2), numbers), b = learn_leaf(&p, TP_SHAPE(2), numbers);
     tp_var multiplied = tp_sqrt(tp_mul(mask, a)), chosen = tp_sqrt(tp_where(mask, b, zero));
     TP_TRY(tp_backward(tp_sum(tp_add(multiplied, chosen), TP_ALL_AXES, false)));
-    TP_TRY(learn_show("mask * a", multiplied));
-    TP_TRY(learn_show("where ", chosen));
-    TP_TRY(learn_show_grad("gradient through mask * a", a));
-    TP_TRY(learn_show_grad("gradient through where", b));
+    TP_TRY(learn_show("√(mask · a)", multiplied));
+    TP_TRY(learn_show("√ where(mask, a, 0)", chosen));
+    TP_TRY(learn_show_grad("gradient of a, multiplied", a));
+    TP_TRY(learn_show_grad("gradient of a, chosen", b));
     learn_close(&p);
     return TP_OK;
 }
 
 /* x·log x, which is 0 at 0: guarded behind, and in front. */
-static tp_var guarded_behind(tp_var x, tp_var t)
+static tp_var guarded_behind(tp_var x, tp_var unused)
 {
     tp_var zero = tp_zeros_like(x);
-    return (void)t, tp_where(tp_greater(x, zero), tp_mul(x, tp_log(x)), zero);
+    (void)unused;
+    return tp_where(tp_greater(x, zero), tp_mul(x, tp_log(x)), zero);
 }
 
-static tp_var guarded_twice(tp_var x, tp_var t)
+static tp_var guarded_twice(tp_var x, tp_var unused)
 {
     tp_var zero = tp_zeros_like(x), positive = tp_greater(x, zero);
     tp_var safe = tp_where(positive, x, tp_ones_like(x));
-    return (void)t, tp_where(positive, tp_mul(x, tp_log(safe)), zero);
+    (void)unused;
+    return tp_where(positive, tp_mul(x, tp_log(safe)), zero);
 }
 
 static tp_status guard(void)

@@ -194,10 +194,10 @@ static tp_status gaussian(void)
            nll = tp_reconstruction(tp_dist_logprob(tp_normal_fixed(mu, 0), x)).total;
     double squares = PIXELS * tp_item_of(mse), constant = PIXELS * LOG_2PI / 2;
     printf("mean square of a pixel          %9.4f\n", tp_item_of(mse));
-    printf("sum over 784 pixels, half of it %9.2f\n", squares / 2);
-    printf("½·784·log 2π                    %9.2f\n", constant);
-    printf("together                        %9.2f\n", squares / 2 + constant);
-    printf("-log N(x; mu, 1) of tapir       %9.2f\n", tp_item_of(nll));
+    printf("sum over 784 pixels, half of it %9.4f\n", squares / 2);
+    printf("½·784·log 2π                    %9.4f\n", constant);
+    printf("together                        %9.4f\n", squares / 2 + constant);
+    printf("-log N(x; mu, 1) of tapir       %9.4f\n", tp_item_of(nll));
     tp_var by_nll, by_mse;
     TP_TRY(tp_grad(1, &nll, 1, &mu, &by_nll, (tp_grad_opts){0}));
     TP_TRY(tp_grad(1, &mse, 1, &mu, &by_mse, (tp_grad_opts){0}));
