@@ -93,7 +93,8 @@ static tp_status explain(tp_var loss, tp_var y)
     tp_sweep s = tp_sweep_begin(loss, (tp_sweep_opts){.composed = true});
     while (tp_sweep_next(&s))
         if (s.at == y.id)
-            TP_TRY(tp_explain_step(stdout, &s, (tp_explain_opts){.numbers = true, .check = true}));
+            TP_TRY(tp_explain_step(
+                stdout, &s, (tp_explain_opts){.numbers = true, .check = true, .index = true}));
     return tp_sweep_end(&s);
 }
 
@@ -236,10 +237,10 @@ static tp_status broken(void)
 
 /* --- the linear layer ------------------------------------------------------------------------------------------ */
 
-enum { ROWS = 3, IN = 2, OUT = 2 };
-static const double X[ROWS * IN] = {1, 2, 0, -1, 3, 1};
-static const double W[OUT * IN] = {2, -1, 1, 3};
-static const double GY[ROWS * OUT] = {1, 0, 2, -1, -1, 1};
+enum { ROWS = 4, IN = 3, OUT = 2 };
+static const double X[ROWS * IN] = {1, 2, 0, 0, -1, 2, 3, 1, 1, -1, 0, 1};
+static const double W[OUT * IN] = {2, -1, 0, 1, 3, -2};
+static const double GY[ROWS * OUT] = {1, 0, 2, -1, -1, 1, 0, 3};
 
 static tp_status linear(void)
 {
@@ -256,24 +257,34 @@ static tp_status linear(void)
     return TP_OK;
 }
 
+/* " name [a b; c d]" */
+static void print_rows(const char *name, const double *at, int rows, int columns)
+{
+    printf("%s [", name);
+    for (int i = 0; i < rows * columns; i++)
+        printf("%s%2g", i == 0 ? "" : i % columns == 0 ? "; " : " ", at[i] + 0); /* no -0 */
+    printf("]");
+}
+
 /* W̄ once more: one outer product per example, added up. */
 static tp_status outer(void)
 {
-    double sum[OUT * IN] = {0}, bias[OUT] = {0};
+    double sum[OUT * IN] = {0};
     for (int n = 0; n < ROWS; n++) {
-        const double *gy = GY + n * OUT, *x = X + n * IN;
-        printf("example %d: ȳ = [%2g %2g], x = [%2g %2g], outer product [%2g %2g; %2g %2g]\n", n,
-               gy[0], gy[1], x[0], x[1], gy[0] * x[0], gy[0] * x[1], gy[1] * x[0] + 0,
-               gy[1] * x[1] + 0);
-        for (int o = 0; o < OUT; o++) {
-            bias[o] += gy[o];
-            for (int i = 0; i < IN; i++)
-                sum[o * IN + i] += gy[o] * x[i];
+        double one[OUT * IN];
+        for (int k = 0; k < OUT * IN; k++) {
+            one[k] = GY[n * OUT + k / IN] * X[n * IN + k % IN];
+            sum[k] += one[k];
         }
+        printf("example %d:", n);
+        print_rows(" ȳ =", GY + n * OUT, 1, OUT);
+        print_rows(", x =", X + n * IN, 1, IN);
+        print_rows(", outer product", one, OUT, IN);
+        printf("\n");
     }
-    printf("sum: W̄ = [%g %g; %g %g], b̄ = [%g %g]\n", sum[0], sum[1], sum[2], sum[3], bias[0],
-           bias[1]);
-    return learn_expect("W̄_00", sum[0], -2, 0);
+    print_rows("sum: W̄ =", sum, OUT, IN);
+    printf("\n");
+    return learn_expect("W̄[0,0]", sum[0], -2, 0);
 }
 
 /* --- what it costs --------------------------------------------------------------------------------------------- */
