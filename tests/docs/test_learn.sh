@@ -81,16 +81,12 @@ unrendered() {
          line ~ /\$.*\\[,;!:{}]/ { print NR ": an escape that Markdown eats" }' "$1"
 }
 
-promised() { # file.md: README.md lists it
-    grep -qE "^\| [0-9]+ \| \[[^]]*\]\($1\)" README.md
-}
-
-# Links to files, without what stands behind #. A chapter of the book that README.md promises may be missing.
+# Links to files, without what stands behind #.
 dead_links() { # file.md
     local dir target
     dir=$(dirname "$1")
     while read -r target; do
-        [ -e "$dir/$target" ] || promised "$(basename "$target")" || echo "$target"
+        [ -e "$dir/$target" ] || echo "$target"
     done < <(awk '/^```/ { code = !code; next } !code { gsub(/`[^`]*`/, ""); print }' "$1" |
         grep -oE '\]\([^) ]+' | sed -E 's/^\]\(//; s/#.*//' | grep -vE '^$|^[a-z]+:' | sort -u)
 }
