@@ -1,4 +1,5 @@
 /* 04_matmul.c: the gradient of a matrix product, index by index. Read 04_matmul.md beside it. */
+#include "docs/learn/draw.h"
 #include "docs/learn/page.h"
 
 #include <stdio.h>
@@ -402,9 +403,7 @@ static void sign(int x, int y, const char *text)
 
 static tp_status picture(void)
 {
-    printf("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 640 560\" width=\"640\" "
-           "height=\"560\" font-family=\"sans-serif\" font-size=\"16\">\n"
-           "<rect width=\"640\" height=\"560\" fill=\"#fff\"/>\n");
+    draw_begin(640, 560, "Which elements meet in a matrix product, forward and backward");
     sign(320, 28, "forward: row i of a and column j of b meet in y_ij");
     grid(70, 82, M, K, 1, -1, "a [2,3]"), sign(190, 117, "·");
     grid(220, 67, K, N, -1, 2, "b [3,4]"), sign(370, 117, "=");
@@ -417,7 +416,7 @@ static tp_status picture(void)
     grid(70, 440, M, N, 1, -1, "ȳ [2,4]"), sign(220, 475, "·");
     grid(250, 410, N, K, -1, 1, "bᵀ [4,3]"), sign(370, 475, "=");
     grid(400, 440, M, K, 1, 1, "ā [2,3]");
-    printf("</svg>\n");
+    draw_end();
     return TP_OK;
 }
 

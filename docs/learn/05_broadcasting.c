@@ -1,5 +1,6 @@
 /* 05_broadcasting.c: a value that is repeated gets the sum of the gradients of its copies. Read 05_broadcasting.md
  * beside it. */
+#include "docs/learn/draw.h"
 #include "docs/learn/page.h"
 
 #include <stdio.h>
@@ -323,7 +324,7 @@ static void cells(int x, int y, int rows, int columns, const double *numbers)
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++)
             printf("<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"%s\" "
-                   "stroke=\"#444\"/>\n<text x=\"%d\" y=\"%d\">%g</text>\n",
+                   "stroke=\"#444\"/>\n<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%g</text>\n",
                    x + j * CELL, y + i * CELL, CELL, CELL, colour[j], x + j * CELL + CELL / 2,
                    y + i * CELL + 23, numbers[i * columns + j]);
 }
@@ -338,15 +339,13 @@ static void arrow(int x, int from, int to)
 
 static void words(int x, int y, const char *text)
 {
-    printf("<text x=\"%d\" y=\"%d\">%s</text>\n", x, y, text);
+    draw_text(x, y, "middle", DRAW_INK, "%s", text);
 }
 
 static tp_status picture(void)
 {
     const double b[] = {10, 20}, copies[] = {10, 20, 10, 20, 10, 20}, sum[] = {6, 0};
-    printf("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 580 300\" width=\"580\" "
-           "height=\"300\" font-family=\"sans-serif\" font-size=\"15\" text-anchor=\"middle\">\n"
-           "<rect width=\"580\" height=\"300\" fill=\"#fff\"/>\n");
+    draw_begin(580, 300, "A bias is copied into each row; the gradients of the rows are summed");
     words(140, 28, "forward: b is repeated");
     cells(106, 60, 1, 2, b), words(60, 83, "b [2]");
     arrow(123, 98, 138), arrow(157, 98, 138);
@@ -355,8 +354,8 @@ static tp_status picture(void)
     cells(386, 60, 1, 2, sum), words(340, 83, "b̄ [2]");
     arrow(403, 138, 98), arrow(437, 138, 98);
     cells(386, 142, 3, 2, G), words(340, 198, "ȳ [3,2]");
-    words(280, 282, "one number down three arrows; three gradients up into one");
-    printf("</svg>\n");
+    words(280, 282, "each number is copied three times; its three gradients are added");
+    draw_end();
     return TP_OK;
 }
 

@@ -1,5 +1,6 @@
 /* 06_stable.c: formulas that are right on paper and wrong in floating point, beside the ones that tapir computes. The
  * naive forms are written out here; every other number comes from tapir's operations. Read 06_stable.md beside it. */
+#include "docs/learn/draw.h"
 #include "docs/learn/page.h"
 
 #include <math.h>
@@ -451,9 +452,7 @@ static void axes(void)
 
 static tp_status picture(void)
 {
-    printf("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 600 410\" width=\"600\" "
-           "height=\"410\" font-family=\"sans-serif\" font-size=\"14\">\n"
-           "<rect width=\"600\" height=\"410\" fill=\"#fff\"/>\n");
+    draw_begin(600, 410, "The KL divergence near v = 0, exact and in f32 by the textbook formula");
     axes();
     printf("<path fill=\"none\" stroke=\"#0063a8\" stroke-width=\"2\" d=\"");
     for (int i = 0; i <= 40; i++) {
@@ -472,7 +471,8 @@ static tp_status picture(void)
            "<circle cx=\"220\" cy=\"391\" r=\"3\" fill=\"#fff\" stroke=\"#b3400a\"/>\n"
            "<text x=\"230\" y=\"396\">naive, f32, where it is 0</text>\n"
            "<path d=\"M440 391h26\" stroke=\"#0063a8\" stroke-width=\"2\"/>\n"
-           "<text x=\"474\" y=\"396\">expm1 form</text>\n</svg>\n");
+           "<text x=\"474\" y=\"396\">expm1 form</text>\n");
+    draw_end();
     return TP_OK;
 }
 

@@ -1,4 +1,5 @@
 /* 07_losses.c: what a loss counts, in which unit, and over what it is averaged. Read 07_losses.md beside it. */
+#include "docs/learn/draw.h"
 #include "docs/learn/page.h"
 
 #include <math.h>
@@ -435,7 +436,7 @@ static void cells(int x, int y, int rows, int columns, const char *colour)
 
 static void words(int x, int y, const char *text)
 {
-    printf("<text x=\"%d\" y=\"%d\">%s</text>\n", x, y, text);
+    draw_text(x, y, "middle", DRAW_INK, "%s", text);
 }
 
 static void arrow(int from, int to, int y)
@@ -447,9 +448,7 @@ static void arrow(int from, int to, int y)
 
 static tp_status picture(void)
 {
-    printf("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 640 340\" width=\"640\" "
-           "height=\"340\" font-family=\"sans-serif\" font-size=\"15\" text-anchor=\"middle\">\n"
-           "<rect width=\"640\" height=\"340\" fill=\"#fff\"/>\n");
+    draw_begin(640, 340, "Sums over pixels and latents, means over the batch");
     cells(40, 50, 4, 7, "#bcdcf5"), words(117, 36, "loss of each pixel");
     words(117, 160, "batch × 784");
     arrow(206, 316, 94), words(261, 80, "sum");
@@ -462,7 +461,8 @@ static tp_status picture(void)
     cells(474, 83, 1, 1, "#bcdcf5"), cells(474, 243, 1, 1, "#fbd9a5");
     words(560, 179, "loss, nats"), words(560, 199, "per example");
     printf("<path d=\"M500 98L532 158M500 250L532 206\" stroke=\"#444\" stroke-width=\"2\"/>\n"
-           "</svg>\n");
+           "");
+    draw_end();
     return TP_OK;
 }
 
