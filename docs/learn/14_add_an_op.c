@@ -52,6 +52,8 @@ static const tp_refusal refusals[] = {
 
 TP_DEFINE_OP(swish, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
              .broadcasts = true, .text = "swish(#0, #1)", .tex = "\\operatorname{swish}(#0, #1)",
+             .index = "y[…] = #0[…] / (1 + exp(−#1[…]·#0[…]))",
+             .jacobian = {TP_JACOBIAN_DIAGONAL, TP_JACOBIAN_DIAGONAL},
              .why = "product rule on x·σ(βx), with σ' = σ(t)σ(−t)", .shape = tp_shape_broadcast_all,
              .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);
 
