@@ -369,9 +369,15 @@ tp_var tp_name(tp_var v, const char *name, const char *file, int line)
     return v;
 }
 
+const char *tp_name_of(tp_var v)
+{
+    const tp_node *node = tp_node_of(v);
+    return node == NULL ? NULL : node->name;
+}
+
 void tp_scope_begin(tp_tape *t, const char *name)
 {
-    if (t->status != TP_OK)
+    if (t == NULL || !t->live || t->status != TP_OK)
         return;
     for (uint32_t i = 1; i < t->scope_count; i++)
         if (t->scopes[i].parent == t->scope && strcmp(t->scopes[i].name, name) == 0) {
@@ -405,7 +411,7 @@ void tp_scope_begin(tp_tape *t, const char *name)
 
 void tp_scope_end(tp_tape *t)
 {
-    if (t->scope != 0)
+    if (t != NULL && t->scope != 0)
         t->scope = t->scopes[t->scope].parent;
 }
 

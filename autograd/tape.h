@@ -82,9 +82,12 @@ const tp_tensor *tp_leaf_grad(tp_var leaf);
 /* Records identifier, file and line with v; returns v. The strings must stay as long as the tape: literals. */
 tp_var tp_name(tp_var v, const char *name, const char *file, int line);
 #define TP_NAME(v) tp_name((v), #v, __FILE__, __LINE__)
-/* Operations recorded between begin and end carry the scope's name in their path. */
+/* Operations recorded between begin and end carry the scope's name in their path; a name that was open before goes on. On
+ * NULL or a tape that was freed, as the tape of a var that is none, nothing happens. */
 void tp_scope_begin(tp_tape *t, const char *name);
 void tp_scope_end(tp_tape *t);
+/* The name of a var or parameter; NULL if it has none or is not valid. */
+const char *tp_name_of(tp_var v);
 /* "encoder/fc1: linear#7" or, for named vars, "h = encoder/fc1: linear#7". Returns text. */
 enum { TP_VAR_TEXT = 256 };
 char *tp_var_text(tp_var v, char text[TP_VAR_TEXT]);

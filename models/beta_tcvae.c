@@ -35,7 +35,7 @@ static tp_var pairs(tp_dist q, tp_var z)
     tp_shape s = tp_shape_of(z);
     q.event_dims = 0; /* every dimension for itself */
     tp_var rows = tp_expand(tp_unsqueeze(z, 1), TP_SHAPE(s.dim[0], s.dim[0], s.dim[1]));
-    return tp_dist_logprob(q, rows);
+    return tp_posterior_logprob(q, rows);
 }
 
 /* A batch of one, as the last of an epoch may be, has no other example to stratify by. All that it knows of q(z) is its
@@ -55,7 +55,7 @@ static tp_objective loss(void *self, tp_ctx *c, tp_var x)
     const tp_beta_tcvae *m = self;
     const double *o = m->vae.option;
     tp_vae_pass v = tp_vae_forward(self, c, x);
-    tp_var log_prior = tp_dist_logprob(tp_normal_standard(v.z), v.z); /* [B] */
+    tp_var log_prior = tp_prior_logprob(tp_normal_standard(v.z), v.z); /* [B] */
     tp_tc_parts parts =
         tp_tc_decompose(pairs(v.q, v.z), log_prior, estimate(m, tp_shape_of(v.z).dim[0]));
     return tp_tc_elbo(v.logprob, parts, (tp_tc_weights){o[ALPHA], o[TC], o[GAMMA]});

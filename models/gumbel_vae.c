@@ -59,7 +59,10 @@ static tp_dist prior(void *of, tp_ctx *c)
 {
     const self *m = of;
     tp_dtype dtype = m->encoder.layer[0].bias.value.dtype;
-    return classes(tp_full(c->tape, dtype, TP_SHAPE(m->latent_dim, m->categories), 0));
+    tp_scope_begin(c->tape, "prior");
+    tp_dist p = classes(tp_full(c->tape, dtype, TP_SHAPE(m->latent_dim, m->categories), 0));
+    tp_scope_end(c->tape);
+    return p;
 }
 
 /* Of a vector for each latent, one-hot or nearly so: [.., latent_dim, categories]. */
@@ -79,10 +82,14 @@ static tp_objective loss(void *of, tp_ctx *c, tp_var x)
     const self *m = of;
     double tau = fmax(m->tau_min, exp(-m->rate * (double)c->step));
     tp_dist q = posterior(of, c, x), p;
-    if (c->mode == TP_TRAIN)
-        p = decode_vectors(m, c, tp_dist_rsample(tp_relaxed_one_hot(q.param[0], tau), c));
-    else
-        p = decode(of, c, tp_dist_sample(q, c));
+    tp_var z;
+    if (c->mode == TP_TRAIN) {
+        z = tp_dist_rsample(tp_relaxed_one_hot(q.param[0], tau), c);
+        p = decode_vectors(m, c, TP_NAME(z));
+    } else {
+        z = tp_dist_sample(q, c);
+        p = decode(of, c, TP_NAME(z));
+    }
     return tp_negative_elbo(tp_data_logprob(p, x), tp_kl(q, prior(of, c)),
                             (tp_elbo_opts){.beta = m->beta});
 }

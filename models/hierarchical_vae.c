@@ -68,7 +68,7 @@ static levels draw(const hierarchical_vae *m, tp_ctx *c, tp_dist q1)
 
 static tp_var log_ratio(tp_dist q, tp_dist p, tp_var z)
 {
-    return tp_sampled_kl(tp_dist_logprob(q, z), tp_dist_logprob(p, z));
+    return tp_sampled_kl(tp_posterior_logprob(q, z), tp_prior_logprob(p, z));
 }
 
 static tp_objective loss(void *self, tp_ctx *c, tp_var x)
@@ -88,8 +88,8 @@ static tp_var log_weight(void *self, tp_ctx *c, tp_var x, int64_t k)
     const hierarchical_vae *m = self;
     levels l = draw(m, c, tp_dist_repeat(tp_vae_posterior(self, c, x), TP_SHAPE(k)));
     tp_var logprob = tp_data_logprob(tp_vae_decode(self, c, l.z1), x); /* [k, batch] each */
-    tp_var log_p = tp_add(tp_dist_logprob(l.p1, l.z1), tp_dist_logprob(l.p2, l.z2));
-    tp_var log_q = tp_add(tp_dist_logprob(l.q1, l.z1), tp_dist_logprob(l.q2, l.z2));
+    tp_var log_p = tp_add(tp_prior_logprob(l.p1, l.z1), tp_prior_logprob(l.p2, l.z2));
+    tp_var log_q = tp_add(tp_posterior_logprob(l.q1, l.z1), tp_posterior_logprob(l.q2, l.z2));
     return tp_log_weight(logprob, log_p, log_q);
 }
 

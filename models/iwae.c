@@ -18,8 +18,8 @@ static tp_objective doubly_reparameterized(void *self, tp_ctx *c, tp_var x, int6
     tp_dist q = tp_vae_posterior(self, c, x);
     tp_var z = tp_dist_rsample_n(q, c, k); /* [k, batch, nz] */
     tp_var logprob = tp_data_logprob(tp_vae_decode(self, c, TP_NAME(z)), x);
-    tp_var log_prior = tp_dist_logprob(tp_vae_prior(self, c), z);
-    tp_var log_q = tp_dist_logprob(tp_dist_detach(q), z);
+    tp_var log_prior = tp_prior_logprob(tp_vae_prior(self, c), z);
+    tp_var log_q = tp_posterior_logprob(tp_dist_detach(q), z);
     return tp_dreg(tp_log_weight(logprob, log_prior, log_q), z);
 }
 

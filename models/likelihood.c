@@ -54,23 +54,27 @@ static tp_dist learned(tp_var y)
     int64_t n = s.ndim > 0 ? s.dim[s.ndim - 1] : 0;
     tp_var mean = tp_sigmoid(tp_slice(y, -1, 0, n / 2, 1)); /* [.., data_dim] each */
     tp_var raw = tp_slice(y, -1, n / 2, n, 1);
-    return tp_normal_logvar(mean, tp_logvar_above(raw, floor));
+    return tp_normal_logvar(TP_NAME(mean), tp_logvar_above(raw, floor));
 }
 
 tp_dist tp_likelihood_dist(tp_likelihood likelihood, int64_t levels, tp_var y)
 {
     tp_dist p;
+    tp_var mean, logits;
     switch (likelihood) {
     case TP_GAUSSIAN:
-        return tp_normal_fixed(tp_sigmoid(y), 0);
+        mean = tp_sigmoid(y);
+        return tp_normal_fixed(TP_NAME(mean), 0);
     case TP_GAUSSIAN_LEARNED:
         return learned(y);
     case TP_CATEGORICAL:
-        p = tp_categorical_logits(split_levels(y, levels));
+        logits = split_levels(y, levels);
+        p = tp_categorical_logits(TP_NAME(logits));
         p.event_dims = 1; /* a pixel each, together a picture */
         return p;
     default:
-        return tp_bernoulli_logits(y);
+        logits = y;
+        return tp_bernoulli_logits(TP_NAME(logits));
     }
 }
 
@@ -102,10 +106,8 @@ static tp_var levels_of(tp_var x, int64_t n)
     return tp_argmin(tp_abs(tp_sub(scaled, numbers(x, n))), -1, false); /* of [.., n] */
 }
 
-tp_var tp_data_logprob(tp_dist p, tp_var x)
+static tp_var logprob_of(tp_dist p, tp_var x)
 {
-    if (!tp_dist_valid(&p))
-        return tp_dist_logprob(p, x);
     if (has_levels(&p))
         x = levels_of(x, tp_dist_width(&p));
     /* Along the samples only: nothing else broadcasts. */
@@ -113,6 +115,38 @@ tp_var tp_data_logprob(tp_dist p, tp_var x)
     if (tp_var_status(x) == TP_OK && draw.ndim > mine.ndim && tp_dist_leads(draw, mine, &samples))
         x = tp_expand(x, draw);
     return tp_dist_logprob(p, x);
+}
+
+tp_var tp_data_logprob(tp_dist p, tp_var x)
+{
+    if (!tp_dist_valid(&p))
+        return tp_dist_logprob(p, x);
+    tp_tape *t = p.param[0].tape;
+    tp_scope_begin(t, "reconstruction");
+    tp_var logprob = logprob_of(p, x);
+    tp_scope_end(t);
+    return TP_NAME(logprob);
+}
+
+static tp_var logprob_in(const char *scope, tp_dist d, tp_var z)
+{
+    tp_tape *t = d.param[0].tape;
+    tp_scope_begin(t, scope);
+    tp_var logprob = tp_dist_logprob(d, z);
+    tp_scope_end(t);
+    return logprob;
+}
+
+tp_var tp_prior_logprob(tp_dist p, tp_var z)
+{
+    tp_var log_p = logprob_in("prior", p, z);
+    return TP_NAME(log_p);
+}
+
+tp_var tp_posterior_logprob(tp_dist q, tp_var z)
+{
+    tp_var log_q = logprob_in("density", q, z);
+    return TP_NAME(log_q);
 }
 
 tp_var tp_data_mean(tp_dist p)

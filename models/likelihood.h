@@ -34,6 +34,9 @@ tp_dist tp_likelihood_dist(tp_likelihood likelihood, int64_t levels, tp_var y);
  * all that broadcasts, TP_ESHAPE otherwise. A categorical p with n classes takes x as the nearest of n grey levels, in the
  * middle as the darker one; TP_EVALUE for an x outside [0,1]. */
 tp_var tp_data_logprob(tp_dist p, tp_var x);
+/* log p(z) and log q(z|x) of draws z: tp_dist_logprob in the scopes "prior" and "density". */
+tp_var tp_prior_logprob(tp_dist p, tp_var z);
+tp_var tp_posterior_logprob(tp_dist q, tp_var z);
 /* E_p[x] as the data are: [.., data_dim], of a categorical p the mean grey value. */
 tp_var tp_data_mean(tp_dist p);
 /* A draw, likewise. */

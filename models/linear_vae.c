@@ -24,13 +24,16 @@ static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
 /* N(mu, e^logvar) with a log-variance shared by what leads, and by what follows if it is a single number. */
 static tp_dist normal(tp_ctx *c, tp_var mu, const tp_parameter *logvar)
 {
-    return tp_normal_logvar(mu, tp_expand(tp_params_var(c, logvar), tp_shape_of(mu)));
+    return tp_normal_logvar(TP_NAME(mu), tp_expand(tp_params_var(c, logvar), tp_shape_of(mu)));
 }
 
 static tp_dist posterior(void *self, tp_ctx *c, tp_var x)
 {
     const linear_vae *m = self;
-    return normal(c, tp_nn_linear_apply(&m->mu, c, x), &m->logvar);
+    tp_scope_begin(c->tape, "heads");
+    tp_dist q = normal(c, tp_nn_linear_apply(&m->mu, c, x), &m->logvar);
+    tp_scope_end(c->tape);
+    return q;
 }
 
 static tp_dist prior(void *self, tp_ctx *c)
@@ -41,7 +44,10 @@ static tp_dist prior(void *self, tp_ctx *c)
 static tp_dist decode(void *self, tp_ctx *c, tp_var z)
 {
     const linear_vae *m = self;
-    return normal(c, tp_nn_linear_apply(&m->decoder, c, z), &m->noise_logvar);
+    tp_scope_begin(c->tape, "decoder");
+    tp_dist p = normal(c, tp_nn_linear_apply(&m->decoder, c, z), &m->noise_logvar);
+    tp_scope_end(c->tape);
+    return p;
 }
 
 /* Bayes' theorem, log p(x) = log p(x|z) + log p(z) − log p(z|x) for any z: here the mean of p(z|x) = N(m, A⁻¹), with

@@ -39,7 +39,7 @@ tp_var tp_encoder_hidden(const tp_encoder *e, tp_ctx *c, tp_var x)
 
 tp_dist tp_encoder_heads(const tp_encoder *e, tp_ctx *c, tp_var h)
 {
-    tp_scope_begin(c->tape, "encoder");
+    tp_scope_begin(c->tape, "heads");
     tp_var mu = tp_nn_linear_apply(&e->mu, c, h);         /* [.., nz] */
     tp_var logvar = tp_nn_linear_apply(&e->logvar, c, h); /* [.., nz] */
     tp_dist q = tp_normal_logvar(TP_NAME(mu), TP_NAME(logvar));
@@ -55,7 +55,7 @@ tp_dist tp_encoder_apply(const tp_encoder *e, tp_ctx *c, tp_var x)
 tp_var tp_encoder_mean(const tp_encoder *e, tp_ctx *c, tp_var x)
 {
     tp_var h = tp_encoder_hidden(e, c, x);
-    tp_scope_begin(c->tape, "encoder");
+    tp_scope_begin(c->tape, "heads");
     tp_var mu = tp_nn_linear_apply(&e->mu, c, h);
     tp_scope_end(c->tape);
     return TP_NAME(mu);
@@ -95,8 +95,9 @@ tp_dist tp_decoder_apply(const tp_decoder *d, tp_ctx *c, tp_var z)
 {
     tp_scope_begin(c->tape, "decoder");
     tp_var y = tp_nn_mlp_apply(&d->body, c, z); /* [.., nx · width] */
+    tp_dist p = tp_likelihood_dist(d->likelihood, d->levels, y);
     tp_scope_end(c->tape);
-    return tp_likelihood_dist(d->likelihood, d->levels, y);
+    return p;
 }
 
 tp_var tp_split_last(tp_var x, int64_t width)

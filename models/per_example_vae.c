@@ -40,8 +40,11 @@ static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
 static tp_dist prior(void *self, tp_ctx *c)
 {
     const per_example *m = self;
-    return tp_normal_standard(
-        tp_full(c->tape, m->mu.weight.value.dtype, TP_SHAPE(m->latent_dim), 0));
+    tp_dtype dtype = m->mu.weight.value.dtype;
+    tp_scope_begin(c->tape, "prior");
+    tp_dist p = tp_normal_standard(tp_full(c->tape, dtype, TP_SHAPE(m->latent_dim), 0));
+    tp_scope_end(c->tape);
+    return p;
 }
 
 static tp_dist decode(void *self, tp_ctx *c, tp_var z)
@@ -54,10 +57,13 @@ static tp_dist posterior(void *self, tp_ctx *c, tp_var x)
     const per_example *m = self;
     if (c->mode != TP_TRAIN)
         return tp_infer_normal(&tp_model_per_example_vae, self, c, x, m->infer);
+    tp_scope_begin(c->tape, "posterior");
     tp_var row = tp_ctx_index(c);
     tp_var mu = tp_scale(tp_nn_embedding_apply(&m->mu, c, row), m->speed);
     tp_var logvar = tp_scale(tp_nn_embedding_apply(&m->logvar, c, row), m->speed);
-    return tp_normal_logvar(TP_NAME(mu), TP_NAME(logvar));
+    tp_dist q = tp_normal_logvar(TP_NAME(mu), TP_NAME(logvar));
+    tp_scope_end(c->tape);
+    return q;
 }
 
 static tp_objective loss(void *self, tp_ctx *c, tp_var x)

@@ -91,10 +91,10 @@ tp_var tp_type_log_weight(const tp_model_type *type, void *self, tp_ctx *c, tp_v
         z = tp_dist_rsample_logprob(tp_dist_repeat(q, TP_SHAPE(k)), c, &log_q);
     } else {
         z = tp_dist_sample_n(q, c, k);
-        log_q = tp_dist_logprob(q, z);
+        log_q = tp_posterior_logprob(q, z);
     }
     tp_var logprob = tp_data_logprob(type->decode(self, c, TP_NAME(z)), x); /* [k, batch] each */
-    return tp_log_weight(logprob, tp_dist_logprob(type->prior(self, c), z), log_q);
+    return tp_log_weight(logprob, tp_prior_logprob(type->prior(self, c), z), TP_NAME(log_q));
 }
 
 tp_var tp_model_log_weight(const tp_model *m, tp_ctx *c, tp_var x, int64_t k)

@@ -26,7 +26,10 @@ tp_dist tp_vae_prior(void *self, tp_ctx *c)
 {
     const tp_vae *m = self;
     tp_dtype dtype = m->encoder.mu.bias.value.dtype;
-    return tp_normal_standard(tp_full(c->tape, dtype, TP_SHAPE(m->latent_dim), 0));
+    tp_scope_begin(c->tape, "prior");
+    tp_dist p = tp_normal_standard(tp_full(c->tape, dtype, TP_SHAPE(m->latent_dim), 0));
+    tp_scope_end(c->tape);
+    return p;
 }
 
 tp_dist tp_vae_decode(void *self, tp_ctx *c, tp_var z)
@@ -46,7 +49,7 @@ tp_vae_pass tp_vae_forward_sampled(void *self, tp_ctx *c, tp_var x, tp_dist q, t
 {
     tp_var log_q, z = tp_dist_rsample_logprob(q, c, &log_q);
     tp_var logprob = tp_data_logprob(tp_vae_decode(self, c, TP_NAME(z)), x);
-    return (tp_vae_pass){q, z, logprob, tp_sampled_kl(log_q, tp_dist_logprob(p, z))};
+    return (tp_vae_pass){q, z, logprob, tp_sampled_kl(TP_NAME(log_q), tp_prior_logprob(p, z))};
 }
 
 tp_elbo_opts tp_vae_weight(const tp_vae *m, const tp_ctx *c, double warmup)

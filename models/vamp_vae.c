@@ -40,9 +40,12 @@ static tp_dist prior(void *self, tp_ctx *c)
 {
     const vamp_vae *m = self;
     const tp_tensor *logits = &m->pseudo_inputs.value;
+    tp_scope_begin(c->tape, "prior");
     tp_var u = tp_sigmoid(tp_params_var(c, &m->pseudo_inputs)); /* [C, nx] */
     tp_var equal = tp_full(c->tape, logits->dtype, TP_SHAPE(logits->shape.dim[0]), 0);
-    return tp_mixture(equal, tp_vae_posterior(self, c, TP_NAME(u)));
+    tp_dist p = tp_mixture(equal, tp_vae_posterior(self, c, TP_NAME(u)));
+    tp_scope_end(c->tape);
+    return p;
 }
 
 static tp_objective loss(void *self, tp_ctx *c, tp_var x)

@@ -108,7 +108,7 @@ static tp_var log_weight(void *of, tp_ctx *c, tp_var x, int64_t k)
     tp_var index = tp_nn_codebook_nearest(&m->codebook, c, encode(m, c, x));
     tp_var z = tp_join_last(tp_nn_codebook_lookup(&m->codebook, c, index));
     tp_var log_joint =
-        tp_add(tp_data_logprob(decode(of, c, z), x), tp_dist_logprob(prior(m, c), index));
+        tp_add(tp_data_logprob(decode(of, c, z), x), tp_prior_logprob(prior(m, c), index));
     return tp_expand(log_joint, TP_SHAPE(k, tp_shape_of(log_joint).dim[0]));
 }
 

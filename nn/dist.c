@@ -186,8 +186,13 @@ static tp_var draw(tp_dist d, tp_ctx *c, bool gradient)
         return pass_on(&d, (tp_var){0});
     if (gradient && !d.type->pathwise)
         return refuse_gradient(&d);
+    tp_tape *scoped = d.part == NULL ? c->tape : NULL; /* one made of parts: they open theirs */
+    tp_scope_begin(scoped, gradient ? "reparameterize" : "sample");
     tp_var z = d.type->draw(&d, c);
-    return gradient || !d.type->pathwise ? z : tp_detach(z);
+    if (!gradient && d.type->pathwise)
+        z = tp_detach(z);
+    tp_scope_end(scoped);
+    return z;
 }
 
 /* k independent copies of d. */
@@ -221,20 +226,19 @@ tp_var tp_dist_sample_n(tp_dist d, tp_ctx *c, int64_t k)
 
 tp_var tp_dist_rsample_logprob(tp_dist d, tp_ctx *c, tp_var *logprob)
 {
-    tp_var z, nll;
+    tp_var z, nll = {0};
     if (!tp_dist_valid(&d))
         return *logprob = pass_on(&d, (tp_var){0});
     if (!d.type->pathwise)
         return *logprob = refuse_gradient(&d);
     if (tp_dist_check_event(&d) != TP_OK)
         return *logprob = tp_dist_refuse(&d, TP_ESHAPE);
-    if (d.type->draw_nll != NULL) {
-        z = d.type->draw_nll(&d, c, &nll);
-    } else {
-        z = d.type->draw(&d, c);
+    z = d.type->draw_nll != NULL ? d.type->draw_nll(&d, c, &nll) : draw(d, c, true);
+    tp_scope_begin(c->tape, "density");
+    if (d.type->draw_nll == NULL)
         nll = tp_var_status(z) == TP_OK ? d.type->nll(&d, z) : z;
-    }
     *logprob = tp_neg(tp_event_sum(nll, d.event_dims - tp_dist_rank(&d)));
+    tp_scope_end(c->tape);
     return z;
 }
 

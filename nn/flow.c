@@ -142,7 +142,12 @@ static tp_var apply(const tp_flow *f, tp_var z, tp_var *logdet,
                                    "tp_dist_rsample_logprob gives draws with their density",
                                    f->type->name));
     tp_status s = check(f, z);
-    return s != TP_OK ? (*logdet = tp_tape_poison(z.tape, s)) : way(f, z, logdet);
+    if (s != TP_OK)
+        return *logdet = tp_tape_poison(z.tape, s);
+    tp_scope_begin(z.tape, "flow");
+    tp_var y = way(f, z, logdet);
+    tp_scope_end(z.tape);
+    return y;
 }
 
 tp_var tp_flow_forward(const tp_flow *f, tp_var z, tp_var *logdet)

@@ -172,22 +172,31 @@ static tp_status refuse_pair(const tp_dist *q, const tp_dist *p)
                    q->type->name, p->type->name);
 }
 
-tp_var tp_kl_elements(tp_dist q, tp_dist p)
+/* Summed over the event, or not. */
+static tp_var closed_form(tp_dist q, tp_dist p, bool sum)
 {
     if (!usable(&q, &p))
         return unusable(&q, &p);
+    tp_tape *t = q.param[0].tape;
+    tp_scope_begin(t, "KL");
     const tp_kl_type *pair = find(&q, &p);
     tp_status s = pair == NULL ? refuse_pair(&q, &p) : fit(&q, &p);
-    return s != TP_OK ? tp_dist_refuse(&q, s) : pair->elements(&q, &p);
+    tp_var kl = s != TP_OK ? tp_dist_refuse(&q, s) : pair->elements(&q, &p);
+    int mine = tp_dist_rank(&q), its = tp_dist_rank(&p), rank = mine > its ? mine : its;
+    if (sum && tp_var_status(kl) == TP_OK)
+        kl = tp_event_sum(kl, q.event_dims - rank);
+    tp_scope_end(t);
+    return kl;
+}
+
+tp_var tp_kl_elements(tp_dist q, tp_dist p)
+{
+    return closed_form(q, p, false);
 }
 
 tp_var tp_kl(tp_dist q, tp_dist p)
 {
-    tp_var elements = tp_kl_elements(q, p);
-    if (tp_var_status(elements) != TP_OK)
-        return elements;
-    int mine = tp_dist_rank(&q), its = tp_dist_rank(&p), rank = mine > its ? mine : its;
-    return tp_event_sum(elements, q.event_dims - rank);
+    return closed_form(q, p, true);
 }
 
 /* Without draws that carry gradients only the score would be left of the gradient of E_q: noise around 0. */

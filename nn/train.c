@@ -41,7 +41,15 @@ static tp_objective record(tp_trainer *t, tp_ctx *c, const tp_batch *batch)
 {
     c->index = &batch->index;
     c->labels = &batch->labels;
-    return t->loss(t->model, c, tp_constant(t->tape, &batch->x));
+    tp_var x = tp_constant(t->tape, &batch->x);
+    return t->loss(t->model, c, TP_NAME(x));
+}
+
+tp_objective tp_train_record(tp_trainer *t, const tp_batch *batch)
+{
+    begin(t);
+    tp_ctx c = tp_ctx_train(t->tape, t->seed, t->step);
+    return record(t, &c, batch);
 }
 
 /* With the gradients of this step. */
@@ -59,9 +67,7 @@ static tp_status update(tp_trainer *t)
 
 static tp_status train_step(tp_trainer *t, const tp_batch *batch)
 {
-    begin(t);
-    tp_ctx c = tp_ctx_train(t->tape, t->seed, t->step);
-    tp_objective o = record(t, &c, batch);
+    tp_objective o = tp_train_record(t, batch);
     tp_stats done = t->done;
     TP_TRY(add_stats(&done, &o, batch->n));
     tp_params_zero_grad(t->optimizer->params);

@@ -60,6 +60,10 @@ tp_status tp_train_epoch(tp_trainer *t, tp_batches *b, uint64_t epoch, tp_stats 
  * a checkpoint was saved. *stats is of the whole epoch. TP_EARG if b cannot have given t->done. */
 tp_status tp_train_rest(tp_trainer *t, tp_batches *b, tp_stats *stats);
 
+/* The objective of a batch as the next step would record it, with the noise of that step, to look at: see tp_explain. Resets
+ * the tape and changes nothing else. */
+tp_objective tp_train_record(tp_trainer *t, const tp_batch *batch);
+
 /* The objective over all batches in stored order, in eval mode, without gradients; changes no parameter.
  * TP_ENONFINITE as above. */
 tp_status tp_evaluate(tp_trainer *t, tp_batches *b, tp_stats *stats);

@@ -41,7 +41,9 @@ static tp_var draw_nll(const tp_dist *p, tp_ctx *c, tp_var *nll)
     *nll = tp_neg(logp);
     for (int i = 0; i < p->flows; i++) {
         z = tp_flow_forward(&p->flow[i], z, &logdet);
+        tp_scope_begin(c->tape, "density");
         *nll = tp_add(*nll, logdet);
+        tp_scope_end(c->tape);
     }
     return z;
 }

@@ -45,3 +45,11 @@ tp_var tp_demand_option(tp_var x, bool right, const char *name, double value, co
         return x;
     return tp_tape_poison(x.tape, tp_fail(TP_EARG, "objective: %s is %g: %s", name, value, needed));
 }
+
+tp_var tp_scoped_mean(tp_var x, const char *scope)
+{
+    tp_scope_begin(x.tape, scope);
+    tp_var mean = tp_mean(x, TP_ALL_AXES, false);
+    tp_scope_end(x.tape);
+    return mean;
+}

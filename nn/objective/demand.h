@@ -23,4 +23,7 @@ tp_var tp_demand_option(tp_var x, bool right, const char *name, double value, co
 /* x, if it is [batch]: a log-density not yet summed over its event would be averaged over it in silence. */
 tp_var tp_demand_batch(tp_var x, const char *what);
 
+/* The mean over all axes, in the scope where a reader of the tape looks for it. */
+tp_var tp_scoped_mean(tp_var x, const char *scope);
+
 #endif

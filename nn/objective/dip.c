@@ -12,6 +12,7 @@ static tp_var covariance(tp_var x)
 tp_objective tp_dip_elbo(tp_var logprob, tp_var kl, tp_var mu, tp_var logvar, tp_dip_opts opts)
 {
     tp_objective elbo = tp_negative_elbo(logprob, kl, tp_elbo_defaults());
+    tp_scope_begin(mu.tape, "covariance");
     mu = tp_demand_size(mu, 2, 0, 1, "mean of the codes", "[batch, D] with batch > 0 is needed");
     tp_var c = covariance(mu); /* [D, D] */
     if (logvar.tape != NULL) {
@@ -22,6 +23,7 @@ tp_objective tp_dip_elbo(tp_var logprob, tp_var kl, tp_var mu, tp_var logvar, tp
     tp_var diagonal = tp_diagonal(c, 0); /* [D] */
     tp_var off = tp_sum(tp_square(tp_sub(c, tp_diag(diagonal))), TP_ALL_AXES, false);
     tp_var var = tp_sum(tp_square(tp_shift(diagonal, -1)), TP_ALL_AXES, false);
+    tp_scope_end(mu.tape);
     return tp_objective_of(4, (tp_term[]){elbo.term[0],
                                           elbo.term[1],
                                           {"cov", off, opts.off_diagonal},

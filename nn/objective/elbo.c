@@ -14,20 +14,22 @@ tp_var tp_sample_mean(tp_var x)
 
 tp_var tp_sampled_kl(tp_var log_q, tp_var log_p)
 {
-    return tp_sub(log_q,
-                  tp_demand_same(log_q, log_p, "log-density of the posterior",
-                                 "log-density of the prior", "both of the same samples needed"));
-}
-
-static tp_var batch_mean(tp_var x)
-{
-    return tp_mean(x, TP_ALL_AXES, false);
+    log_p = tp_demand_same(log_q, log_p, "log-density of the posterior", "log-density of the prior",
+                           "both of the same samples needed");
+    tp_scope_begin(log_q.tape, "KL");
+    tp_var kl = tp_sub(log_q, log_p);
+    tp_scope_end(log_q.tape);
+    return kl;
 }
 
 /* mean(−log p(x|z)) */
 static tp_var reconstruction(tp_var logprob)
 {
-    return batch_mean(tp_neg(tp_demand_batch(logprob, "log-density")));
+    logprob = tp_demand_batch(logprob, "log-density");
+    tp_scope_begin(logprob.tape, "reconstruction");
+    tp_var mean = tp_mean(tp_neg(logprob), TP_ALL_AXES, false);
+    tp_scope_end(logprob.tape);
+    return mean;
 }
 
 /* kl, if it is [batch] as the log-density is */
@@ -37,11 +39,16 @@ static tp_var same_batch(tp_var logprob, tp_var kl)
     return tp_demand_same(logprob, kl, "log-density", "KL", "one batch needed");
 }
 
+static tp_var mean_kl(tp_var kl)
+{
+    return tp_scoped_mean(kl, "KL");
+}
+
 tp_objective tp_negative_elbo(tp_var logprob, tp_var kl, tp_elbo_opts opts)
 {
     tp_var recon = reconstruction(logprob);
-    return tp_objective_of(2, (tp_term[]){{"recon", recon, 1},
-                                          {"kl", batch_mean(same_batch(logprob, kl)), opts.beta}});
+    return tp_objective_of(
+        2, (tp_term[]){{"recon", recon, 1}, {"kl", mean_kl(same_batch(logprob, kl)), opts.beta}});
 }
 
 tp_objective tp_reconstruction(tp_var logprob)
@@ -59,19 +66,24 @@ tp_objective tp_capacity_elbo(tp_var logprob, tp_var kl, double gamma, double ca
     tp_var recon = reconstruction(logprob);
     kl = same_batch(logprob, kl);
     kl = tp_demand_option(kl, capacity >= 0, "the capacity", capacity, "0 nats or more needed");
-    tp_var off = batch_mean(tp_abs(tp_shift(kl, -capacity)));
+    tp_scope_begin(kl.tape, "KL");
+    tp_var off = tp_mean(tp_abs(tp_shift(kl, -capacity)), TP_ALL_AXES, false);
+    tp_scope_end(kl.tape);
     return tp_objective_of(3, (tp_term[]){{"recon", recon, 1},
                                           {"capacity", off, gamma},
-                                          {"kl", batch_mean(tp_detach(kl)), 0}});
+                                          {"kl", mean_kl(tp_detach(kl)), 0}});
 }
 
 tp_var tp_free_bits(tp_var kl, double lambda)
 {
     kl = tp_demand_axes(kl, 2, "KL", "[batch, groups] is needed: free bits are per group");
     kl = tp_demand_option(kl, lambda >= 0, "lambda", lambda, "0 nats or more needed");
+    tp_scope_begin(kl.tape, "KL");
     tp_var group = tp_mean(kl, TP_AXES(0), false); /* [groups] */
     tp_var floor = tp_full(kl.tape, tp_dtype_of(group), tp_shape_of(group), lambda);
-    return tp_sum(tp_maximum(group, floor), TP_ALL_AXES, false);
+    tp_var bits = tp_sum(tp_maximum(group, floor), TP_ALL_AXES, false);
+    tp_scope_end(kl.tape);
+    return bits;
 }
 
 tp_objective tp_free_bits_elbo(tp_var logprob, tp_var kl, double lambda)
@@ -80,7 +92,7 @@ tp_objective tp_free_bits_elbo(tp_var logprob, tp_var kl, double lambda)
     tp_var all = tp_sum(tp_detach(kl), TP_AXES(-1), false); /* [batch] */
     return tp_objective_of(3, (tp_term[]){{"recon", recon, 1},
                                           {"free_bits", bits, 1},
-                                          {"kl", batch_mean(same_batch(logprob, all)), 0}});
+                                          {"kl", mean_kl(same_batch(logprob, all)), 0}});
 }
 
 double tp_ramp(uint64_t step, uint64_t steps, double from, double to)

@@ -11,14 +11,20 @@ tp_var tp_log_weight(tp_var logprob, tp_var log_prior, tp_var log_q)
     const char *needed = "both of the same samples needed";
     log_prior = tp_demand_same(logprob, log_prior, "log-density", "log-prior", needed);
     log_q = tp_demand_same(logprob, log_q, "log-density", "log-density of the posterior", needed);
-    return tp_sub(tp_add(logprob, log_prior), log_q);
+    tp_scope_begin(logprob.tape, "log-weights");
+    tp_var log_w = tp_sub(tp_add(logprob, log_prior), log_q);
+    tp_scope_end(logprob.tape);
+    return TP_NAME(log_w);
 }
 
 /* log 1/K Σ_k e^{x_k} over an axis of size K */
 static tp_var log_mean_exp(tp_var x, int axis)
 {
     double k = tp_demand_valid(x) ? (double)tp_shape_of(x).dim[axis] : 1;
-    return tp_shift(tp_logsumexp(x, TP_AXES(axis), false), -log(k));
+    tp_scope_begin(x.tape, "bound");
+    tp_var mean = tp_shift(tp_logsumexp(x, TP_AXES(axis), false), -log(k));
+    tp_scope_end(x.tape);
+    return mean;
 }
 
 tp_var tp_importance_logprob(tp_var log_w)
@@ -28,7 +34,10 @@ tp_var tp_importance_logprob(tp_var log_w)
 
 static tp_var minus_mean(tp_var bound)
 {
-    return tp_mean(tp_neg(bound), TP_ALL_AXES, false);
+    tp_scope_begin(bound.tape, "bound");
+    tp_var mean = tp_mean(tp_neg(bound), TP_ALL_AXES, false);
+    tp_scope_end(bound.tape);
+    return mean;
 }
 
 tp_objective tp_iwae(tp_var log_w)
@@ -57,13 +66,17 @@ static bool samples_match(tp_var log_w, tp_var z)
  * from a product with z, whose value nobody sees. */
 static tp_var squared_weights(tp_var value, tp_var log_w, tp_var z)
 {
+    tp_scope_begin(value.tape, "bound");
     tp_var w = tp_softmax(tp_detach(log_w), 0); /* w̃, [K, batch] */
     double batch = (double)tp_shape_of(log_w).dim[1];
     tp_var missing = tp_scale(tp_sub(w, tp_square(w)), 1 / batch), gz;
-    if (tp_grad(1, &log_w, 1, &z, &gz, (tp_grad_opts){.grad_outputs = &missing}) != TP_OK)
-        return gz; /* poisoned */
-    tp_var soft = tp_sum(tp_mul(tp_detach(gz), z), TP_ALL_AXES, false);
-    return tp_straight_through(value, tp_add(value, soft));
+    tp_status s = tp_grad(1, &log_w, 1, &z, &gz, (tp_grad_opts){.grad_outputs = &missing});
+    if (s == TP_OK) { /* or it is poisoned */
+        tp_var soft = tp_sum(tp_mul(tp_detach(gz), z), TP_ALL_AXES, false);
+        gz = tp_straight_through(value, tp_add(value, soft));
+    }
+    tp_scope_end(value.tape);
+    return gz;
 }
 
 tp_objective tp_dreg(tp_var log_w, tp_var z)

@@ -48,8 +48,11 @@ tp_var tp_mmd(tp_var x, tp_var y, tp_mmd_opts opts)
                     tp_shape_text(s, a), tp_shape_text(t, b)));
     if (opts.h == 0)
         opts.h = 2 * (double)s.dim[1];
+    tp_scope_begin(x.tape, "MMD");
     tp_var across = tp_mean(kernel(x, y, opts.kernel, opts.h), TP_ALL_AXES, false);
-    return tp_sub(tp_add(within(x, opts), within(y, opts)), tp_scale(across, 2));
+    tp_var mmd = tp_sub(tp_add(within(x, opts), within(y, opts)), tp_scale(across, 2));
+    tp_scope_end(x.tape);
+    return mmd;
 }
 
 tp_var tp_mmd_of_batch(tp_var x, tp_var y, tp_mmd_kernel kernel, double h)

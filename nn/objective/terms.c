@@ -4,9 +4,12 @@
 /* weight · value, added to the total so far, which is the zero var at first. The loss of one term is that very node. */
 static tp_var plus(tp_var total, const tp_term *t)
 {
+    tp_scope_begin(t->value.tape, "loss");
     tp_var weighted =
         t->weight == 1 && total.tape == NULL ? t->value : tp_scale(t->value, t->weight);
-    return total.tape == NULL ? weighted : tp_add(total, weighted);
+    tp_var sum = total.tape == NULL ? weighted : tp_add(total, weighted);
+    tp_scope_end(t->value.tape);
+    return sum;
 }
 
 tp_objective tp_objective_of(int n, const tp_term *term)
@@ -30,6 +33,6 @@ tp_objective tp_objective_of(int n, const tp_term *term)
     if (o.total.tape == NULL)
         o.total = plus(o.total, &o.term[0]);
     if (o.total.id != o.term[0].value.id)
-        tp_name(o.total, "total", NULL, 0);
+        tp_name(o.total, "loss", NULL, 0);
     return o;
 }

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+static const char SCOPE[] = "total correlation";
+
 /* Logarithms of the weights of q(z_i|x_j) in the estimate of q(z_i): [B, B]. */
 static tp_var log_weights(tp_var pair, tp_tc_opts o)
 {
@@ -45,6 +47,7 @@ tp_tc_parts tp_tc_decompose(tp_var pair, tp_var log_prior, tp_tc_opts opts)
         tp_var none = tp_add(pair, log_prior); /* which is refused */
         return (tp_tc_parts){none, none, none};
     }
+    tp_scope_begin(pair.tape, SCOPE);
     tp_var joint = tp_sum(pair, TP_AXES(2), false); /* log q(z_i|x_j), [B, B] */
     tp_var own = tp_diagonal(joint, 0);             /* log q(z_i|x_i), [B] */
     tp_var weight = log_weights(pair, opts);        /* [B, B] */
@@ -54,15 +57,17 @@ tp_tc_parts tp_tc_decompose(tp_var pair, tp_var log_prior, tp_tc_opts opts)
     tp_var product = tp_sum(log_qd, TP_AXES(1), false);                     /* [B] */
     log_prior = tp_demand_same(own, log_prior, "density of z_i under its own x_i", "log-prior",
                                "one batch needed");
-    return (tp_tc_parts){.mi = tp_sub(own, log_qz),
+    tp_tc_parts parts = {.mi = tp_sub(own, log_qz),
                          .tc = tp_sub(log_qz, product),
                          .kl_dim = tp_sub(product, log_prior)};
+    tp_scope_end(pair.tape);
+    return parts;
 }
 
 static tp_term part(tp_var logprob, tp_var x, const char *name, double weight)
 {
     x = tp_demand_same(logprob, x, "log-density", name, "one batch needed");
-    return (tp_term){name, tp_mean(x, TP_ALL_AXES, false), weight};
+    return (tp_term){name, tp_scoped_mean(x, SCOPE), weight};
 }
 
 tp_objective tp_tc_elbo(tp_var logprob, tp_tc_parts parts, tp_tc_weights weights)

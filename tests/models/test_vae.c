@@ -222,15 +222,17 @@ static void test_scopes(void **state)
 {
     (void)state;
     static const char *const wanted[] = {"'h' = encoder: ",
-                                         "'mu' = encoder: linear",
-                                         "'logvar' = encoder: linear",
-                                         "'z' = reparameterize",
-                                         "'eps' = noise_normal",
+                                         "'mu' = heads: linear",
+                                         "'logvar' = heads: linear",
+                                         "'z' = reparameterize: reparameterize",
+                                         "'eps' = reparameterize: noise_normal",
                                          "decoder: linear#",
                                          "decoder: linear_relu#",
-                                         "'recon' = ",
-                                         "'kl' = ",
-                                         "'total' = "};
+                                         "'logits' = decoder: linear#",
+                                         "'logprob' = reconstruction: ",
+                                         "'recon' = reconstruction: mean",
+                                         "'kl' = KL: mean",
+                                         "'loss' = loss: add"};
     enum { WANTED = sizeof wanted / sizeof *wanted };
     bool found[WANTED] = {false};
     tp_model m;
