@@ -34,7 +34,9 @@ static tp_var pairs(tp_dist q, tp_var z)
 {
     tp_shape s = tp_shape_of(z);
     q.event_dims = 0; /* every dimension for itself */
+    tp_scope_begin(z.tape, "density");
     tp_var rows = tp_expand(tp_unsqueeze(z, 1), TP_SHAPE(s.dim[0], s.dim[0], s.dim[1]));
+    tp_scope_end(z.tape);
     return tp_posterior_logprob(q, rows);
 }
 

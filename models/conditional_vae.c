@@ -39,11 +39,14 @@ static tp_var labels_for(tp_ctx *c, tp_var x)
 /* x with the labels behind, one-hot: [.., batch, n + classes]. */
 static tp_var labelled(const self *m, tp_ctx *c, tp_var x)
 {
+    tp_scope_begin(c->tape, "labels");
     tp_var hot = tp_one_hot(labels_for(c, x), m->classes, tp_dtype_of(x)); /* [batch, classes] */
     tp_shape wide = tp_shape_of(x);
     if (wide.ndim > 0)
         wide.dim[wide.ndim - 1] = m->classes;
-    return tp_concat((tp_var[]){x, tp_expand(hot, wide)}, 2, -1);
+    tp_var both = tp_concat((tp_var[]){x, tp_expand(hot, wide)}, 2, -1);
+    tp_scope_end(c->tape);
+    return both;
 }
 
 static tp_dist posterior(void *of, tp_ctx *c, tp_var x)

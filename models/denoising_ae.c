@@ -20,6 +20,7 @@ static tp_var corrupt(const tp_ae *m, tp_ctx *c, tp_var x)
     tp_dtype dtype = tp_dtype_of(x);
     if (c->mode == TP_EVAL)
         return x;
+    tp_scope_begin(c->tape, "corruption");
     if (sigma > 0) {
         tp_var noise = tp_noise_normal(c->tape, dtype, tp_shape_of(x), tp_ctx_draw(c));
         corrupted = tp_add(x, tp_scale(noise, sigma));
@@ -28,6 +29,7 @@ static tp_var corrupt(const tp_ae *m, tp_ctx *c, tp_var x)
         tp_var kept = tp_full(c->tape, dtype, tp_shape_of(x), 1 - drop);
         corrupted = tp_mul(corrupted, tp_noise_bernoulli(kept, tp_ctx_draw(c)));
     }
+    tp_scope_end(c->tape);
     return TP_NAME(corrupted);
 }
 

@@ -49,7 +49,9 @@ static tp_objective loss(void *self, tp_ctx *c, tp_var x)
     tp_ctx_freeze(c); /* the encoder pays for what the discriminator sees, which does not help it */
     tp_var log_ratio = discriminate(m, c, v.z);
     tp_ctx_thaw(c);
+    tp_scope_begin(c->tape, "discriminator");
     tp_var z = tp_detach(v.z); /* nor does the encoder help the discriminator */
+    tp_scope_end(c->tape);
     tp_var shuffled = tp_shuffle_dimensions(z, tp_ctx_draw(c));
     tp_var discriminator =
         tp_discriminator_loss(discriminate(m, c, z), discriminate(m, c, TP_NAME(shuffled)));

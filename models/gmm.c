@@ -41,14 +41,20 @@ static tp_var number(const tp_gmm *m, tp_ctx *c, const tp_parameter *p)
 /* p(x|z) of all components: batch [components] */
 static tp_dist components(const tp_gmm *m, tp_ctx *c)
 {
-    return tp_normal_logvar(number(m, c, &m->mu),
-                            tp_logvar_above(number(m, c, &m->spread), m->floor));
+    tp_scope_begin(c->tape, "components");
+    tp_var mu = number(m, c, &m->mu); /* [components, data_dim] each */
+    tp_var logvar = tp_logvar_above(number(m, c, &m->spread), m->floor);
+    tp_scope_end(c->tape);
+    return tp_normal_logvar(mu, logvar);
 }
 
 static tp_dist prior(void *self, tp_ctx *c)
 {
     const tp_gmm *m = self;
-    return tp_categorical_logits(number(m, c, &m->logits));
+    tp_scope_begin(c->tape, "prior");
+    tp_var logits = number(m, c, &m->logits);
+    tp_scope_end(c->tape);
+    return tp_categorical_logits(logits);
 }
 
 /* log p(x|z) for every z: x [batch, data_dim] -> [batch, components] */

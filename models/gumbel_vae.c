@@ -68,7 +68,10 @@ static tp_dist prior(void *of, tp_ctx *c)
 /* Of a vector for each latent, one-hot or nearly so: [.., latent_dim, categories]. */
 static tp_dist decode_vectors(const self *m, tp_ctx *c, tp_var z)
 {
-    return tp_decoder_apply(&m->decoder, c, tp_join_last(z));
+    tp_scope_begin(c->tape, "decoder");
+    tp_var flat = tp_join_last(z);
+    tp_scope_end(c->tape);
+    return tp_decoder_apply(&m->decoder, c, flat);
 }
 
 static tp_dist decode(void *of, tp_ctx *c, tp_var z)

@@ -78,9 +78,11 @@ static tp_objective loss(void *self, tp_ctx *c, tp_var x)
     levels l = draw(m, c, tp_vae_posterior(self, c, x));
     tp_var kl1 = log_ratio(l.q1, l.p1, l.z1), kl2 = tp_kl(l.q2, l.p2); /* [batch] */
     tp_objective recon = tp_reconstruction(tp_data_logprob(tp_vae_decode(self, c, l.z1), x));
-    return tp_objective_of(3, (tp_term[]){recon.term[0],
-                                          {"kl1", tp_mean(kl1, TP_ALL_AXES, false), beta},
-                                          {"kl2", tp_mean(kl2, TP_ALL_AXES, false), beta}});
+    tp_scope_begin(c->tape, "KL");
+    kl1 = tp_mean(kl1, TP_ALL_AXES, false);
+    kl2 = tp_mean(kl2, TP_ALL_AXES, false);
+    tp_scope_end(c->tape);
+    return tp_objective_of(3, (tp_term[]){recon.term[0], {"kl1", kl1, beta}, {"kl2", kl2, beta}});
 }
 
 static tp_var log_weight(void *self, tp_ctx *c, tp_var x, int64_t k)

@@ -83,9 +83,8 @@ static tp_dist predict(const made *m, tp_ctx *c, tp_var x)
     if (m->config.likelihood == TP_CATEGORICAL)
         x = tp_scale(tp_round(tp_scale(x, top)), 1 / top);
     tp_var y = tp_nn_masked_linear_apply(&m->layer[m->layers - 1], c, features(m, c, x));
-    tp_dist p = tp_likelihood_dist(m->config.likelihood, m->config.levels, y);
     tp_scope_end(c->tape);
-    return p;
+    return tp_likelihood_dist(m->config.likelihood, m->config.levels, y);
 }
 
 static tp_var logprob(void *self, tp_ctx *c, tp_var x)

@@ -17,7 +17,10 @@ static tp_objective loss(void *self, tp_ctx *c, tp_var x)
     const double *option = ((tp_vae *)self)->option;
     int64_t m = (int64_t)option[M], k = (int64_t)option[K];
     tp_var log_w = tp_type_log_weight(&tp_model_miwae, self, c, x, m * k); /* [m·k, batch] */
-    return tp_miwae(tp_reshape(log_w, TP_SHAPE(m, k, -1)));                /* of [m, k, batch] */
+    tp_scope_begin(c->tape, "log-weights");
+    log_w = tp_reshape(log_w, TP_SHAPE(m, k, -1)); /* [m, k, batch] */
+    tp_scope_end(c->tape);
+    return tp_miwae(log_w);
 }
 
 const tp_model_type tp_model_miwae = {.name = "miwae",

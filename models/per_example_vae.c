@@ -41,10 +41,7 @@ static tp_dist prior(void *self, tp_ctx *c)
 {
     const per_example *m = self;
     tp_dtype dtype = m->mu.weight.value.dtype;
-    tp_scope_begin(c->tape, "prior");
-    tp_dist p = tp_normal_standard(tp_full(c->tape, dtype, TP_SHAPE(m->latent_dim), 0));
-    tp_scope_end(c->tape);
-    return p;
+    return tp_normal_standard(tp_full(c->tape, dtype, TP_SHAPE(m->latent_dim), 0));
 }
 
 static tp_dist decode(void *self, tp_ctx *c, tp_var z)

@@ -16,7 +16,10 @@ static const tp_model_option options[] = {
 
 static tp_var activate(const tp_ae *m, tp_var logits)
 {
-    return m->option[KL] > 0 ? tp_sigmoid(logits) : tp_relu(logits);
+    tp_scope_begin(logits.tape, "heads");
+    tp_var z = m->option[KL] > 0 ? tp_sigmoid(logits) : tp_relu(logits);
+    tp_scope_end(logits.tape);
+    return z;
 }
 
 static tp_var code(void *self, tp_ctx *c, tp_var x)

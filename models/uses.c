@@ -88,7 +88,10 @@ tp_var tp_type_log_weight(const tp_model_type *type, void *self, tp_ctx *c, tp_v
     tp_dist q = type->posterior(self, c, x);
     tp_var z, log_q;
     if (tp_dist_has_rsample(&q)) {
-        z = tp_dist_rsample_logprob(tp_dist_repeat(q, TP_SHAPE(k)), c, &log_q);
+        tp_scope_begin(c->tape, "repeat");
+        tp_dist many = tp_dist_repeat(q, TP_SHAPE(k));
+        tp_scope_end(c->tape);
+        z = tp_dist_rsample_logprob(many, c, &log_q);
     } else {
         z = tp_dist_sample_n(q, c, k);
         log_q = tp_posterior_logprob(q, z);

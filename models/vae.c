@@ -26,10 +26,7 @@ tp_dist tp_vae_prior(void *self, tp_ctx *c)
 {
     const tp_vae *m = self;
     tp_dtype dtype = m->encoder.mu.bias.value.dtype;
-    tp_scope_begin(c->tape, "prior");
-    tp_dist p = tp_normal_standard(tp_full(c->tape, dtype, TP_SHAPE(m->latent_dim), 0));
-    tp_scope_end(c->tape);
-    return p;
+    return tp_normal_standard(tp_full(c->tape, dtype, TP_SHAPE(m->latent_dim), 0));
 }
 
 tp_dist tp_vae_decode(void *self, tp_ctx *c, tp_var z)

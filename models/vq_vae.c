@@ -78,7 +78,9 @@ static tp_objective loss(void *of, tp_ctx *c, tp_var x)
     tp_var z = encode(m, c, x);
     tp_var index = tp_nn_codebook_nearest(&m->codebook, c, z);      /* [batch, latent_dim] */
     tp_var nearest = tp_nn_codebook_lookup(&m->codebook, c, index); /* as z */
+    tp_scope_begin(c->tape, "codebook");
     tp_var quantised = tp_join_last(tp_straight_through(nearest, z));
+    tp_scope_end(c->tape);
     tp_nn_codebook_learn(&m->codebook, c, z, index);
     count(m, c, index);
     tp_var logprob = tp_data_logprob(decode(of, c, TP_NAME(quantised)), x);

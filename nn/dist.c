@@ -195,13 +195,15 @@ static tp_var draw(tp_dist d, tp_ctx *c, bool gradient)
     return z;
 }
 
-/* k independent copies of d. */
-static tp_dist copies(tp_dist d, int64_t k)
+static tp_var draw_n(tp_dist d, tp_ctx *c, int64_t k, bool gradient)
 {
     if (k < 1 && tp_dist_valid(&d))
-        return tp_dist_refused(
+        d = tp_dist_refused(
             d, tp_fail(TP_EARG, "%s: %lld samples: 1 or more needed", d.type->name, (long long)k));
-    return tp_dist_repeat(d, TP_SHAPE(k));
+    tp_scope_begin(c->tape, "repeat");
+    d = tp_dist_repeat(d, TP_SHAPE(k));
+    tp_scope_end(c->tape);
+    return draw(d, c, gradient);
 }
 
 tp_var tp_dist_rsample(tp_dist d, tp_ctx *c)
@@ -211,7 +213,7 @@ tp_var tp_dist_rsample(tp_dist d, tp_ctx *c)
 
 tp_var tp_dist_rsample_n(tp_dist d, tp_ctx *c, int64_t k)
 {
-    return draw(copies(d, k), c, true);
+    return draw_n(d, c, k, true);
 }
 
 tp_var tp_dist_sample(tp_dist d, tp_ctx *c)
@@ -221,7 +223,7 @@ tp_var tp_dist_sample(tp_dist d, tp_ctx *c)
 
 tp_var tp_dist_sample_n(tp_dist d, tp_ctx *c, int64_t k)
 {
-    return draw(copies(d, k), c, false);
+    return draw_n(d, c, k, false);
 }
 
 tp_var tp_dist_rsample_logprob(tp_dist d, tp_ctx *c, tp_var *logprob)

@@ -42,7 +42,7 @@ static tp_objective record(tp_trainer *t, tp_ctx *c, const tp_batch *batch)
     c->index = &batch->index;
     c->labels = &batch->labels;
     tp_var x = tp_constant(t->tape, &batch->x);
-    return t->loss(t->model, c, TP_NAME(x));
+    return t->loss(t->model, c, tp_name(x, "x", NULL, 0));
 }
 
 tp_objective tp_train_record(tp_trainer *t, const tp_batch *batch)

@@ -44,7 +44,9 @@ tp_var tp_logvar_above_inverse(tp_var logvar, double floor)
 
 tp_dist tp_normal_standard(tp_var like)
 {
+    tp_scope_begin(like.tape, "prior");
     tp_var zero = tp_zeros_like(like);
+    tp_scope_end(like.tape);
     tp_dist d = tp_normal_logvar(zero, zero);
     d.standard = true;
     return d;

@@ -38,7 +38,9 @@ static tp_dist make(const tp_var *param)
 static tp_var draw_nll(const tp_dist *p, tp_ctx *c, tp_var *nll)
 {
     tp_var logp, logdet, z = tp_dist_rsample_logprob(tp_dist_part(p), c, &logp);
+    tp_scope_begin(c->tape, "density");
     *nll = tp_neg(logp);
+    tp_scope_end(c->tape);
     for (int i = 0; i < p->flows; i++) {
         z = tp_flow_forward(&p->flow[i], z, &logdet);
         tp_scope_begin(c->tape, "density");

@@ -52,12 +52,19 @@ tp_var tp_nn_codebook_vectors(const tp_nn_codebook *b, tp_ctx *c)
 
 tp_var tp_nn_codebook_nearest(const tp_nn_codebook *b, tp_ctx *c, tp_var z)
 {
-    return tp_argmin(tp_squared_distance(tp_detach(z), tp_nn_codebook_vectors(b, c)), -1, false);
+    tp_scope_begin(c->tape, "codebook");
+    tp_var off = tp_squared_distance(tp_detach(z), tp_nn_codebook_vectors(b, c));
+    tp_var index = tp_argmin(off, -1, false);
+    tp_scope_end(c->tape);
+    return TP_NAME(index);
 }
 
 tp_var tp_nn_codebook_lookup(const tp_nn_codebook *b, tp_ctx *c, tp_var index)
 {
-    return tp_embedding(tp_nn_codebook_vectors(b, c), index);
+    tp_scope_begin(c->tape, "codebook");
+    tp_var code = tp_embedding(tp_nn_codebook_vectors(b, c), index);
+    tp_scope_end(c->tape);
+    return TP_NAME(code);
 }
 
 void tp_nn_codebook_learn(const tp_nn_codebook *b, tp_ctx *c, tp_var z, tp_var index)

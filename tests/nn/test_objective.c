@@ -61,7 +61,7 @@ static void test_means(void **state)
     assert_close(tp_item_of(exact.total), 3, 0, 1e-15);
     assert_string_equal(exact.term[0].name, "nll");
     char text[TP_VAR_TEXT];
-    assert_non_null(strstr(tp_var_text(elbo.total, text), "'total'"));
+    assert_non_null(strstr(tp_var_text(elbo.total, text), "'loss'"));
     assert_non_null(strstr(tp_var_text(elbo.term[1].value, text), "'kl'"));
     fixture_free(f);
 }

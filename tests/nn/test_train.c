@@ -308,12 +308,12 @@ static void test_poisoned_data(void **state)
         assert_ok(tp_set_flat(&r.data.x, 4, NAN));
         assert_status(tp_train_epoch(&r.trainer, &r.batches, 0, &stats), TP_ENONFINITE);
         assert_message(trap ? "training step 1: linear#6: gave 1 NaN of 24 elements"
-                            : "training step 1: the loss is nan: constant #1: holds 1 NaN of 72 "
+                            : "training step 1: the loss is nan: constant 'x'#1: holds 1 NaN of 72 "
                               "elements");
         if (trap)
-            assert_message("it goes back to: f64[24,3]      constant #1: from ");
+            assert_message("it goes back to: f64[24,3]      constant 'x'#1: from ");
         assert_status(tp_evaluate(&r.trainer, &r.batches, &stats), TP_ENONFINITE);
-        assert_message(trap ? "linear#6: gave 1 NaN" : "the loss is nan: constant #1: holds 1 NaN");
+        assert_message(trap ? "linear#6: gave 1 NaN" : "the loss is nan: constant 'x'#1: holds 1 NaN");
         assert_true(tp_tape_trap(r.trainer.tape, false) == (trap == 1));
         finish(&r);
     }
