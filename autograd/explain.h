@@ -61,8 +61,9 @@ typedef struct tp_explain_opts {
     int width; /* columns of text; 0 means 100. Longer lines put numbers on a line of their own */
     tp_explain_format format;
     tp_notation notation;
-    const char *title;       /* of a document; NULL: "Derivation" */
-    tp_explain_tally *tally; /* if not NULL, what tp_explain found is written here */
+    const char *title; /* of a document; NULL: "Derivation" */
+    tp_explain_tally
+        *tally; /* if not NULL, what was found is written here; of one element without a step */
 } tp_explain_opts;
 #define TP_EXPLAIN_ALL .numbers = true, .check = true, .index = true, .jacobian = true
 

@@ -40,13 +40,13 @@ typedef struct tp_element {
     tp_shape shape;
     double gradient; /* as the sweep found it */
     tp_element_use *use;
-    double use_sum;
+    double use_sum, use_size; /* of all products, and of their sizes */
     int paths;
     double total_paths; /* there may be more than are listed */
     tp_element_path path[TP_ELEMENT_PATHS];
     double path_sum;
     /* Of the root, computed again in f64 with the element moved both ways, against path_sum; relative to the sum of
-     * the sizes of the paths. */
+     * the sizes of the paths, or of the products if that is larger: an f32 tape has rounded each of them. */
     tp_finding check;
 } tp_element;
 

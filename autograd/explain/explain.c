@@ -42,22 +42,24 @@ tp_status tp_explain_forward(FILE *out, tp_var root, tp_explain_opts o)
     return tp_text_written(out, "tp_explain");
 }
 
+static void count_finding(tp_explain_tally *tally, const tp_finding *f, int step)
+{
+    tally->ok += f->verdict == TP_AGREES;
+    tally->wrong += f->verdict == TP_DIFFERS;
+    tally->skipped += f->verdict == TP_SKIPPED;
+    double share = f->verdict == TP_SKIPPED ? 0 : f->error / f->bound;
+    if (share > tally->worst) {
+        tally->worst = share;
+        tally->worst_step = step;
+    }
+}
+
 static void count(tp_explain_tally *tally, const tp_step *s)
 {
     tally->steps++;
-    for (int i = 0; i < s->parts; i++) {
-        const tp_finding *f = &s->part[i].check;
-        if (!s->part[i].checked)
-            continue;
-        tally->ok += f->verdict == TP_AGREES;
-        tally->wrong += f->verdict == TP_DIFFERS;
-        tally->skipped += f->verdict == TP_SKIPPED;
-        double share = f->verdict == TP_SKIPPED ? 0 : f->error / f->bound;
-        if (share > tally->worst) {
-            tally->worst = share;
-            tally->worst_step = s->number;
-        }
-    }
+    for (int i = 0; i < s->parts; i++)
+        if (s->part[i].checked)
+            count_finding(tally, &s->part[i].check, s->number);
 }
 
 static tp_status write_step(tp_page *page, const tp_writer *w, const tp_sweep *s)
@@ -84,6 +86,8 @@ tp_status tp_explain_step(FILE *out, const tp_sweep *s, tp_explain_opts o)
     tp_page page = page_of(out, &o, &passage);
     tp_status status = write_step(&page, w, s);
     tp_passage_free(&passage);
+    if (o.tally != NULL)
+        *o.tally = page.tally;
     return status;
 }
 
@@ -157,6 +161,7 @@ static tp_status write_element(tp_page *page, tp_passage *passage, const tp_writ
     TP_TRY(status);
     if (w->element != NULL)
         w->element(page, &e);
+    count_finding(&page->tally, &e.check, 0);
     tp_element_free(&e);
     return tp_text_written(page->out, "tp_explain_element");
 }
@@ -178,5 +183,7 @@ tp_status tp_explain_element(FILE *out, tp_var root, tp_var v, int64_t at, tp_ex
     tp_sweep_end(&s);
     forget_failure(root.tape, before);
     tp_passage_free(&passage);
+    if (o.tally != NULL)
+        *o.tally = page.tally;
     return status;
 }
