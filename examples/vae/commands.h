@@ -11,5 +11,6 @@ int command_reconstruct(const options *o);
 int command_manifold(const options *o);
 int command_models(const options *o);
 int command_info(const options *o);
+int command_explain(const options *o);
 
 #endif

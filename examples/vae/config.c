@@ -40,6 +40,8 @@ options preset_options(int i)
 {
     options o = {.preset = i,
                  .likelihood = UNSAID,
+                 .format = UNSAID,
+                 .images = 4,
                  .levels = 8,
                  .data = DIGITS,
                  .hidden = {1, {presets[i].hidden}},

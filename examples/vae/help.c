@@ -74,7 +74,7 @@ static void print_flag(const flag *f, command c, const options *defaults)
     print_lines(f->help, 22);
     if ((f->required & (unsigned)c) != 0)
         printf(" (required)");
-    else if (c == TRAIN && f->config) {
+    else if ((c == TRAIN || c == EXPLAIN) && f->config) {
         flag_text(defaults, f, text);
         if (*text != '\0')
             printf(" (%s)", text);
@@ -90,7 +90,7 @@ void options_help(const char *program, command c, const char *name, const char *
     for (int i = 0; i < flag_count; i++)
         if (flags[i].value != NULL && (flags[i].commands & (unsigned)c) != 0)
             print_flag(&flags[i], c, &defaults);
-    if (c != TRAIN)
+    if (c != TRAIN && c != EXPLAIN)
         return;
     printf("\nIn parentheses: what holds for the default preset. Presets:\n");
     for (int i = 0; preset_name(i) != NULL; i++)

@@ -29,6 +29,8 @@ static const struct {
     {RECONSTRUCT, "reconstruct", "draws test images above their reconstructions",
      command_reconstruct},
     {MANIFOLD, "manifold", "draws a 2-D latent space as a map", command_manifold},
+    {EXPLAIN, "explain", "derives the gradients of one training step, every number checked",
+     command_explain},
     {MODELS, "models", "lists the models that can be trained, and their options", command_models},
     {INFO, "info", "says what this program and a trained model are", command_info},
 };

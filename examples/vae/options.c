@@ -27,6 +27,15 @@ static const char *binarize_choice(int i)
     return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
 }
 
+const char *format_name(int i)
+{
+    static const char *const names[] = {
+        [FORMAT_TEXT] = "text", [FORMAT_MARKDOWN] = "markdown", [FORMAT_LATEX] = "latex",
+        [FORMAT_HTML] = "html", [FORMAT_DOT] = "dot",           [FORMAT_MERMAID] = "mermaid",
+        [FORMAT_SVG] = "svg"};
+    return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
+}
+
 #define AT(member) offsetof(options, member)
 enum {
     WITH_RUN = EVAL | SAMPLE | RECONSTRUCT | MANIFOLD,
@@ -37,26 +46,27 @@ enum {
 /* clang-format off */
 const flag flags[] = {
     {"run",        "DIR",  WITH_RUN | INFO, WITH_RUN, false, TEXT,    AT(run),        .help = "folder that 'train' wrote"},
-    {"config",     "FILE", TRAIN,           0,        false, TEXT,    AT(config),     .help = "settings from the config.json of another run"},
-    {"preset",     "NAME", TRAIN,           0,        true,  CHOICE,  AT(preset),     .choice = preset_name, .help = "settings to start from; --config and flags go over it"},
-    {"model",      "NAME", TRAIN,           0,        true,  CHOICE,  AT(model),      .choice = model_choice, .help = "one of those that the command 'models' lists"},
-    {"set",        "NAME=X,…", TRAIN,       0,        true,  OPTION_LIST,   AT(set),        -1e300, 1e300, .help = "the model's options; 'models' says which there are"},
-    {"data",       "PATH", TRAIN | EVAL | RECONSTRUCT | RESUME, 0, true, TEXT, AT(data),       .help = "folder with the splits train and, if there is one, t10k or test: idx files as MNIST's\n(plain or .gz), train.npy or folders of PNG; or one file or folder of PNG.\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
-    {"binarize",   "NAME", TRAIN,           0,        true,  CHOICE,  AT(binarize),   .choice = binarize_choice, .help = "grey: pixels as they are; threshold: 1 above a half, else 0; static: 1 with the pixel as\nprobability, drawn once; dynamic: drawn anew in each epoch, and measured as static"},
-    {"binarize-seed", "N", TRAIN,           0,        true,  SEED,    AT(binarize_seed), .help = "of the static draw; apart from --seed, so that several runs can have the same"},
+    {"run",        "DIR",  EXPLAIN | EXPLAIN_RUN, 0,  false, TEXT,    AT(run),        .help = "folder that 'train' wrote: the step that would come next there (default: the first step\nof a new model)"},
+    {"config",     "FILE", TRAIN | EXPLAIN,           0,        false, TEXT,    AT(config),     .help = "settings from the config.json of another run"},
+    {"preset",     "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(preset),     .choice = preset_name, .help = "settings to start from; --config and flags go over it"},
+    {"model",      "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(model),      .choice = model_choice, .help = "one of those that the command 'models' lists"},
+    {"set",        "NAME=X,…", TRAIN | EXPLAIN,       0,        true,  OPTION_LIST,   AT(set),        -1e300, 1e300, .help = "the model's options; 'models' says which there are"},
+    {"data",       "PATH", TRAIN | EVAL | RECONSTRUCT | EXPLAIN | RESUME | EXPLAIN_RUN, 0, true, TEXT, AT(data),       .help = "folder with the splits train and, if there is one, t10k or test: idx files as MNIST's\n(plain or .gz), train.npy or folders of PNG; or one file or folder of PNG.\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
+    {"binarize",   "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(binarize),   .choice = binarize_choice, .help = "grey: pixels as they are; threshold: 1 above a half, else 0; static: 1 with the pixel as\nprobability, drawn once; dynamic: drawn anew in each epoch, and measured as static"},
+    {"binarize-seed", "N", TRAIN | EXPLAIN,           0,        true,  SEED,    AT(binarize_seed), .help = "of the static draw; apart from --seed, so that several runs can have the same"},
     {"height",     NULL,   0,               0,        true,  INTEGER, AT(height),     1, 16384, .help = "of one picture"},
     {"width",      NULL,   0,               0,        true,  INTEGER, AT(width),      1, 16384, .help = "of one picture"},
     {"classes",    NULL,   0,               0,        true,  INTEGER, AT(classes),    0, 256, .help = "of the training labels"},
     {"examples",   NULL,   0,               0,        true,  INTEGER, AT(examples),   0, 1e15, .help = "in the training data"},
-    {"hidden",     "N,…",  TRAIN,           0,        true,  SIZES,   AT(hidden),     1, MILLION, .help = "sizes of the encoder's hidden layers; the decoder mirrors them"},
-    {"latent-dim", "N",    TRAIN,           0,        true,  INTEGER, AT(latent_dim), 1, MILLION, .help = "latent dimensions"},
-    {"likelihood", "NAME", TRAIN,           0,        true,  CHOICE,  AT(likelihood), .choice = tp_likelihood_name, .help = "of a pixel: bernoulli, gaussian with variance 1, gaussian_learned or categorical, as far as\nthe model can have it (default: the first one that 'models' lists)"},
-    {"levels",     "N",    TRAIN,           0,        true,  INTEGER, AT(levels),     2, 256, .help = "grey levels of the categorical likelihood"},
-    {"beta",       "X",    TRAIN,           0,        true,  NUMBER,  AT(beta),       0, 1e6, .help = "weight of the KL term"},
+    {"hidden",     "N,…",  TRAIN | EXPLAIN,           0,        true,  SIZES,   AT(hidden),     1, MILLION, .help = "sizes of the encoder's hidden layers; the decoder mirrors them"},
+    {"latent-dim", "N",    TRAIN | EXPLAIN,           0,        true,  INTEGER, AT(latent_dim), 1, MILLION, .help = "latent dimensions"},
+    {"likelihood", "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(likelihood), .choice = tp_likelihood_name, .help = "of a pixel: bernoulli, gaussian with variance 1, gaussian_learned or categorical, as far as\nthe model can have it (default: the first one that 'models' lists)"},
+    {"levels",     "N",    TRAIN | EXPLAIN,           0,        true,  INTEGER, AT(levels),     2, 256, .help = "grey levels of the categorical likelihood"},
+    {"beta",       "X",    TRAIN | EXPLAIN,           0,        true,  NUMBER,  AT(beta),       0, 1e6, .help = "weight of the KL term"},
     {"epochs",     "N",    TRAIN | RESUME,  0,        true,  INTEGER, AT(epochs),     1, MILLION, .help = "passes over the training images"},
     {"batch-size", "N",    TRAIN,           0,        true,  INTEGER, AT(batch_size), 1, MILLION, .help = "images in a step"},
-    {"lr",         "X",    TRAIN,           0,        true,  NUMBER,  AT(lr),         0, 1000, .help = "Adam's learning rate"},
-    {"seed",       "N",    TRAIN,           0,        true,  SEED,    AT(seed),       .help = "of initial weights, order and noise"},
+    {"lr",         "X",    TRAIN | EXPLAIN,           0,        true,  NUMBER,  AT(lr),         0, 1000, .help = "Adam's learning rate"},
+    {"seed",       "N",    TRAIN | EXPLAIN, 0,        true,  SEED,    AT(seed),       .help = "of initial weights, order and noise"},
     {"checkpoint-every", "N", TRAIN | RESUME, 0,      true,  INTEGER, AT(checkpoint_every), 0, 1e9, .help = "steps between checkpoints within an epoch; 0: one at the end of each epoch"},
     {"trap",       "",     TRAIN | RESUME,  0,        false, SWITCH,  AT(trap),       .help = "stop at the first operation that gives NaN or an infinity, and name it"},
     {"split",      "NAME", EVAL,            0,        false, TEXT,    AT(split),      .help = "which images: train, test, … (default: the test images)"},
@@ -66,8 +76,15 @@ const flag flags[] = {
     {"names",      "",     MODELS,          0,        false, SWITCH,  AT(names),      .help = "names only, one a line"},
     {"threads",    "N",    ~(unsigned)MODELS,             0,        true,  INTEGER, AT(threads),    0, 256, .help = "threads; 0: one for each core. Results do not depend on it"},
     {"resume",     "DIR",  TRAIN | RESUME,  0,        false, TEXT,    AT(resume),     .help = "folder of a run that was stopped: goes on there as if it had not been; with a larger\n--epochs also behind the end. Its settings stay"},
+    {"after",      "N",    EXPLAIN | EXPLAIN_RUN, 0,  false, INTEGER, AT(after),      0, 1e9, .help = "steps to train before (0)"},
+    {"batch-size", "N",    EXPLAIN | EXPLAIN_RUN, 0,  false, INTEGER, AT(images),     1, MILLION, .help = "images of the minibatch that are looked at (4)"},
+    {"at",         "NAME[i,j]", EXPLAIN | EXPLAIN_RUN, 0, false, TEXT, AT(at),        .help = "one number of a parameter or a value, as encoder.0.weight[2,1] or z[0,1]: every path from it\nto the loss, and their sum, instead of the whole"},
+    {"format",     "NAME", EXPLAIN | EXPLAIN_RUN, 0,  false, CHOICE,  AT(format),     .choice = format_name, .help = "text, markdown, latex, html: the derivation; dot, mermaid, svg: the graph (default: what the\nsuffix of --out says, .txt .md .tex .html .dot .mmd .svg, else text)"},
+    {"composed",   "",     EXPLAIN | EXPLAIN_RUN, 0,  false, SWITCH,  AT(composed),   .help = "no fused rules: each step by the operations it is made of"},
+    {"interactive", "",    EXPLAIN | EXPLAIN_RUN, 0,  false, SWITCH,  AT(interactive), .help = "step by step: reads commands from standard input; 'help' lists them"},
     {"out",        "DIR",  TRAIN,           TRAIN,    false, TEXT,    AT(out),        .help = "new or empty folder for the results, unless --resume is given"},
     {"out",        "FILE", PICTURES,        PICTURES, false, TEXT,    AT(out),        .help = "picture to write (PNG)"},
+    {"out",        "FILE", EXPLAIN | EXPLAIN_RUN, 0,  false, TEXT,    AT(out),        .help = "file to write; it may replace one of its kind (default: standard output)"},
 };
 /* clang-format on */
 enum { FLAGS = sizeof flags / sizeof *flags };
@@ -398,6 +415,10 @@ static int check_given(const options *given, command c, const char *name,
             continue;
         if (!resume && (f->required & (unsigned)c) != 0 && text[i] == NULL)
             return complain(EXIT_USAGE, "%s needs --%s %s: %s", name, f->name, f->value, f->help);
+        if (c == EXPLAIN && *given->run != '\0' && text[i] != NULL &&
+            (f->commands & EXPLAIN_RUN) == 0)
+            return complain(EXIT_USAGE, "--%s: the run has its settings; without --run it is free",
+                            f->name);
         if (resume && text[i] != NULL && (f->commands & RESUME) == 0)
             return complain(
                 EXIT_USAGE,

@@ -23,7 +23,9 @@ typedef enum command {
     MANIFOLD = 16,
     INFO = 32,
     RESUME = 64, /* no command: the flags that a run which goes on may change */
-    MODELS = 128
+    MODELS = 128,
+    EXPLAIN = 256,
+    EXPLAIN_RUN = 512 /* no command: the flags of explain that a run leaves open */
 } command;
 
 typedef struct sizes {
@@ -60,7 +62,9 @@ typedef struct options {
     char out[PATH_SIZE], config[PATH_SIZE], run[PATH_SIZE], split[PATH_SIZE];
     char resume[PATH_SIZE];    /* train: the folder to go on in, which is out then; else empty */
     int64_t count, importance; /* 0: not said */
-    bool trap, names, help;
+    char at[PATH_SIZE];
+    int64_t format, images, after; /* explain: UNSAID, or as format_name counts */
+    bool trap, names, composed, interactive, help;
 } options;
 
 enum { UNSAID = -1 }; /* a choice that nobody has made yet */
@@ -98,6 +102,18 @@ typedef struct flag {
     const char *(*choice)(int i); /* NULL behind the last */
     const char *help;
 } flag;
+
+/* What explain can write; format_name is NULL behind the last. */
+enum {
+    FORMAT_TEXT,
+    FORMAT_MARKDOWN,
+    FORMAT_LATEX,
+    FORMAT_HTML,
+    FORMAT_DOT,
+    FORMAT_MERMAID,
+    FORMAT_SVG
+};
+const char *format_name(int i);
 
 extern const flag flags[];
 extern const int flag_count;

@@ -186,6 +186,16 @@ tp_status run_data(run *r)
     return TP_OK;
 }
 
+tp_status run_training_data(run *r)
+{
+    char path[PATH_SIZE];
+    TP_TRY(find_data(&r->o, path));
+    TP_TRY(read_split(r, &r->train, path, "train"));
+    if (*r->o.run == '\0')
+        count_examples(&r->o, &r->train);
+    return TP_OK;
+}
+
 tp_status run_batches(const run *r, tp_batches *b, const tp_dataset *d, int64_t batch_size,
                       tp_dtype dtype)
 {
@@ -207,6 +217,22 @@ tp_status run_new_model(run *r)
     tp_model_config c;
     TP_TRY(options_model(&r->o, &c));
     return tp_model_init(&r->model, tp_model_types[r->o.model], c, TP_F32, r->o.seed);
+}
+
+tp_status run_trainer(run *r, tp_batches *b, tp_optimizer *adam, tp_trainer *t)
+{
+    tp_adam_opts opts = tp_adam_defaults();
+    opts.lr = r->o.lr;
+    TP_TRY(run_batches(r, b, &r->train, r->o.batch_size, TP_F32));
+    TP_TRY(tp_adam_init(adam, &r->model.params, opts));
+    *t = (tp_trainer){.tape = r->tape,
+                      .loss = tp_model_loss,
+                      .model = &r->model,
+                      .optimizer = adam,
+                      .seed = r->o.seed,
+                      .trap = r->o.trap,
+                      .epoch = 1};
+    return TP_OK;
 }
 
 tp_status run_load_model(run *r)

@@ -20,9 +20,14 @@ tp_status run_open(run *r, const options *o);
 /* Reads the training images and, if there are any, the test images; all must be of one size. With a split
  * given, its images are the test images. */
 tp_status run_data(run *r);
+/* The training images alone. */
+tp_status run_training_data(run *r);
 /* Minibatches of r->train or r->test, binarized as the run says; each has draws of its own. */
 tp_status run_batches(const run *r, tp_batches *b, const tp_dataset *d, int64_t batch_size,
                       tp_dtype dtype);
+/* What training r->model begins with: minibatches, optimizer and trainer of the run's settings. They stay where they are
+ * while in use; each is freed by its own function. */
+tp_status run_trainer(run *r, tp_batches *b, tp_optimizer *adam, tp_trainer *t);
 /* A fresh model for the data, or that of the folder o.run. */
 tp_status run_new_model(run *r);
 tp_status run_load_model(run *r);

@@ -227,21 +227,11 @@ static tp_status prepare(training *t, const options *o)
             0; /* the data say, whatever a config.json said */
     TP_TRY(run_data(&t->r));
     TP_TRY(run_new_model(&t->r));
-    TP_TRY(run_batches(&t->r, &t->train, &t->r.train, o->batch_size, TP_F32));
+    TP_TRY(run_trainer(&t->r, &t->train, &t->adam, &t->trainer));
+    t->trainer.on_batch = on_batch;
+    t->trainer.user = t;
     if (has_test(t))
         TP_TRY(run_batches(&t->r, &t->test, &t->r.test, o->batch_size, TP_F32));
-    tp_adam_opts opts = tp_adam_defaults();
-    opts.lr = o->lr;
-    TP_TRY(tp_adam_init(&t->adam, &t->r.model.params, opts));
-    t->trainer = (tp_trainer){.tape = t->r.tape,
-                              .loss = tp_model_loss,
-                              .model = &t->r.model,
-                              .optimizer = &t->adam,
-                              .seed = o->seed,
-                              .trap = o->trap,
-                              .on_batch = on_batch,
-                              .user = t,
-                              .epoch = 1};
     return TP_OK;
 }
 

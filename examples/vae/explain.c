@@ -1,0 +1,342 @@
+/* explain.c: "vae explain": the gradients of one training step, derived and checked.
+ *
+ * Model, data, noise and order are those of training; the derivation is autograd/explain.h's. Read next: place.c,
+ * stepper.c. */
+#define _POSIX_C_SOURCE 200809L /* open_memstream */
+#include "commands.h"
+#include "explain.h"
+#include "say.h"
+
+#include "nn/checkpoint.h"
+#include "tensor/io/file.h"
+#include "tensor/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- pages ---------------------------------------------------------------------------------------- */
+
+tp_status page_open(page *p)
+{
+    *p = (page){0};
+    p->to = open_memstream(&p->text, &p->bytes);
+    return p->to != NULL ? TP_OK : tp_fail(TP_ENOMEM, "no memory for the derivation");
+}
+
+tp_status page_close(page *p, tp_status status)
+{
+    bool whole = !ferror(p->to);
+    whole &= fclose(p->to) == 0;
+    p->to = NULL;
+    return whole ? status : tp_fail(TP_ENOMEM, "no memory for the derivation");
+}
+
+void page_free(page *p)
+{
+    if (p->to != NULL)
+        fclose(p->to);
+    free(p->text);
+    *p = (page){0};
+}
+
+/* --- the step ------------------------------------------------------------------------------------- */
+
+static bool is_behind(void *user, const tp_stats *so_far)
+{
+    const lesson *l = user;
+    (void)so_far;
+    return l->trainer.step < (uint64_t)l->r.o.after + l->begun;
+}
+
+static tp_status train(lesson *l)
+{
+    tp_stats stats;
+    l->begun = l->trainer.step;
+    l->trainer.on_batch = is_behind;
+    l->trainer.user = l;
+    while (is_behind(l, NULL))
+        TP_TRY(tp_train_rest(&l->trainer, &l->batches, &stats));
+    return TP_OK;
+}
+
+/* The minibatch that comes next; the end of an epoch is the start of another one. */
+static tp_status next_batch(lesson *l, tp_batch *b)
+{
+    tp_trainer *t = &l->trainer;
+    if (t->done.samples == l->batches.size) {
+        t->done = (tp_stats){0};
+        t->epoch++;
+    }
+    bool got;
+    tp_batches_shuffle(&l->batches, t->seed, t->epoch);
+    TP_TRY(tp_batches_skip(&l->batches, t->done.samples));
+    return tp_batches_next(&l->batches, b, &got);
+}
+
+/* Its first images. */
+static tp_status cut_batch(lesson *l, const tp_batch *b)
+{
+    int64_t n = l->r.o.images < b->n ? l->r.o.images : b->n;
+    l->batch = (tp_batch){.n = n};
+    TP_TRY(tp_view_slice(&b->x, 0, 0, n, 1, &l->batch.x));
+    TP_TRY(tp_view_slice(&b->index, 0, 0, n, 1, &l->batch.index));
+    return b->labels.storage == NULL ? TP_OK
+                                     : tp_view_slice(&b->labels, 0, 0, n, 1, &l->batch.labels);
+}
+
+/* Where the run is: its last checkpoint, or if there is none the weights alone. */
+static tp_status restore(lesson *l)
+{
+    tp_checkpoint c;
+    const char *dir = l->r.o.run;
+    TP_TRY(tp_checkpoint_open(&c, dir));
+    if (c.note != NULL)
+        note("%s", c.note);
+    tp_status s = TP_OK;
+    if (c.path != NULL)
+        s = tp_checkpoint_load(&c, &l->trainer, &l->batches);
+    tp_checkpoint_close(&c);
+    if (c.path != NULL || s != TP_OK)
+        return s;
+    char path[PATH_SIZE];
+    note("%s: no checkpoint: takes the weights of model.safetensors, at step 1", dir);
+    return tp_params_load(&l->r.model.params, path_in(path, dir, "model.safetensors"));
+}
+
+static tp_status prepare(lesson *l, const options *o)
+{
+    tp_batch whole;
+    TP_TRY(run_open(&l->r, o));
+    if (*o->run == '\0')
+        l->r.o.height = l->r.o.width = l->r.o.classes = l->r.o.examples = 0; /* the data say */
+    TP_TRY(run_training_data(&l->r));
+    TP_TRY(run_new_model(&l->r));
+    TP_TRY(run_trainer(&l->r, &l->batches, &l->adam, &l->trainer));
+    if (*o->run != '\0')
+        TP_TRY(restore(l));
+    TP_TRY(train(l));
+    TP_TRY(next_batch(l, &whole));
+    return cut_batch(l, &whole);
+}
+
+tp_var lesson_record(lesson *l, tp_tape *t)
+{
+    tp_trainer of = l->trainer;
+    of.tape = t;
+    return tp_train_record(&of, &l->batch).total;
+}
+
+/* --- formats --------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *suffix, *kind, *begins; /* what such a file is called and begins with */
+} formats[] = {
+    [FORMAT_TEXT] = {".txt", "a derivation", "forward: "},
+    [FORMAT_MARKDOWN] = {".md", "a derivation in Markdown", "# "},
+    [FORMAT_LATEX] = {".tex", "a LaTeX document", "\\documentclass"},
+    [FORMAT_HTML] = {".html", "an HTML page", "<!"},
+    [FORMAT_DOT] = {".dot", "a graph for DOT", "digraph"},
+    [FORMAT_MERMAID] = {".mmd", "a graph for Mermaid", "flowchart"},
+    [FORMAT_SVG] = {".svg", "an SVG picture", "<svg"},
+};
+
+static bool is_graph(int64_t format)
+{
+    return format == FORMAT_DOT || format == FORMAT_MERMAID || format == FORMAT_SVG;
+}
+
+/* What the lectures write for what the models call otherwise. */
+static const tp_symbol usual[] = {
+    {"mu", "μ", "\\mu"},
+    {"logvar", "log σ²", "\\log\\sigma^2"},
+    {"eps", "ε", "\\varepsilon"},
+};
+enum { USUAL = sizeof usual / sizeof *usual, TEX_SYMBOL = 192 };
+
+/* "encoder.0.weight" in TeX: W with the layer below it. NULL for a parameter of another kind. */
+static char *tex_symbol(const char *name)
+{
+    const char *last = strrchr(name, '.');
+    bool weight = last != NULL && strcmp(last, ".weight") == 0;
+    if (!weight && (last == NULL || strcmp(last, ".bias") != 0))
+        return NULL;
+    char text[TEX_SYMBOL];
+    size_t used = (size_t)snprintf(text, sizeof text, "%c_{\\mathrm{", weight ? 'W' : 'b');
+    for (; name < last && used + 8 < sizeof text; name++)
+        used +=
+            (size_t)snprintf(text + used, sizeof text - used, *name == '_' ? "\\_" : "%c", *name);
+    snprintf(text + used, sizeof text - used, "}}");
+    size_t n = strlen(text) + 1;
+    char *kept = malloc(n);
+    return kept == NULL ? NULL : memcpy(kept, text, n);
+}
+
+/* In text a parameter keeps its name, which --at takes. */
+static tp_status settle_symbols(lesson *l)
+{
+    const tp_params *ps = &l->r.model.params;
+    l->symbols = calloc((size_t)ps->n + USUAL + 1, sizeof *l->symbols);
+    if (l->symbols == NULL)
+        return tp_fail(TP_ENOMEM, "no memory for the symbols");
+    memcpy(l->symbols, usual, sizeof usual);
+    l->symbol_count = USUAL;
+    for (int i = 0; i < ps->n; i++) {
+        const char *name = ps->item[i]->name;
+        char *tex = tex_symbol(name);
+        if (tex != NULL)
+            l->symbols[l->symbol_count++] = (tp_symbol){name, name, tex};
+    }
+    return TP_OK;
+}
+
+static void free_symbols(lesson *l)
+{
+    for (int i = USUAL; i < l->symbol_count; i++)
+        free((char *)l->symbols[i].tex);
+    free(l->symbols);
+}
+
+static tp_status settle_opts(lesson *l)
+{
+    static const tp_explain_format pages[] = {[FORMAT_TEXT] = TP_EXPLAIN_TEXT,
+                                              [FORMAT_MARKDOWN] = TP_EXPLAIN_MARKDOWN,
+                                              [FORMAT_LATEX] = TP_EXPLAIN_TEX,
+                                              [FORMAT_HTML] = TP_EXPLAIN_HTML};
+    const options *o = &l->r.o;
+    TP_TRY(settle_symbols(l));
+    snprintf(l->title, sizeof l->title, "One training step of %s", l->r.model.type->name);
+    l->opts = (tp_explain_opts){TP_EXPLAIN_ALL, .composed = o->composed,
+                                .notation = {.symbols = l->symbols}, .title = l->title,
+                                .tally = &l->tally};
+    if (!is_graph(o->format))
+        l->opts.format = pages[o->format];
+    return TP_OK;
+}
+
+/* --- what is written ------------------------------------------------------------------------------ */
+
+/* What is asked for, by name or suffix. */
+static int settle_format(options *o)
+{
+    const char *dot = strrchr(o->out, '.');
+    for (int i = 0; o->format == UNSAID && format_name(i) != NULL; i++)
+        if (dot != NULL && strcmp(dot, formats[i].suffix) == 0)
+            o->format = i;
+    if (o->format == UNSAID && *o->out != '\0')
+        return complain(
+            EXIT_USAGE,
+            "--out %s: of no format by its suffix, .txt, .md, .tex, .html, .dot, .mmd or "
+            ".svg; --format names one",
+            o->out);
+    if (o->format == UNSAID)
+        o->format = FORMAT_TEXT;
+    if (is_graph(o->format) && *o->at != '\0')
+        return complain(EXIT_USAGE, "--at: %s is the graph of the whole step",
+                        format_name((int)o->format));
+    if (!o->interactive)
+        return EXIT_GOOD;
+    const char *other = *o->at != '\0' ? "at" : *o->out != '\0' ? "out" : NULL;
+    if (other != NULL || o->format != FORMAT_TEXT)
+        return complain(EXIT_USAGE,
+                        "--%s: not with --interactive, which writes text to standard output",
+                        other != NULL ? other : "format");
+    return EXIT_GOOD;
+}
+
+static tp_status write_derivation(lesson *l, FILE *to)
+{
+    const options *o = &l->r.o;
+    TP_TRY(settle_opts(l));
+    tp_var loss = lesson_record(l, l->r.tape);
+    TP_TRY(tp_var_status(loss));
+    if (is_graph(o->format))
+        return tp_fail(TP_EARG, "not yet");
+    if (*o->at == '\0')
+        return tp_explain(to, loss, l->opts);
+    place p;
+    TP_TRY(place_element(&p, loss, l->symbols, o->at));
+    return tp_explain_element(to, loss, p.var, p.index, l->opts);
+}
+
+/* A file may be replaced by one of its kind. */
+static tp_status check_target(const options *o)
+{
+    char head[16] = "";
+    tp_file f;
+    if (tp_file_missing(o->out))
+        return TP_OK;
+    TP_TRY(tp_file_open(&f, o->out));
+    size_t n = f.size < 15 ? (size_t)f.size : 15;
+    tp_status s = tp_file_read_at(&f, 0, head, n);
+    tp_file_close(&f);
+    if (s == TP_OK &&
+        strncmp(head, formats[o->format].begins, strlen(formats[o->format].begins)) != 0)
+        return tp_fail(TP_EIO, "--out %s: is there and is %s, not %s: it is not replaced", o->out,
+                       tp_file_looks_like(head, n), formats[o->format].kind);
+    return s;
+}
+
+static tp_status deliver(const page *p, const char *path)
+{
+    tp_file_writer w;
+    if (*path == '\0')
+        return fwrite(p->text, 1, p->bytes, stdout) == p->bytes && fflush(stdout) == 0
+                   ? TP_OK
+                   : tp_fail(TP_EIO, "cannot write to standard output");
+    TP_TRY(tp_file_begin(&w, path));
+    TP_TRY(tp_file_write(&w, p->text, p->bytes));
+    return tp_file_commit(&w);
+}
+
+static tp_status write_page(lesson *l, const options *o)
+{
+    page p;
+    if (*o->out != '\0')
+        TP_TRY(check_target(o)); /* before what takes time, too */
+    TP_TRY(prepare(l, o));
+    TP_TRY(page_open(&p));
+    tp_status s = page_close(&p, write_derivation(l, p.to));
+    if (s == TP_OK)
+        s = deliver(&p, o->out);
+    page_free(&p);
+    return s;
+}
+
+/* --- the command ---------------------------------------------------------------------------------- */
+
+/* What people want to know who do not read it all. */
+static int verdict(const lesson *l)
+{
+    const tp_explain_tally *t = &l->tally;
+    char worst[TP_NUMBER_TEXT];
+    if (t->steps > 0)
+        note(
+            "%d steps backward; rules checked: %d ok, %d wrong, %d skipped; worst error %s of its bound, at step %d",
+            t->steps, t->ok, t->wrong, t->skipped, tp_number(worst, 'g', 1, t->worst),
+            t->worst_step);
+    if (t->wrong > 0)
+        return complain(EXIT_BAD, "a gradient is wrong: look for FAIL");
+    return EXIT_GOOD;
+}
+
+int command_explain(const options *asked)
+{
+    lesson l = {0};
+    options o = *asked;
+    int code = settle_format(&o);
+    if (code != EXIT_GOOD)
+        return code;
+    tp_status s = o.interactive ? prepare(&l, &o) : write_page(&l, &o);
+    if (s == TP_OK && o.interactive) {
+        s = settle_opts(&l);
+        if (s == TP_OK)
+            s = lesson_walk(&l);
+    }
+    code = s != TP_OK ? complain_error(EXIT_BAD) : verdict(&l);
+    free_symbols(&l);
+    tp_optimizer_free(&l.adam);
+    tp_batches_free(&l.batches);
+    run_close(&l.r);
+    return code;
+}

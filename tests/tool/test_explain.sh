@@ -1,0 +1,206 @@
+#!/usr/bin/env bash
+# "vae explain": every model in text and HTML, every format, one number with all its paths, a step of a run, files that
+# are in the way, and a session of --interactive against a golden one. What the pages say is tested in tests/autograd.
+set -uo pipefail
+
+. tests/tool/common.sh
+golden=$TAPIR_SOURCE/tests/golden/explain_session.txt
+
+sanitized=false
+case $TAPIR_FLAGS in *-fsanitize*) sanitized=true ;; esac
+
+# says CODE TEXT ARGS...: the exit code and all of standard error, without "vae: "; nothing on standard output, no file.
+says() {
+    local code=$1 text=$2 got
+    shift 2
+    "$vae" explain "$@" >stdout 2>stderr </dev/null
+    got=$?
+    [ "$got" = "$code" ] || bad "exit $got, want $code: explain $*: $(cat stderr)"
+    [ "$(cat stderr)" = "vae: $text" ] || bad "explain $*: $(printf '\n got  %s\n want vae: %s' "$(cat stderr)" "$text")"
+    [ ! -s stdout ] || bad "explain $*: it fails and prints: $(head -3 stdout)"
+    [ -z "$(find . -name 'new*' -o -name '*.tmp-*')" ] || { bad "left behind by: explain $*: $(ls)" && rm -f new* ./*.tmp-*; }
+}
+
+# sound ARGS...: exits 0, and every check is ok.
+sound() {
+    "$vae" explain "$@" >stdout 2>stderr </dev/null || bad "exit $?: explain $*: $(cat stderr)"
+    grep -Eq '^vae: [0-9]+ steps backward; rules checked: [0-9]+ ok, 0 wrong, [0-9]+ skipped; worst error [0-9e.-]+ of its bound, at step [0-9]+$' stderr ||
+        bad "explain $*: $(cat stderr)"
+}
+
+tiny=(--hidden 5 --latent-dim 2 --batch-size 2)
+
+# --- every model ----------------------------------------------------------------------------------------
+
+# Every operation lies in a scope; only what comes from outside does not.
+scopeless() {
+    awk '/^  #[0-9]/ { line = $0; getline next_one; if (line " " next_one !~ /   in [a-zA-Z]/ && line !~ /: data/) print line }' "$1"
+}
+for name in $("$vae" models --names); do
+    $sanitized && [ "$name" = planar_vae ] && continue # hundreds of steps
+    sound --model "$name" "${tiny[@]}" --out "$name.txt"
+    [ ! -s stdout ] || bad "$name: --out and standard output: $(head -3 stdout)"
+    grep -q '^step 1: ' "$name.txt" || bad "$name: no steps"
+    grep -q ' skipped; ' "$name.txt" || bad "$name: the page does not say how the checks ended"
+    ! grep -q 'FAIL\|NOT FINITE' "$name.txt" || bad "$name: $(grep 'FAIL\|NOT FINITE' "$name.txt")"
+    [ -z "$(scopeless "$name.txt")" ] || bad "$name: in no scope: $(scopeless "$name.txt")"
+    sound --model "$name" "${tiny[@]}" --out "$name.html"
+    [ -s "$name.html" ] || bad "$name: an empty page"
+done
+for scope in encoder heads reparameterize decoder reconstruction KL loss; do
+    grep -q "^step [0-9]*: .*   in $scope\b" vae.txt || bad "vae: no step in $scope"
+done
+
+# --- formats --------------------------------------------------------------------------------------------
+
+for pair in text:txt:forward markdown:md:'# One training step of vae' latex:tex:'\documentclass' html:html:'<!' \
+    dot:dot:digraph mermaid:mmd:flowchart svg:svg:'<svg'; do
+    IFS=: read -r format suffix begins <<<"$pair"
+    "$vae" explain "${tiny[@]}" --out page.$suffix >stdout 2>stderr || bad "$format: $(cat stderr)"
+    case $(head -1 page.$suffix) in "$begins"*) ;; *) bad "$format begins with $(head -1 page.$suffix)" ;; esac
+    "$vae" explain "${tiny[@]}" --format $format >piped 2>stderr || bad "$format: $(cat stderr)"
+    cmp piped page.$suffix || bad "$format: a file is not what is printed"
+    "$vae" explain "${tiny[@]}" --format $format --out page.$suffix >stdout 2>stderr || bad "$format: replacing: $(cat stderr)"
+    cmp piped page.$suffix || bad "$format: replaced by something else"
+done
+sound "${tiny[@]}" # text, without being told
+cmp stdout page.txt || bad "text is not the default"
+sound "${tiny[@]}" --composed
+! grep -q '(fused)' stdout || bad "--composed: $(grep '(fused)' stdout)"
+grep -q '(fused)' page.txt || bad "nothing is fused"
+sound --hidden 3 --batch-size=7 && grep -q 'x: data.*f32\[7,784\]' stdout || bad "seven images: $(head -3 stdout)"
+sound --batch-size 1 --hidden 3 && grep -q 'x: data.*f32\[1,784\]' stdout || bad "one image: $(head -3 stdout)"
+
+# --- one number -------------------------------------------------------------------------------------------
+
+# at NAME[i]: sums that agree; the last line.
+at() {
+    "$vae" explain "${tiny[@]}" --at "$1" >stdout 2>stderr || bad "--at $1: $(cat stderr)"
+    [ ! -s stderr ] || bad "--at $1: $(cat stderr)"
+    grep -q '^why ∂loss/∂' stdout && tail -1 stdout | grep -q 'in all; finite difference: ok ' || bad "--at $1: $(cat stdout)"
+}
+for place in 'z[0,1]' 'mu[1,0]' 'μ[1,0]' 'log σ²[1,0]' logvar.bias[1] 'decoder.2.weight[3,4]' 'encoder.0.weight[4, 210]' kl \
+    'recon[]' v28 '#28' 'h#4[0,0]'; do
+    at "$place"
+done
+"$vae" explain "${tiny[@]}" --at 'z[0,1]' --out page.html 2>stderr || bad "--at as HTML: $(cat stderr)"
+needed="a name, and where it has several numbers a place behind it, as z[0,1], is needed"
+says 1 "there is no 'encoder.0.wieght'; did you mean 'encoder.0.weight'?" "${tiny[@]}" --at 'encoder.0.wieght[0,0]'
+says 1 "there is no 'xylophone' in this step" "${tiny[@]}" --at xylophone --out new.txt
+says 1 "z has shape [2,2]: its axis 0 has no place 2" "${tiny[@]}" --at 'z[2,0]'
+says 1 "z has shape [2,2]: its axis 1 has no place 99999999999" "${tiny[@]}" --at 'z[0,99999999999]'
+says 1 "z has shape [2,2]: 2 numbers name a place in it, not 1" "${tiny[@]}" --at 'z[0]'
+says 1 "z has shape [2,2]: 2 numbers name a place in it, not 3" "${tiny[@]}" --at 'z[0,0,0]'
+says 1 "z has shape [2,2]: 2 numbers name a place in it, not 0" "${tiny[@]}" --at 'z[]'
+says 1 "kl has shape []: 0 numbers name a place in it, not 1" "${tiny[@]}" --at 'kl[0]'
+says 1 "z has shape [2,2]: which of its numbers? As z[0,0]" "${tiny[@]}" --at z
+for odd in '[' '[0,0]' 'z[0,0' 'z[0,0]]' 'z[0]0]'; do
+    says 1 "'$odd' names nothing: $needed" "${tiny[@]}" --at "$odd"
+done
+for odd in '-1,0]' 'a,b]' '0,]' ',0]' '0;0]' '0 0]' '+1,0]'; do
+    says 1 "'[$odd' is no place as [2,1]" "${tiny[@]}" --at "z[$odd"
+done
+says 1 "tp_explain_element: no gradient goes from 'loss' = loss: add#29 to 'eps' = reparameterize: noise_normal#11" \
+    "${tiny[@]}" --at 'eps[0,0]'
+"$vae" explain --model hierarchical_vae "${tiny[@]}" --at 'mu[0,0]' >stdout 2>stderr
+[ $? = 1 ] && grep -Eq "^vae: [0-9] values are called 'mu': name one by its number, as mu#[0-9]+ or mu#[0-9]+$" stderr ||
+    bad "a name of several: $(cat stderr)"
+place=$(sed -n 's/.* or \(mu#[0-9]*\)$/\1/p' stderr)
+"$vae" explain --model hierarchical_vae "${tiny[@]}" --at "$place[0,0]" >stdout 2>stderr || bad "$place: $(cat stderr)"
+
+# --- calls that make no sense -----------------------------------------------------------------------------
+
+says 2 "--out new.xyz: of no format by its suffix, .txt, .md, .tex, .html, .dot, .mmd or .svg; --format names one" --out new.xyz
+says 2 "--out new: of no format by its suffix, .txt, .md, .tex, .html, .dot, .mmd or .svg; --format names one" --out new
+says 2 "--format: there is no 'htm'; did you mean 'html'?" --format htm
+says 2 "--format: there is no 'pdf', only: text, markdown, latex, html, dot, mermaid, svg" --format pdf
+for format in dot mermaid svg; do
+    says 2 "--at: $format is the graph of the whole step" --at 'z[0,0]' --format $format
+done
+says 2 "--out: not with --interactive, which writes text to standard output" --interactive --out new.txt
+says 2 "--at: not with --interactive, which writes text to standard output" --interactive --at 'z[0,0]'
+says 2 "--format: not with --interactive, which writes text to standard output" --interactive --format html
+says 2 "--model: the run has its settings; without --run it is free" --run none --model ae
+says 1 "none/config.json: cannot open: No such file or directory" --run none
+says 1 "nowhere: there is no such folder or file" --data nowhere
+"$vae" explain --help >stdout 2>stderr || bad "explain --help"
+for flag in model preset set data hidden latent-dim batch-size seed run after at format out composed interactive; do
+    grep -q "^  --$flag " stdout || bad "explain --help does not know --$flag"
+done
+LC_ALL=C sed 's/[\x80-\xbf]//g' stdout | awk 'length > 130' >long
+[ ! -s long ] || bad "explain --help: $(cat long)"
+"$vae" --help | grep -q '^  explain  ' || bad "--help does not list explain"
+
+# --- files in the way ---------------------------------------------------------------------------------------
+
+echo "int main(void) { return 0; }" >source.txt && cp source.txt before
+says 1 "--out source.txt: is there and is a text file, not a derivation: it is not replaced" "${tiny[@]}" --out source.txt
+cmp source.txt before || bad "a file was overwritten"
+says 1 "--out page.md: is there and is a text file, not an HTML page: it is not replaced" "${tiny[@]}" --format html --out page.md
+says 1 "missing/new.html: cannot create: No such file or directory" "${tiny[@]}" --out missing/new.html
+mkdir folder.txt
+says 1 "folder.txt: is a directory, expected a regular file" "${tiny[@]}" --out folder.txt
+cp page.html kept.html
+(
+    ulimit -f 2
+    "$vae" explain "${tiny[@]}" --out new.txt >stdout 2>limited
+    [ $? = 1 ] && grep -q "^vae: new.txt: cannot write: " limited || echo "a full disk: $(cat limited)"
+    "$vae" explain "${tiny[@]}" --out page.txt >stdout 2>limited
+    [ $? = 1 ] || echo "a full disk, replacing"
+) >full
+[ ! -s full ] || bad "$(cat full)"
+cmp piped page.svg || bad "a page has changed"
+[ -z "$(find . -name 'new*' -o -name '*.tmp-*')" ] || bad "a full disk leaves files"
+if [ -w /dev/full ]; then
+    "$vae" explain "${tiny[@]}" >/dev/full 2>stderr
+    [ $? = 1 ] && grep -qx "vae: cannot write to standard output" stderr || bad "/dev/full: $(cat stderr)"
+    "$vae" explain "${tiny[@]}" --interactive >/dev/full 2>stderr <<<list
+    [ $? = 1 ] && grep -q "^vae: .*cannot write\|^vae: cannot write to standard output" stderr || bad "/dev/full, a session: $(cat stderr)"
+fi
+
+# --- a run, and steps ---------------------------------------------------------------------------------------
+
+head_of() { sed -n '/^  #[0-9]*  recon/,/^  #[0-9]*  loss/p' "$1"; }
+good train --hidden 5 --latent-dim 2 --epochs 1 --batch-size 2000 --out run --set warmup=10
+sound --run run --batch-size 2 --out run.txt
+grep -q 'key (seed 1, step 5, ' run.txt || bad "the step behind a run: $(grep 'key (' run.txt)"
+grep -q '  v[0-9]* = 0.5·kl' run.txt || bad "the weight of the KL behind a run: $(grep 'kl' run.txt | head -3)"
+sound --hidden 5 --latent-dim 2 --set warmup=10 --batch-size 2 --out fresh.txt
+grep -q 'key (seed 1, step 0, ' fresh.txt || bad "the first step: $(grep 'key (' fresh.txt)"
+# As many steps as the run has taken come to the same place.
+good train --hidden 5 --latent-dim 2 --epochs 1 --out hundred
+sound --run hundred --batch-size 2 --out hundred.txt
+sound --hidden 5 --latent-dim 2 --batch-size 2 --after 100 --out steps.txt
+cmp hundred.txt steps.txt || bad "--after and --run differ: $(diff hundred.txt steps.txt | head -4)"
+sound --run hundred --after 1 --batch-size 2
+grep -q 'key (seed 1, step 101, ' stdout || bad "one more step: $(grep 'key (' stdout)"
+rm hundred/checkpoint-*
+"$vae" explain --run hundred --batch-size 2 >stdout 2>stderr || bad "without checkpoint: $(cat stderr)"
+grep -qx 'vae: hundred: no checkpoint: takes the weights of model.safetensors, at step 1' stderr || bad "$(cat stderr)"
+
+# --- a session ------------------------------------------------------------------------------------------------
+
+# Numbers with a point may end otherwise on another machine; what is said and where may not.
+plain() { sed -E 's/-?[0-9]+(\.[0-9]+)?e[-+][0-9]+/#/g; s/-?[0-9]+\.[0-9]+/#/g; s/  +#/ #/g'; }
+session() {
+    "$vae" explain "${tiny[@]}" --interactive "$@" 2>stderr
+}
+printf '%s\n' help '' n step back b back back 'go 12' why 'why z[0,1]' 'print z' 'p z[0,1]' 'print mu.bias' 'print eps' \
+    'print x[0,0]' print 'print zz' 'why eps[0,0]' 'why z' prnit xyzzy 'go 17' 'go x' 'go 16' n list '   back  ' 'q now' |
+    session >raw || bad "a session: $(cat stderr)"
+plain <raw >said
+grep -q '^vae: 16 steps backward; rules checked: 28 ok, 0 wrong, 0 skipped; ' stderr || bad "a session: $(cat stderr)"
+if [ -n "${TAPIR_UPDATE_GOLDEN-}" ]; then cp said "$golden"; fi
+cmp said "$golden" || bad "a session: $(diff "$golden" said | head -20)"
+# Each step is what the page says of it.
+printf '\n%.0s' {1..16} | session | grep -v '^\[[0-9]*/16\]' | sed 1d | plain >walked
+sed -n '/^step 1: /,/^gradients/p' page.txt | grep -v '^$\|^gradients' | plain >steps
+diff walked steps >difference || bad "steps are not those of the page: $(head difference)"
+session </dev/null >said || bad "no input: $(cat stderr)"
+[ "$(tail -1 said)" = "[0/16] " ] || bad "no input: $(cat said)"
+printf 'quit' | session >said && tail -1 said | grep -qx '\[0/16\] quit' || bad "no line feed: $(cat said)"
+head -c 100000 /dev/zero | tr '\0' 'x' | session >said && grep -q "^there is no command 'xxx" said || bad "a long line"
+printf '\e[2J\0\n\xff\n' | session >said
+! LC_ALL=C grep -q $'\e\|\xff' said || bad "a terminal would obey"
+
+verdict
