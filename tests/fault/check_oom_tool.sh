@@ -92,6 +92,8 @@ sweep eval --run run --data data --threads 1 --importance 3
 sweep sample --run run --out x.png --threads 1
 sweep sample --run labelled --out x.png --threads 1
 sweep reconstruct --run labelled --data data --out x.png --threads 1
+sweep explain --data data --hidden 3 --latent-dim 2 --batch-size 2 --threads 1 --out x.html
+sweep explain --run run --data data --batch-size 2 --at 'z[0,1]' --threads 1
 sweep info --run run
 sweep models
 

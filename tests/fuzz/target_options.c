@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         command command;
     } commands[] = {
         {"train", TRAIN}, {"eval", EVAL},         {"sample", SAMPLE}, {"reconstruct", RECONSTRUCT},
-        {"info", INFO},   {"manifold", MANIFOLD}, {"models", MODELS}};
+        {"info", INFO},   {"manifold", MANIFOLD}, {"models", MODELS}, {"explain", EXPLAIN}};
     char text[LONGEST + 1], *argv[ARGUMENTS + 1] = {NULL}, path[64];
     size_t n = 0;
     if (size == 0)

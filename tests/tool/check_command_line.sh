@@ -66,7 +66,10 @@ sample threads N 0 256
 eval threads N 0 256
 reconstruct threads N 0 256
 manifold threads N 0 256
-info threads N 0 256"
+info threads N 0 256
+explain threads N 0 256
+explain batch-size N 1 1000000
+explain after N 0 1000000000"
 numbers="train lr X 0 1000
 train beta X 0 1000000"
 seeds="train seed N
@@ -76,7 +79,8 @@ lists="train hidden N,… 1 1000000"
 choices="train preset NAME quick, pytorch-example, manifold
 train model NAME $("$vae" models --names | paste -sd, | sed 's/,/, /g')
 train likelihood NAME bernoulli, gaussian, gaussian_learned, categorical
-train binarize NAME grey, threshold, static, dynamic"
+train binarize NAME grey, threshold, static, dynamic
+explain format NAME text, markdown, latex, html, dot, mermaid, svg"
 texts="train out DIR
 train data PATH
 train resume DIR
@@ -91,7 +95,12 @@ reconstruct data PATH
 reconstruct out FILE
 manifold run DIR
 manifold out FILE
-info run DIR"
+info run DIR
+explain run DIR
+explain data PATH
+explain config FILE
+explain at NAME[i,j]
+explain out FILE"
 
 train_needs="train needs --out DIR: new or empty folder for the results, unless --resume is given"
 run_needs="needs --run DIR: folder that 'train' wrote"
@@ -237,7 +246,7 @@ done
 
 # --- what is no flag, and no command --------------------------------------------------------------------
 
-for command in train eval sample reconstruct manifold info; do
+for command in train eval sample reconstruct manifold info explain; do
     says 2 "$command has no flag --nan; see '$vae $command --help'" "$command" --nan
     says 2 "$command takes flags only; 'nan' is none" "$command" nan
     says 2 "$command takes flags only; '' is none" "$command" ''
@@ -265,6 +274,8 @@ says 2 "there is no command '${long:1:64}'; see '$vae --help'" "$long"
 says 2 "train takes flags only; '${long:1}' is none" train "$long$long"
 says 2 "--trap takes no value" train --trap=
 says 2 "--trap is given twice" train --trap --trap
+says 2 "--interactive takes no value" explain --interactive=yes
+says 2 "--composed is given twice" explain --composed --composed
 says 2 "$train_needs" train --lr 0.5 --seed 18446744073709551615 --threads 0 --beta 0 --hidden 1,2
 
 # --- names of files ------------------------------------------------------------------------------------

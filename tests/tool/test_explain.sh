@@ -108,6 +108,22 @@ says 1 "tp_explain_element: no gradient goes from 'loss' = loss: add#29 to 'eps'
 place=$(sed -n 's/.* or \(mu#[0-9]*\)$/\1/p' stderr)
 "$vae" explain --model hierarchical_vae "${tiny[@]}" --at "$place[0,0]" >stdout 2>stderr || bad "$place: $(cat stderr)"
 
+# --- a rule that is wrong ---------------------------------------------------------------------------------
+
+wrong=$TAPIR_BUILD/tests/vae-wrong
+for rule in linear linear_relu reparameterize gaussian_kl bce_with_logits add; do
+    TAPIR_WRONG_RULE=$rule "$wrong" explain "${tiny[@]}" --out wrong.txt >stdout 2>stderr
+    [ $? = 1 ] || bad "a wrong $rule is found right"
+    [ "$(tail -1 stderr)" = "vae: a gradient is wrong: look for FAIL" ] || bad "a wrong $rule: $(cat stderr)"
+    [ "$(grep -c FAIL wrong.txt)" = "$(sed -n 's/.* \([0-9]*\) wrong.*/\1/p' stderr)" ] || bad "a wrong $rule: $(cat stderr)"
+    awk -v rule="$rule" '/^step [0-9]/ { here = $3 } /FAIL/ && here != rule { exit 1 }' wrong.txt || bad "a wrong $rule: others are blamed"
+done
+TAPIR_WRONG_RULE=add "$wrong" explain "${tiny[@]}" --at 'mu[0,1]' >stdout 2>stderr
+[ $? = 1 ] && grep -q FAIL stdout || bad "a wrong add, in one number: $(cat stdout stderr)"
+"$wrong" explain "${tiny[@]}" --out wrong.txt >stdout 2>stderr || bad "nothing is wrong: $(cat stderr)"
+TAPIR_WRONG_RULE=add "$wrong" explain "${tiny[@]}" --interactive <<<q >stdout 2>stderr
+[ $? = 1 ] || bad "a wrong add, in a session: $(cat stderr)"
+
 # --- calls that make no sense -----------------------------------------------------------------------------
 
 says 2 "--out new.xyz: of no format by its suffix, .txt, .md, .tex, .html, .dot, .mmd or .svg; --format names one" --out new.xyz
