@@ -2,7 +2,7 @@
  *
  * The sweep is over before the first prompt: each step's text is kept, so that back is as cheap as forth, and print knows
  * every gradient. why counts on a recording of its own. Read next: explain.c. */
-#define _POSIX_C_SOURCE 200809L /* POSIX 2008 with getline */
+#define _POSIX_C_SOURCE 200809L
 #include "explain.h"
 #include "say.h"
 
@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 #include <unistd.h>
 
 /* A step that was taken: what it says, and the gradient of the loss by the value that it treated, which the sweep forgets. */
@@ -273,11 +272,26 @@ static tp_status obey(walk *w, char *line, bool *quit)
     return unknown(word);
 }
 
+enum { LINE = 1024 };
+
+/* A line without its end; what is too long is dropped. False at the end of input. */
+static bool read_line(char line[LINE])
+{
+    int n = 0, c = getchar();
+    if (c == EOF)
+        return false;
+    for (; c != EOF && c != '\n'; c = getchar())
+        if (n + 1 < LINE)
+            line[n++] = (char)c;
+    n -= n > 0 && line[n - 1] == '\r';
+    line[n] = '\0';
+    return true;
+}
+
 /* A session reads the same whoever drives it: prompts are there for scripts, too, and then what a terminal shows anyway. */
 static tp_status talk(walk *w)
 {
-    char *line = NULL;
-    size_t size = 0;
+    char line[LINE];
     bool quit = false, terminal = isatty(STDIN_FILENO) == 1;
     char visible[SHOWN_TEXT];
     tp_status s = TP_OK;
@@ -291,17 +305,14 @@ static tp_status talk(walk *w)
             s = tp_fail(TP_EIO, "cannot write to standard output");
             break;
         }
-        ssize_t n = getline(&line, &size, stdin);
-        if (n < 0) {
+        if (!read_line(line)) {
             putchar('\n');
             break;
         }
-        line[strcspn(line, "\r\n")] = '\0';
         if (!terminal)
             printf("%s\n", shown(visible, line));
         s = obey(w, line, &quit);
     }
-    free(line);
     return s;
 }
 

@@ -297,6 +297,36 @@ static void test_bad_step(void **state)
 }
 
 /* A data set with a NaN: without the trap and with it the message says that it came in with the data. */
+/* What is recorded to be looked at is the step that comes next, and looking at it changes nothing. */
+static void test_record(void **state)
+{
+    (void)state;
+    regression r, other;
+    tp_stats stats;
+    tp_batch batch;
+    bool got;
+    start(&r, ROWS);
+    start(&other, ROWS);
+    tp_batches_shuffle(&r.batches, r.trainer.seed, 0);
+    assert_ok(tp_batches_next(&r.batches, &batch, &got));
+    tp_objective o = tp_train_record(&r.trainer, &batch);
+    assert_ok(tp_var_status(o.total));
+    assert_string_equal(tp_name_of((tp_var){o.total.tape, 1, o.total.epoch}), "x");
+    double loss = tp_item_of(o.total);
+    o = tp_train_record(&r.trainer, &batch);
+    assert_close(tp_item_of(o.total), loss, 0, 0);
+    assert_int_equal(r.trainer.step, 0);
+    assert_ok(tp_train_epoch(&r.trainer, &r.batches, 0, &stats));
+    assert_close(stats.loss, loss, 0, 0);
+    assert_ok(tp_train_epoch(&other.trainer, &other.batches, 0, &stats));
+    for (int i = 0; i < r.ps.n; i++)
+        for (int64_t k = 0; k < tp_numel(&r.ps.item[i]->value); k++)
+            assert_close(tp_flat(&r.ps.item[i]->value, k), tp_flat(&other.ps.item[i]->value, k), 0,
+                         0);
+    finish(&r);
+    finish(&other);
+}
+
 static void test_poisoned_data(void **state)
 {
     (void)state;
@@ -313,7 +343,8 @@ static void test_poisoned_data(void **state)
         if (trap)
             assert_message("it goes back to: f64[24,3]      constant 'x'#1: from ");
         assert_status(tp_evaluate(&r.trainer, &r.batches, &stats), TP_ENONFINITE);
-        assert_message(trap ? "linear#6: gave 1 NaN" : "the loss is nan: constant 'x'#1: holds 1 NaN");
+        assert_message(trap ? "linear#6: gave 1 NaN"
+                            : "the loss is nan: constant 'x'#1: holds 1 NaN");
         assert_true(tp_tape_trap(r.trainer.tape, false) == (trap == 1));
         finish(&r);
     }

@@ -284,9 +284,9 @@ fails_with "the t10k images are 28x20, expected 28x28" train --data damaged --ou
 fails_with "vae: training step " train --data small --hidden 8 --lr 1000 --beta 1e6 --out new/deep/run
 # With the trap the run ends where the first number goes wrong, one operation before the loss notices.
 diverge=(train --data small --hidden 8 --lr 1000 --beta 1e6 --out new/deep/run)
-fails_with "vae: training step 2: gaussian_kl#" "${diverge[@]}"
-fails_with "vae: training step 2: reparameterize#" "${diverge[@]}" --trap
-for part in " of 2000 elements, the first at [" "  input 1: f32[100,20]    'logvar' = encoder: " \
+fails_with "vae: training step 2: KL: gaussian_kl#" "${diverge[@]}"
+fails_with "vae: training step 2: reparameterize: reparameterize#" "${diverge[@]}" --trap
+for part in " of 2000 elements, the first at [" "  input 1: f32[100,20]    'logvar' = heads: " \
     "  domain of reparameterize: e^{logvar/2} is finite up to "; do
     grep -qF -- "$part" stderr || bad "--trap: no '$part' in: $(cat stderr)"
 done

@@ -344,8 +344,8 @@ static tp_status step_by_hand(scene *s)
     tp_tape_reset(s->tape);
     tp_batches_rewind(&s->batches);
     TP_TRY(tp_batches_next(&s->batches, &batch, &got));
-    tp_ctx c = tp_ctx_train(s->tape, 1, 0);
-    tp_objective o = tp_model_loss(&s->model, &c, tp_constant(s->tape, &batch.x));
+    tp_trainer t = {.tape = s->tape, .loss = tp_model_loss, .model = &s->model, .seed = 1};
+    tp_objective o = tp_train_record(&t, &batch);
     tp_params_zero_grad(&s->model.params);
     TP_TRY(tp_backward(o.total));
     tp_schedule constant = tp_schedule_defaults();
