@@ -548,12 +548,19 @@ static int use_counting_allocator(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_regression),    cmocka_unit_test(test_stats),
-        cmocka_unit_test(test_on_batch),      cmocka_unit_test(test_contexts),
-        cmocka_unit_test(test_bad_step),      cmocka_unit_test(test_poisoned_data),
-        cmocka_unit_test(test_steady_state),  cmocka_unit_test(test_steady_with_evaluation),
-        cmocka_unit_test(test_threads),       cmocka_unit_test(test_seeds),
-        cmocka_unit_test(test_evaluation),    cmocka_unit_test(test_tape_after_evaluation),
+        cmocka_unit_test(test_regression),
+        cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_on_batch),
+        cmocka_unit_test(test_contexts),
+        cmocka_unit_test(test_bad_step),
+        cmocka_unit_test(test_poisoned_data),
+        cmocka_unit_test(test_record),
+        cmocka_unit_test(test_steady_state),
+        cmocka_unit_test(test_steady_with_evaluation),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_evaluation),
+        cmocka_unit_test(test_tape_after_evaluation),
         cmocka_unit_test(test_batches_moved),
     };
     return cmocka_run_group_tests(tests, use_counting_allocator, NULL) != 0;
