@@ -244,6 +244,17 @@ static int settle_format(options *o)
     return EXIT_GOOD;
 }
 
+static tp_status write_graph(const lesson *l, FILE *to, tp_var loss)
+{
+    static const tp_graph_format graphs[] = {[FORMAT_DOT] = TP_GRAPH_DOT,
+                                             [FORMAT_MERMAID] = TP_GRAPH_MERMAID,
+                                             [FORMAT_SVG] = TP_GRAPH_SVG};
+    return tp_explain_graph(to, loss,
+                            (tp_graph_opts){.format = graphs[l->r.o.format],
+                                            .fold = !l->r.o.unfold,
+                                            .notation = l->opts.notation});
+}
+
 static tp_status write_derivation(lesson *l, FILE *to)
 {
     const options *o = &l->r.o;
@@ -251,12 +262,10 @@ static tp_status write_derivation(lesson *l, FILE *to)
     tp_var loss = lesson_record(l, l->r.tape);
     TP_TRY(tp_var_status(loss));
     if (is_graph(o->format))
-        return tp_fail(TP_EARG, "not yet");
+        return write_graph(l, to, loss);
     if (*o->at == '\0')
         return tp_explain(to, loss, l->opts);
-    place p;
-    TP_TRY(place_element(&p, loss, l->symbols, o->at));
-    return tp_explain_element(to, loss, p.var, p.index, l->opts);
+    return place_explain(to, loss, o->at, &l->opts);
 }
 
 /* A file may be replaced by one of its kind. */
@@ -316,7 +325,7 @@ static int verdict(const lesson *l)
             t->steps, t->ok, t->wrong, t->skipped, tp_number(worst, 'g', 1, t->worst),
             t->worst_step);
     if (t->wrong > 0)
-        return complain(EXIT_BAD, "a gradient is wrong: look for FAIL");
+        return complain(EXIT_BAD, "a gradient is wrong: the derivation marks where");
     return EXIT_GOOD;
 }
 

@@ -46,8 +46,9 @@ typedef struct place {
     int64_t index;
 } place;
 tp_status place_find(place *p, tp_var loss, const tp_symbol *symbols, const char *text);
-/* A place with an index. */
-tp_status place_element(place *p, tp_var loss, const tp_symbol *symbols, const char *text);
+/* Why the gradient at such an element is what it is: tp_explain_element. TP_EARG if text names none, or none that gets a
+ * gradient. */
+tp_status place_explain(FILE *out, tp_var loss, const char *text, const tp_explain_opts *opts);
 
 /* The session of --interactive, to stdout. (stepper.c) */
 tp_status lesson_walk(lesson *l);

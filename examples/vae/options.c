@@ -81,6 +81,7 @@ const flag flags[] = {
     {"at",         "NAME[i,j]", EXPLAIN | EXPLAIN_RUN, 0, false, TEXT, AT(at),        .help = "one number of a parameter or a value, as encoder.0.weight[2,1] or z[0,1]: every path from it\nto the loss, and their sum, instead of the whole"},
     {"format",     "NAME", EXPLAIN | EXPLAIN_RUN, 0,  false, CHOICE,  AT(format),     .choice = format_name, .help = "text, markdown, latex, html: the derivation; dot, mermaid, svg: the graph (default: what the\nsuffix of --out says, .txt .md .tex .html .dot .mmd .svg, else text)"},
     {"composed",   "",     EXPLAIN | EXPLAIN_RUN, 0,  false, SWITCH,  AT(composed),   .help = "no fused rules: each step by the operations it is made of"},
+    {"unfold",     "",     EXPLAIN | EXPLAIN_RUN, 0,  false, SWITCH,  AT(unfold),     .help = "graphs with every operation, instead of a box for each part of the model"},
     {"interactive", "",    EXPLAIN | EXPLAIN_RUN, 0,  false, SWITCH,  AT(interactive), .help = "step by step: reads commands from standard input; 'help' lists them"},
     {"out",        "DIR",  TRAIN,           TRAIN,    false, TEXT,    AT(out),        .help = "new or empty folder for the results, unless --resume is given"},
     {"out",        "FILE", PICTURES,        PICTURES, false, TEXT,    AT(out),        .help = "picture to write (PNG)"},

@@ -64,7 +64,7 @@ typedef struct options {
     int64_t count, importance; /* 0: not said */
     char at[PATH_SIZE];
     int64_t format, images, after; /* explain: UNSAID, or as format_name counts */
-    bool trap, names, composed, interactive, help;
+    bool trap, names, composed, unfold, interactive, help;
 } options;
 
 enum { UNSAID = -1 }; /* a choice that nobody has made yet */

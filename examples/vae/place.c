@@ -106,7 +106,7 @@ tp_status place_find(place *p, tp_var loss, const tp_symbol *symbols, const char
     return text[n] == '[' ? read_index(&p->index, s, name, text + n + 1) : TP_OK;
 }
 
-tp_status place_element(place *p, tp_var loss, const tp_symbol *symbols, const char *text)
+static tp_status find_element(place *p, tp_var loss, const tp_symbol *symbols, const char *text)
 {
     char shape[TP_SHAPE_TEXT];
     TP_TRY(place_find(p, loss, symbols, text));
@@ -118,4 +118,12 @@ tp_status place_element(place *p, tp_var loss, const tp_symbol *symbols, const c
         strcat(zeros, ",0");
     return tp_fail(TP_EARG, "%s has shape %s: which of its numbers? As %s[%s]", text,
                    tp_shape_text(s, shape), text, zeros);
+}
+
+tp_status place_explain(FILE *out, tp_var loss, const char *text, const tp_explain_opts *opts)
+{
+    place p;
+    TP_TRY(find_element(&p, loss, opts->notation.symbols, text));
+    tp_status s = tp_explain_element(out, loss, p.var, p.index, *opts);
+    return s != TP_EGRAD ? s : tp_fail(TP_EARG, "%s: no gradient of the loss goes there", text);
 }

@@ -196,7 +196,6 @@ static void show_reason(const walk *w)
 
 static tp_status do_why(walk *w, const char *rest)
 {
-    place p;
     if (*rest == '\0') {
         show_reason(w);
         return TP_OK;
@@ -206,12 +205,10 @@ static tp_status do_why(walk *w, const char *rest)
         w->twin = lesson_record(w->l, w->other);
     }
     TP_TRY(tp_var_status(w->twin));
-    if (place_element(&p, w->twin, w->l->symbols, rest) != TP_OK)
-        return say_error();
     tp_explain_opts opts = w->l->opts;
     opts.tally = NULL; /* that of the steps */
-    tp_status s = tp_explain_element(stdout, w->twin, p.var, p.index, opts);
-    return s == TP_EARG || s == TP_EGRAD ? say_error() : s;
+    tp_status s = place_explain(stdout, w->twin, rest, &opts);
+    return s == TP_EARG ? say_error() : s;
 }
 
 static tp_status do_help(walk *w, const char *rest);

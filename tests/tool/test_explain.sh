@@ -63,6 +63,11 @@ for pair in text:txt:forward markdown:md:'# One training step of vae' latex:tex:
     "$vae" explain "${tiny[@]}" --format $format --out page.$suffix >stdout 2>stderr || bad "$format: replacing: $(cat stderr)"
     cmp piped page.$suffix || bad "$format: replaced by something else"
 done
+"$vae" explain "${tiny[@]}" --unfold --out whole.dot 2>stderr || bad "--unfold: $(cat stderr)"
+[ "$(grep -c 'label=' whole.dot)" -gt "$(grep -c 'label=' page.dot)" ] || bad "--unfold shows no more"
+for scope in encoder heads reparameterize decoder reconstruction KL loss; do
+    grep -q "label=\"$scope\\\\n" page.dot || bad "no box $scope: $(grep label= page.dot)"
+done
 sound "${tiny[@]}" # text, without being told
 cmp stdout page.txt || bad "text is not the default"
 sound "${tiny[@]}" --composed
@@ -100,8 +105,7 @@ done
 for odd in '-1,0]' 'a,b]' '0,]' ',0]' '0;0]' '0 0]' '+1,0]'; do
     says 1 "'[$odd' is no place as [2,1]" "${tiny[@]}" --at "z[$odd"
 done
-says 1 "tp_explain_element: no gradient goes from 'loss' = loss: add#29 to 'eps' = reparameterize: noise_normal#11" \
-    "${tiny[@]}" --at 'eps[0,0]'
+says 1 "eps[0,0]: no gradient of the loss goes there" "${tiny[@]}" --at 'eps[0,0]'
 "$vae" explain --model hierarchical_vae "${tiny[@]}" --at 'mu[0,0]' >stdout 2>stderr
 [ $? = 1 ] && grep -Eq "^vae: [0-9] values are called 'mu': name one by its number, as mu#[0-9]+ or mu#[0-9]+$" stderr ||
     bad "a name of several: $(cat stderr)"
@@ -114,7 +118,7 @@ wrong=$TAPIR_BUILD/tests/vae-wrong
 for rule in linear linear_relu reparameterize gaussian_kl bce_with_logits add; do
     TAPIR_WRONG_RULE=$rule "$wrong" explain "${tiny[@]}" --out wrong.txt >stdout 2>stderr
     [ $? = 1 ] || bad "a wrong $rule is found right"
-    [ "$(tail -1 stderr)" = "vae: a gradient is wrong: look for FAIL" ] || bad "a wrong $rule: $(cat stderr)"
+    [ "$(tail -1 stderr)" = "vae: a gradient is wrong: the derivation marks where" ] || bad "a wrong $rule: $(cat stderr)"
     [ "$(grep -c FAIL wrong.txt)" = "$(sed -n 's/.* \([0-9]*\) wrong.*/\1/p' stderr)" ] || bad "a wrong $rule: $(cat stderr)"
     awk -v rule="$rule" '/^step [0-9]/ { here = $3 } /FAIL/ && here != rule { exit 1 }' wrong.txt || bad "a wrong $rule: others are blamed"
 done
@@ -140,7 +144,7 @@ says 2 "--model: the run has its settings; without --run it is free" --run none 
 says 1 "none/config.json: cannot open: No such file or directory" --run none
 says 1 "nowhere: there is no such folder or file" --data nowhere
 "$vae" explain --help >stdout 2>stderr || bad "explain --help"
-for flag in model preset set data hidden latent-dim batch-size seed run after at format out composed interactive; do
+for flag in model preset set data hidden latent-dim batch-size seed run after at format out composed unfold interactive; do
     grep -q "^  --$flag " stdout || bad "explain --help does not know --$flag"
 done
 LC_ALL=C sed 's/[\x80-\xbf]//g' stdout | awk 'length > 130' >long
