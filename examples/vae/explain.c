@@ -28,6 +28,8 @@ tp_status page_close(page *p, tp_status status)
 {
     bool whole = !ferror(p->to);
     whole &= fclose(p->to) == 0;
+    whole &=
+        p->text != NULL; /* glibc gives it back in its right size, or not at all and says nothing */
     p->to = NULL;
     return whole ? status : tp_fail(TP_ENOMEM, "no memory for the derivation");
 }

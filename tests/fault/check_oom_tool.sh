@@ -27,16 +27,18 @@ all_bits() { find run labelled data -type f -exec sha256sum {} + | sort; }
 world=$(all_bits)
 said() { sed -E 's/[0-9.]+[kM]? samples.s//; s/trained in [0-9:]+//' stdout; } # without times
 
+session=$'n\nprint z\nwhy z[0,1]\nlist' # for explain --interactive
+
 # --- one attempt ----------------------------------------------------------------------------------------
 # Runs a command with allocation $1 failing ($2 not empty: and all that follow); sets calls and hit.
 attempt() # number on command…
 {
     local number=$1 on=$2
     shift 2
-    rm -rf out x.png log
+    rm -rf out x.png x.html x.svg log
     [ "${2:-}" != --resume ] || stopped_run out
     TAPIR_FAIL_AT=$number TAPIR_FAIL_LOG=$dir/log ${on:+env TAPIR_FAIL_ON=1} \
-        timeout 60 "$vae" "$@" >stdout 2>stderr
+        timeout 60 "$vae" "$@" >stdout 2>stderr <<<"$session"
     code=$?
     calls=0 hit=0
     [ -s log ] && read -r calls hit <log
@@ -92,7 +94,10 @@ sweep eval --run run --data data --threads 1 --importance 3
 sweep sample --run run --out x.png --threads 1
 sweep sample --run labelled --out x.png --threads 1
 sweep reconstruct --run labelled --data data --out x.png --threads 1
-sweep explain --data data --hidden 3 --latent-dim 2 --batch-size 2 --threads 1 --out x.html
+explaining=(explain --data data --hidden 3 --latent-dim 2 --batch-size 2 --threads 1)
+sweep "${explaining[@]}" --out x.html
+sweep "${explaining[@]}" --out x.svg
+sweep "${explaining[@]}" --interactive
 sweep explain --run run --data data --batch-size 2 --at 'z[0,1]' --threads 1
 sweep info --run run
 sweep models
