@@ -151,7 +151,7 @@ static bool is_graph(int64_t format)
 /* What the lectures write for what the models call otherwise. */
 static const tp_symbol usual[] = {
     {"mu", "μ", "\\mu"},
-    {"logvar", "log σ²", "\\log\\sigma^2"},
+    {"logvar", "log σ²", "{\\log\\sigma^2}"},
     {"eps", "ε", "\\varepsilon"},
 };
 enum { USUAL = sizeof usual / sizeof *usual, TEX_SYMBOL = 192 };

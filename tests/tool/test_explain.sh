@@ -68,6 +68,10 @@ done
 for scope in encoder heads reparameterize decoder reconstruction KL loss; do
     grep -q "label=\"$scope\\\\n" page.dot || bad "no box $scope: $(grep label= page.dot)"
 done
+if command -v pdflatex >/dev/null; then # two of each name, in a symbol with an exponent
+    sound --model hierarchical_vae "${tiny[@]}" --out both.tex
+    pdflatex -interaction=nonstopmode -halt-on-error both.tex >stdout 2>&1 || bad "LaTeX: $(grep -A3 '^!' stdout)"
+fi
 sound "${tiny[@]}" # text, without being told
 cmp stdout page.txt || bad "text is not the default"
 sound "${tiny[@]}" --composed
