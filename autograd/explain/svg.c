@@ -1,21 +1,29 @@
 /* svg.c: a graph drawn. Kinds of boxes differ in shape and line, not only in colour. Read next: layout.c. */
 #include "autograd/explain/graph.h"
 
-/* Variables are set by the page (page.css) where it is dark; on its own a drawing has a light background. */
+/* A colour is a variable that the page (page.css) sets where it is dark. On its own a drawing is light, and programs
+ * that know no variables take what stands before. */
+#define COLOUR(property, name, value) property ":" value ";" property ":var(--" name "," value ")"
+#define BOX(name, inside, line)                                                                    \
+    "{" COLOUR("fill", name, inside) ";" COLOUR("stroke", name "-line", line)
+
+/* clang-format off */
 const char tp_graph_style[] =
-    ".graph text{font:600 14px system-ui,sans-serif;text-anchor:middle;fill:var(--ink,#1a1a1a)}"
-    ".graph .b{font-weight:400;font-size:12px;fill:var(--dim,#555)}"
-    ".graph .s{stroke-width:1.5;fill:var(--op,#e5f1f9);stroke:var(--op-line,#0072b2)}"
+    ".graph text{font:600 14px system-ui,sans-serif;text-anchor:middle;"
+        COLOUR("fill", "ink", "#1a1a1a") "}"
+    ".graph .b{font-weight:400;font-size:12px;" COLOUR("fill", "dim", "#555") "}"
+    ".graph .s" BOX("op", "#e5f1f9", "#0072b2") ";stroke-width:1.5}"
     ".graph .i{fill:none}"
-    ".graph .data .s{fill:var(--data,#fff);stroke:var(--data-line,#2f7fab)}"
-    ".graph .parameter .s,.graph .leaf .s{fill:var(--parameter,#fdf3e0);stroke:var(--parameter-line,"
-    "#a36a00)}.graph .parameter .i{fill:none}"
-    ".graph .random .s{fill:var(--random,#faeef5);stroke:var(--random-line,#a3507c);"
-    "stroke-dasharray:5 4}"
-    ".graph .scope .s{fill:var(--scope,#e4f4ef);stroke:var(--scope-line,#00795a)}"
-    ".graph .root .s{stroke-width:3}.graph .inner .s{stroke-width:2.2}.graph .box .i{stroke-width:1.2}"
-    ".graph .arrow path{fill:none;stroke:var(--arrow,#666);stroke-width:1.6}"
+    ".graph .data .s" BOX("data", "#fff", "#2f7fab") "}"
+    ".graph .parameter .s,.graph .leaf .s" BOX("parameter", "#fdf3e0", "#a36a00") "}"
+    ".graph .parameter .i{fill:none}"
+    ".graph .random .s" BOX("random", "#faeef5", "#a3507c") ";stroke-dasharray:5 4}"
+    ".graph .scope .s" BOX("scope", "#e4f4ef", "#00795a") "}"
+    ".graph .root .s{stroke-width:3}.graph .inner .s{stroke-width:2.2}"
+    ".graph .box .i{stroke-width:1.2}"
+    ".graph .arrow path{fill:none;" COLOUR("stroke", "arrow", "#666") ";stroke-width:1.6}"
     ".graph .arrow.data .d{stroke-dasharray:5 4}";
+/* clang-format on */
 
 void tp_put_xml(FILE *out, const char *text)
 {
