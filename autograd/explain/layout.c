@@ -253,7 +253,7 @@ static void find_places(plan *p, int all)
     }
     for (int b = 0; b < all; b++) {
         g->box[b].x = floor(g->box[b].x + MARGIN - left + 0.5);
-        g->box[b].y = MARGIN + HEIGHT / 2 + g->box[b].layer * (HEIGHT + GAP_Y);
+        g->box[b].y = MARGIN + 0.5 * HEIGHT + g->box[b].layer * (HEIGHT + GAP_Y);
         g->box[b].h = HEIGHT;
     }
     g->width = right - left + 2 * MARGIN;

@@ -113,11 +113,10 @@ static tp_status find_element(place *p, tp_var loss, const tp_symbol *symbols, c
     tp_shape s = tp_shape_of(p->var);
     if (p->index >= 0)
         return TP_OK;
-    char zeros[4 * TP_MAX_DIMS] = "0";
-    for (int i = 1; i < s.ndim; i++)
-        strcat(zeros, ",0");
-    return tp_fail(TP_EARG, "%s has shape %s: which of its numbers? As %s[%s]", text,
-                   tp_shape_text(s, shape), text, zeros);
+    static const char zeros[] = "0,0,0,0,0,0,0,0";
+    _Static_assert(sizeof zeros == 2 * TP_MAX_DIMS, "one 0 for each axis");
+    return tp_fail(TP_EARG, "%s has shape %s: which of its numbers? As %s[%.*s]", text,
+                   tp_shape_text(s, shape), text, 2 * s.ndim - 1, zeros);
 }
 
 tp_status place_explain(FILE *out, tp_var loss, const char *text, const tp_explain_opts *opts)
