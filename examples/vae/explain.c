@@ -148,57 +148,6 @@ static bool is_graph(int64_t format)
     return format == FORMAT_DOT || format == FORMAT_MERMAID || format == FORMAT_SVG;
 }
 
-/* What the lectures write for what the models call otherwise. */
-static const tp_symbol usual[] = {
-    {"mu", "μ", "\\mu"},
-    {"logvar", "log σ²", "{\\log\\sigma^2}"},
-    {"eps", "ε", "\\varepsilon"},
-};
-enum { USUAL = sizeof usual / sizeof *usual, TEX_SYMBOL = 192 };
-
-/* "encoder.0.weight" in TeX: W with the layer below it. NULL for a parameter of another kind. */
-static char *tex_symbol(const char *name)
-{
-    const char *last = strrchr(name, '.');
-    bool weight = last != NULL && strcmp(last, ".weight") == 0;
-    if (!weight && (last == NULL || strcmp(last, ".bias") != 0))
-        return NULL;
-    char text[TEX_SYMBOL];
-    size_t used = (size_t)snprintf(text, sizeof text, "%c_{\\mathrm{", weight ? 'W' : 'b');
-    for (; name < last && used + 8 < sizeof text; name++)
-        used +=
-            (size_t)snprintf(text + used, sizeof text - used, *name == '_' ? "\\_" : "%c", *name);
-    snprintf(text + used, sizeof text - used, "}}");
-    size_t n = strlen(text) + 1;
-    char *kept = malloc(n);
-    return kept == NULL ? NULL : memcpy(kept, text, n);
-}
-
-/* In text a parameter keeps its name, which --at takes. */
-static tp_status settle_symbols(lesson *l)
-{
-    const tp_params *ps = &l->r.model.params;
-    l->symbols = calloc((size_t)ps->n + USUAL + 1, sizeof *l->symbols);
-    if (l->symbols == NULL)
-        return tp_fail(TP_ENOMEM, "no memory for the symbols");
-    memcpy(l->symbols, usual, sizeof usual);
-    l->symbol_count = USUAL;
-    for (int i = 0; i < ps->n; i++) {
-        const char *name = ps->item[i]->name;
-        char *tex = tex_symbol(name);
-        if (tex != NULL)
-            l->symbols[l->symbol_count++] = (tp_symbol){name, name, tex};
-    }
-    return TP_OK;
-}
-
-static void free_symbols(lesson *l)
-{
-    for (int i = USUAL; i < l->symbol_count; i++)
-        free((char *)l->symbols[i].tex);
-    free(l->symbols);
-}
-
 static tp_status settle_opts(lesson *l)
 {
     static const tp_explain_format pages[] = {[FORMAT_TEXT] = TP_EXPLAIN_TEXT,
@@ -206,14 +155,12 @@ static tp_status settle_opts(lesson *l)
                                               [FORMAT_LATEX] = TP_EXPLAIN_TEX,
                                               [FORMAT_HTML] = TP_EXPLAIN_HTML};
     const options *o = &l->r.o;
-    TP_TRY(settle_symbols(l));
     snprintf(l->title, sizeof l->title, "One training step of %s", l->r.model.type->name);
-    l->opts = (tp_explain_opts){TP_EXPLAIN_ALL, .composed = o->composed,
-                                .notation = {.symbols = l->symbols}, .title = l->title,
+    l->opts = (tp_explain_opts){TP_EXPLAIN_ALL, .composed = o->composed, .title = l->title,
                                 .tally = &l->tally};
     if (!is_graph(o->format))
         l->opts.format = pages[o->format];
-    return TP_OK;
+    return notation_settle(l);
 }
 
 /* --- what is written ------------------------------------------------------------------------------ */
@@ -263,6 +210,7 @@ static tp_status write_derivation(lesson *l, FILE *to)
     TP_TRY(settle_opts(l));
     tp_var loss = lesson_record(l, l->r.tape);
     TP_TRY(tp_var_status(loss));
+    TP_TRY(notation_check(l, loss));
     if (is_graph(o->format))
         return write_graph(l, to, loss);
     if (*o->at == '\0')
@@ -345,7 +293,7 @@ int command_explain(const options *asked)
             s = lesson_walk(&l);
     }
     code = s != TP_OK ? complain_error(EXIT_BAD) : verdict(&l);
-    free_symbols(&l);
+    notation_free(&l);
     tp_optimizer_free(&l.adam);
     tp_batches_free(&l.batches);
     run_close(&l.r);

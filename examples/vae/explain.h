@@ -17,8 +17,10 @@ typedef struct lesson {
     uint64_t begun; /* step that it stood at before --after */
     tp_batch batch; /* views of the minibatch */
     char title[128];
-    tp_symbol *symbols; /* how pages call what models call otherwise; ends with a zero row */
-    int symbol_count;
+    char own[PATH_SIZE]; /* the user's --symbols, cut up */
+    tp_symbol *symbols;  /* how pages call what models call otherwise; ends with a zero row */
+    int symbol_count, own_count,
+        kept; /* the user's come first; the TeX of those from kept on is ours to free */
     tp_explain_opts opts;
     tp_explain_tally tally;
 } lesson;
@@ -46,9 +48,17 @@ typedef struct place {
     int64_t index;
 } place;
 tp_status place_find(place *p, tp_var loss, const tp_symbol *symbols, const char *text);
+/* TP_EARG if nothing has that name. */
+tp_status place_named(tp_var loss, const char *name);
 /* Why the gradient at such an element is what it is: tp_explain_element. TP_EARG if text names none, or none that gets a
  * gradient. */
 tp_status place_explain(FILE *out, tp_var loss, const char *text, const tp_explain_opts *opts);
+
+/* What pages call things: makes l->symbols and l->opts.notation; a free is needed even if it fails. TP_EARG for --symbols
+ * that are none; whether their names are names of something is known when the loss is recorded. (notation.c) */
+tp_status notation_settle(lesson *l);
+tp_status notation_check(const lesson *l, tp_var loss);
+void notation_free(lesson *l);
 
 /* The session of --interactive, to stdout. (stepper.c) */
 tp_status lesson_walk(lesson *l);

@@ -27,6 +27,12 @@ static const char *binarize_choice(int i)
     return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
 }
 
+static const char *gradient_name(int i)
+{
+    static const char *const names[] = {"bar", "partial", "delta", NULL};
+    return names[i];
+}
+
 const char *format_name(int i)
 {
     static const char *const names[] = {
@@ -80,6 +86,8 @@ const flag flags[] = {
     {"batch-size", "N",    EXPLAIN | EXPLAIN_RUN, 0,  false, INTEGER, AT(images),     1, MILLION, .help = "images of the minibatch that are looked at (4)"},
     {"at",         "NAME[i,j]", EXPLAIN | EXPLAIN_RUN, 0, false, TEXT, AT(at),        .help = "one number of a parameter or a value, as encoder.0.weight[2,1] or z[0,1]: every path from it\nto the loss, and their sum, instead of the whole"},
     {"format",     "NAME", EXPLAIN | EXPLAIN_RUN, 0,  false, CHOICE,  AT(format),     .choice = format_name, .help = "text, markdown, latex, html: the derivation; dot, mermaid, svg: the graph (default: what the\nsuffix of --out says, .txt .md .tex .html .dot .mmd .svg, else text)"},
+    {"gradient",   "NAME", EXPLAIN | EXPLAIN_RUN, 0,  false, CHOICE,  AT(gradient),   .choice = gradient_name, .help = "how the gradient by h is written: bar: h with a bar; partial: ∂L/∂h; delta: δh (bar)"},
+    {"symbols",    "NAME=TEXT,…", EXPLAIN | EXPLAIN_RUN, 0, false, TEXT, AT(symbols), .help = "how values and parameters are written, as mu=m,encoder.0.weight=W₁; in LaTeX and Markdown\nTEXT is TeX"},
     {"composed",   "",     EXPLAIN | EXPLAIN_RUN, 0,  false, SWITCH,  AT(composed),   .help = "no fused rules: each step by the operations it is made of"},
     {"unfold",     "",     EXPLAIN | EXPLAIN_RUN, 0,  false, SWITCH,  AT(unfold),     .help = "graphs with every operation, instead of a box for each part of the model"},
     {"interactive", "",    EXPLAIN | EXPLAIN_RUN, 0,  false, SWITCH,  AT(interactive), .help = "step by step: reads commands from standard input; 'help' lists them"},

@@ -62,8 +62,8 @@ typedef struct options {
     char out[PATH_SIZE], config[PATH_SIZE], run[PATH_SIZE], split[PATH_SIZE];
     char resume[PATH_SIZE];    /* train: the folder to go on in, which is out then; else empty */
     int64_t count, importance; /* 0: not said */
-    char at[PATH_SIZE];
-    int64_t format, images, after; /* explain: UNSAID, or as format_name counts */
+    char at[PATH_SIZE], symbols[PATH_SIZE];
+    int64_t format, images, after, gradient; /* explain; format: UNSAID, or as format_name counts */
     bool trap, names, composed, unfold, interactive, help;
 } options;
 

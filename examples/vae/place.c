@@ -13,7 +13,7 @@ enum { NAME = 96 };
 static bool is_called(tp_var v, const tp_symbol *symbols, const char *name)
 {
     const char *own = tp_name_of(v), *symbol = own;
-    for (const tp_symbol *s = symbols; own != NULL && s->name != NULL; s++)
+    for (const tp_symbol *s = symbols; own != NULL && s->name != NULL && symbol == own; s++)
         if (strcmp(s->name, own) == 0)
             symbol = s->text;
     char numbered[NAME + 16];
@@ -31,7 +31,9 @@ static bool is_called(tp_var v, const tp_symbol *symbols, const char *name)
             (strlen(symbol) == n && strncmp(name, symbol, n) == 0));
 }
 
-static tp_status find_var(tp_var *found, tp_var loss, const tp_symbol *symbols, const char *name)
+/* The var of that name; with many, one of them. */
+static tp_status find_var(tp_var *found, tp_var loss, const tp_symbol *symbols, const char *name,
+                          bool many)
 {
     nearest near = nearest_to(name);
     int matches = 0;
@@ -49,7 +51,7 @@ static tp_status find_var(tp_var *found, tp_var loss, const tp_symbol *symbols, 
             *found = v;
         }
     }
-    if (matches == 1)
+    if (matches == 1 || (matches > 1 && many))
         return TP_OK;
     if (matches > 1)
         return tp_fail(TP_EARG, "%d values are called '%s': name one by its number, as %s or %s",
@@ -87,6 +89,13 @@ static tp_status read_index(int64_t *flat, tp_shape s, const char *name, const c
     return TP_OK;
 }
 
+tp_status place_named(tp_var loss, const char *name)
+{
+    static const tp_symbol none[] = {{0}};
+    tp_var any;
+    return find_var(&any, loss, none, name, true);
+}
+
 tp_status place_find(place *p, tp_var loss, const tp_symbol *symbols, const char *text)
 {
     char name[NAME];
@@ -100,7 +109,7 @@ tp_status place_find(place *p, tp_var loss, const tp_symbol *symbols, const char
                        "behind it, as z[0,1], is needed",
                        NAME, text);
     snprintf(name, sizeof name, "%.*s", (int)n, text);
-    TP_TRY(find_var(&p->var, loss, symbols, name));
+    TP_TRY(find_var(&p->var, loss, symbols, name, false));
     tp_shape s = tp_shape_of(p->var);
     p->index = tp_shape_numel(s) == 1 ? 0 : -1;
     return text[n] == '[' ? read_index(&p->index, s, name, text + n + 1) : TP_OK;

@@ -73,6 +73,7 @@ static tp_status take_all(walk *w)
 {
     w->loss = lesson_record(w->l, w->l->r.tape);
     TP_TRY(tp_var_status(w->loss));
+    TP_TRY(notation_check(w->l, w->loss));
     w->sweep = tp_sweep_begin(w->loss, (tp_sweep_opts){.composed = w->l->opts.composed});
     TP_TRY(w->sweep.status);
     while (tp_sweep_next(&w->sweep))

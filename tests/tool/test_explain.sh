@@ -74,6 +74,12 @@ if command -v pdflatex >/dev/null; then # two of each name, in a symbol with an 
 fi
 sound "${tiny[@]}" # text, without being told
 cmp stdout page.txt || bad "text is not the default"
+# a lecture's notation
+sound "${tiny[@]}" --gradient partial --symbols 'mu=m,encoder.0.weight=W₁'
+grep -qF '∂L/∂W₁ += ' stdout && grep -qF '∂L/∂m += ' stdout || bad "--symbols: $(grep '+=' stdout)"
+sound "${tiny[@]}" --gradient delta --symbols 'mu=m_1' --format latex
+grep -qF '\delta_{m_1} &\mathrel{+}=' stdout || bad "--symbols in LaTeX: $(grep 'mathrel' stdout)"
+
 sound "${tiny[@]}" --composed
 ! grep -q '(fused)' stdout || bad "--composed: $(grep '(fused)' stdout)"
 grep -q '(fused)' page.txt || bad "nothing is fused"
@@ -137,6 +143,10 @@ TAPIR_WRONG_RULE=add "$wrong" explain "${tiny[@]}" --interactive <<<q >stdout 2>
 says 2 "--out new.xyz: of no format by its suffix, .txt, .md, .tex, .html, .dot, .mmd or .svg; --format names one" --out new.xyz
 says 2 "--out new: of no format by its suffix, .txt, .md, .tex, .html, .dot, .mmd or .svg; --format names one" --out new
 says 2 "--format: there is no 'htm'; did you mean 'html'?" --format htm
+says 2 "--gradient: there is no 'nabla', only: bar, partial, delta" --gradient nabla
+says 1 "--symbols: there is no 'mm'; did you mean 'mu'?" --symbols mm=m
+says 1 "--symbols: 'mu' is not NAME=TEXT" --symbols mu
+says 1 "--symbols: 'mu=' is not NAME=TEXT" --symbols h=a,mu=
 says 2 "--format: there is no 'pdf', only: text, markdown, latex, html, dot, mermaid, svg" --format pdf
 for format in dot mermaid svg; do
     says 2 "--at: $format is the graph of the whole step" --at 'z[0,0]' --format $format
@@ -148,7 +158,8 @@ says 2 "--model: the run has its settings; without --run it is free" --run none 
 says 1 "none/config.json: cannot open: No such file or directory" --run none
 says 1 "nowhere: there is no such folder or file" --data nowhere
 "$vae" explain --help >stdout 2>stderr || bad "explain --help"
-for flag in model preset set data hidden latent-dim batch-size seed run after at format out composed unfold interactive; do
+for flag in model preset set data hidden latent-dim batch-size seed run after at format out gradient symbols composed \
+    unfold interactive; do
     grep -q "^  --$flag " stdout || bad "explain --help does not know --$flag"
 done
 LC_ALL=C sed 's/[\x80-\xbf]//g' stdout | awk 'length > 130' >long
