@@ -1,7 +1,7 @@
 /* 08_variational.c: the evidence lower bound on models so small that everything about them is known exactly. Read
  * 08_variational.md beside it. Nothing is sampled here: expectations are sums or closed forms. */
-#include "docs/learn/amortize.h"
-#include "docs/learn/directions.h"
+#include "docs/learn/parts/08_amortize.h"
+#include "docs/learn/parts/08_directions.h"
 #include "docs/learn/plot.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
-/* 10_elbo_by_hand.c: a VAE with a pencil. tiny_hand.c does the arithmetic and knows nothing of tapir; this prints it
+/* 10_elbo_by_hand.c: a VAE with a pencil. 10_hand.c does the arithmetic and knows nothing of tapir; this prints it
  * and holds it against tp_backward. Read 10_elbo_by_hand.md beside it. */
-#include "docs/learn/tiny_picture.h"
-#include "docs/learn/tiny_text.h"
-#include "docs/learn/tiny_vae.h"
+#include "docs/learn/parts/10_picture.h"
+#include "docs/learn/parts/10_text.h"
+#include "docs/learn/parts/10_vae.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
-/* 11_optimizer.c: from gradients to learning, three steps at a time: the rules of tiny_rules.c beside those of
+/* 11_optimizer.c: from gradients to learning, three steps at a time: the rules of 11_rules.c beside those of
  * nn/optim.h. Read 11_optimizer.md beside it. */
 #include "docs/learn/draw.h"
-#include "docs/learn/tiny_chart.h"
-#include "docs/learn/tiny_rules.h"
-#include "docs/learn/tiny_text.h"
-#include "docs/learn/tiny_toy.h"
-#include "docs/learn/tiny_vae.h"
+#include "docs/learn/parts/11_chart.h"
+#include "docs/learn/parts/11_rules.h"
+#include "docs/learn/parts/10_text.h"
+#include "docs/learn/parts/11_toy.h"
+#include "docs/learn/parts/10_vae.h"
 
 #include <math.h>
 #include <stdio.h>

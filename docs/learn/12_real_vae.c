@@ -1,7 +1,7 @@
 /* 12_real_vae.c: a VAE on real digits, small enough for two seconds, and what to look at while it learns and after.
  * In f64, so that all machines agree to the digits shown. Read 12_real_vae.md beside it. */
 #include "docs/learn/learn.h"
-#include "docs/learn/picture.h"
+#include "docs/learn/parts/12_picture.h"
 #include "models/vae.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* 13_gone_wrong.c: ten bugs, each with its symptom in numbers and the tool that finds it. All functions whose comment says
  * BUG are wrong on purpose. Read 13_gone_wrong.md beside it. */
 #include "docs/learn/learn.h"
-#include "docs/learn/patients.h"
+#include "docs/learn/parts/13_patients.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* 15_define_a_model.c: a model that the library does not have, from its definition to the check that it is right: one
  * hidden quantity, measured by four sensors whose errors have heavy tails. Read 15_define_a_model.md beside it. */
 #include "docs/learn/plot.h"
-#include "docs/learn/student.h"
+#include "docs/learn/parts/15_student.h"
 #include "models/infer.h"
 
 #include <math.h>

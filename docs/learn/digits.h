@@ -1,4 +1,4 @@
-/* digits.h: the small digits on which chapters train. Part of no chapter: read 12_real_vae.c. */
+/* digits.h: the small digits on which chapters train. Read next: 12_real_vae.c. */
 #ifndef DOCS_LEARN_DIGITS_H
 #define DOCS_LEARN_DIGITS_H
 

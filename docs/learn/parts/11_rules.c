@@ -1,5 +1,5 @@
-/* tiny_rules.c: what an optimizer does to n numbers. Read 11_optimizer.md beside it. */
-#include "docs/learn/tiny_rules.h"
+/* 11_rules.c: what an optimizer does to n numbers. Read 11_optimizer.md beside it. */
+#include "docs/learn/parts/11_rules.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
-/* tiny_text.h: numbers as a pencil writes them: fractions, and sums of products with their result. */
-#ifndef DOCS_LEARN_TINY_TEXT_H
-#define DOCS_LEARN_TINY_TEXT_H
+/* 10_text.h: numbers as a pencil writes them: fractions, and sums of products with their result. */
+#ifndef DOCS_LEARN_PARTS_10_TEXT_H
+#define DOCS_LEARN_PARTS_10_TEXT_H
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
-/* picture.c: see picture.h. */
-#include "docs/learn/picture.h"
+/* 12_picture.c: see 12_picture.h. */
+#include "docs/learn/parts/12_picture.h"
 
 #include <math.h>
 #include <stdio.h>

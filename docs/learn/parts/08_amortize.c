@@ -1,7 +1,7 @@
-/* amortize.c: z ~ N(0, 1), p(x|z) = N(e^z, σ²), six x: the best normal q(z|x) for each of them, and what encoders that
+/* 08_amortize.c: z ~ N(0, 1), p(x|z) = N(e^z, σ²), six x: the best normal q(z|x) for each of them, and what encoders that
  * serve all of them lose against it. No noise anywhere: E_q[log p(x|z)] has a closed form here, and log p(x) is a sum
  * over a fine grid. Part of chapter 8, 08_variational.md. */
-#include "docs/learn/amortize.h"
+#include "docs/learn/parts/08_amortize.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
-/* tiny_rules.h: the update rules of chapter 11 by hand, for n numbers p with gradients g, in plain C that knows nothing of
+/* 11_rules.h: the update rules of chapter 11 by hand, for n numbers p with gradients g, in plain C that knows nothing of
  * tapir. */
-#ifndef DOCS_LEARN_TINY_RULES_H
-#define DOCS_LEARN_TINY_RULES_H
+#ifndef DOCS_LEARN_PARTS_11_RULES_H
+#define DOCS_LEARN_PARTS_11_RULES_H
 
-#include "docs/learn/tiny_hand.h"
+#include "docs/learn/parts/10_hand.h"
 
 typedef struct memory {
     double m[TINY_COUNT], v[TINY_COUNT]; /* start at 0 */

@@ -1,5 +1,5 @@
-/* patients.c: see patients.h. */
-#include "docs/learn/patients.h"
+/* 13_patients.c: see 13_patients.h. */
+#include "docs/learn/parts/13_patients.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* tiny_chart.c: lines in a frame, printed as SVG. */
-#include "docs/learn/tiny_chart.h"
+/* 11_chart.c: lines in a frame, printed as SVG. */
+#include "docs/learn/parts/11_chart.h"
 #include "docs/learn/draw.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* tiny_text.c: numbers as a pencil writes them. */
-#include "docs/learn/tiny_text.h"
+/* 10_text.c: numbers as a pencil writes them. */
+#include "docs/learn/parts/10_text.h"
 
 #include <math.h>
 #include <stdarg.h>

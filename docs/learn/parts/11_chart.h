@@ -1,6 +1,6 @@
-/* tiny_chart.h: lines in a frame for the pictures of chapter 11, on top of draw.h. dashes as in SVG, or "none". */
-#ifndef DOCS_LEARN_TINY_CHART_H
-#define DOCS_LEARN_TINY_CHART_H
+/* 11_chart.h: lines in a frame for the pictures of chapter 11, on top of draw.h. dashes as in SVG, or "none". */
+#ifndef DOCS_LEARN_PARTS_11_CHART_H
+#define DOCS_LEARN_PARTS_11_CHART_H
 
 #include <stdbool.h>
 

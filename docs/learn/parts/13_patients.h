@@ -1,7 +1,7 @@
-/* patients.h: what the bugs of chapter 13 are put into: a line through points, a VAE on small digits, and the words of a
- * gradient check. Nothing here is wrong. Part of no chapter: read 13_gone_wrong.c. */
-#ifndef DOCS_LEARN_PATIENTS_H
-#define DOCS_LEARN_PATIENTS_H
+/* 13_patients.h: what the bugs of chapter 13 are put into: a line through points, a VAE on small digits, and the words of a
+ * gradient check. Nothing here is wrong. Read next: 13_gone_wrong.c. */
+#ifndef DOCS_LEARN_PARTS_13_PATIENTS_H
+#define DOCS_LEARN_PARTS_13_PATIENTS_H
 
 #include "docs/learn/digits.h"
 #include "models/vae.h"

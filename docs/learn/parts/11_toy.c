@@ -1,5 +1,5 @@
-/* tiny_toy.c: a function of two parameters on a tape. */
-#include "docs/learn/tiny_toy.h"
+/* 11_toy.c: a function of two parameters on a tape. */
+#include "docs/learn/parts/11_toy.h"
 
 #include <math.h>
 

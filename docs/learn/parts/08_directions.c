@@ -1,6 +1,6 @@
-/* directions.c: KL(q ‖ p) and KL(p ‖ q), each made as small as a normal q can make it: for a posterior whose dimensions
+/* 08_directions.c: KL(q ‖ p) and KL(p ‖ q), each made as small as a normal q can make it: for a posterior whose dimensions
  * hang together, and for one with two peaks. Part of chapter 8, 08_variational.md. */
-#include "docs/learn/directions.h"
+#include "docs/learn/parts/08_directions.h"
 #include "docs/learn/plot.h"
 
 #include <math.h>

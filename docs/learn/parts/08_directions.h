@@ -1,6 +1,6 @@
-/* directions.h: chapter 8's two directions of the Kullback–Leibler divergence. Read next: directions.c. */
-#ifndef DOCS_LEARN_DIRECTIONS_H
-#define DOCS_LEARN_DIRECTIONS_H
+/* 08_directions.h: chapter 8's two directions of the Kullback–Leibler divergence. Read next: 08_directions.c. */
+#ifndef DOCS_LEARN_PARTS_08_DIRECTIONS_H
+#define DOCS_LEARN_PARTS_08_DIRECTIONS_H
 
 #include "docs/learn/learn.h"
 

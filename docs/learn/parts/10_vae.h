@@ -1,11 +1,11 @@
-/* tiny_vae.h: the 3-4-2-4-3 VAE of chapters 10 and 11, with weights that a pencil can follow.
+/* 10_vae.h: the 3-4-2-4-3 VAE of chapters 10 and 11, with weights that a pencil can follow.
  *
- * Here is the network as tapir records it. The same by hand is tiny_hand.h. */
-#ifndef DOCS_LEARN_TINY_VAE_H
-#define DOCS_LEARN_TINY_VAE_H
+ * Here is the network as tapir records it. The same by hand is 10_hand.h. */
+#ifndef DOCS_LEARN_PARTS_10_VAE_H
+#define DOCS_LEARN_PARTS_10_VAE_H
 
 #include "docs/learn/learn.h"
-#include "docs/learn/tiny_hand.h"
+#include "docs/learn/parts/10_hand.h"
 
 typedef struct tiny_vae {
     tp_params params;

@@ -1,5 +1,5 @@
-/* tiny_vae.c: the VAE of chapters 10 and 11 in tapir. Read 10_elbo_by_hand.md beside it. */
-#include "docs/learn/tiny_vae.h"
+/* 10_vae.c: the VAE of chapters 10 and 11 in tapir. Read 10_elbo_by_hand.md beside it. */
+#include "docs/learn/parts/10_vae.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* student.c: see student.h. The normaliser is −log of the density of t at its middle. */
-#include "docs/learn/student.h"
+/* 15_student.c: see 15_student.h. The normaliser is −log of the density of t at its middle. */
+#include "docs/learn/parts/15_student.h"
 
 #include <math.h>
 

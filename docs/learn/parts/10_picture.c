@@ -1,7 +1,7 @@
-/* tiny_picture.c: lays out the tiny VAE from left to right and prints it as SVG. */
-#include "docs/learn/tiny_picture.h"
+/* 10_picture.c: lays out the tiny VAE from left to right and prints it as SVG. */
+#include "docs/learn/parts/10_picture.h"
 #include "docs/learn/draw.h"
-#include "docs/learn/tiny_text.h"
+#include "docs/learn/parts/10_text.h"
 
 #include <math.h>
 #include <stdbool.h>

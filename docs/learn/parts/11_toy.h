@@ -1,6 +1,6 @@
-/* tiny_toy.h: a function of two parameters on a tape, for looking at optimizers. */
-#ifndef DOCS_LEARN_TINY_TOY_H
-#define DOCS_LEARN_TINY_TOY_H
+/* 11_toy.h: a function of two parameters on a tape, for looking at optimizers. */
+#ifndef DOCS_LEARN_PARTS_11_TOY_H
+#define DOCS_LEARN_PARTS_11_TOY_H
 
 #include "docs/learn/learn.h"
 

@@ -1,5 +1,5 @@
-/* tiny_hand.c: one example through the tiny VAE and back, by hand. Read 10_elbo_by_hand.md beside it. */
-#include "docs/learn/tiny_hand.h"
+/* 10_hand.c: one example through the tiny VAE and back, by hand. Read 10_elbo_by_hand.md beside it. */
+#include "docs/learn/parts/10_hand.h"
 
 #include <math.h>
 #include <string.h>

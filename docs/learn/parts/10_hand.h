@@ -1,7 +1,7 @@
-/* tiny_hand.h: the 3-4-2-4-3 VAE of chapters 10 and 11 by hand: its numbers, and arithmetic in plain C that knows
- * nothing of tapir. The same network as tapir records it is tiny_vae.h. */
-#ifndef DOCS_LEARN_TINY_HAND_H
-#define DOCS_LEARN_TINY_HAND_H
+/* 10_hand.h: the 3-4-2-4-3 VAE of chapters 10 and 11 by hand: its numbers, and arithmetic in plain C that knows
+ * nothing of tapir. The same network as tapir records it is 10_vae.h. */
+#ifndef DOCS_LEARN_PARTS_10_HAND_H
+#define DOCS_LEARN_PARTS_10_HAND_H
 
 enum { NX = 3, NH = 4, NZ = 2, TINY_COUNT = 63 };
 

@@ -1,7 +1,7 @@
-/* picture.h: rows of digits and charts of curves, out of the shapes of draw.h. Part of no chapter: read
+/* 12_picture.h: rows of digits and charts of curves, out of the shapes of draw.h. Read next:
  * 12_real_vae.c. */
-#ifndef DOCS_LEARN_PICTURE_H
-#define DOCS_LEARN_PICTURE_H
+#ifndef DOCS_LEARN_PARTS_12_PICTURE_H
+#define DOCS_LEARN_PARTS_12_PICTURE_H
 
 #include "docs/learn/digits.h"
 #include "docs/learn/draw.h"
