@@ -1,4 +1,4 @@
-/* 12_real_vae.c: a VAE on real digits, small enough for two seconds, and what to look at while it learns and after.
+/* 12_real_vae.c: a VAE on real digits, small enough for three seconds, and what to look at while it learns and after.
  * In f64, so that all machines agree to the digits shown. Read 12_real_vae.md beside it. */
 #include "docs/learn/learn.h"
 #include "docs/learn/parts/12_picture.h"
@@ -76,7 +76,7 @@ static double term(const tp_objective *o, const char *name)
     return 0; /* an autoencoder has no KL */
 }
 
-static tp_status train(run *r)
+static tp_status train(run *r, uint64_t steps)
 {
     tp_batches batches;
     tp_optimizer adam;
@@ -84,7 +84,7 @@ static tp_status train(run *r)
     opts.lr = 5e-3;
     TP_TRY(tp_batches_init(&batches, &digits, BATCH, TP_F64));
     TP_TRY(tp_adam_init(&adam, &r->model.params, opts));
-    for (uint64_t step = 0; step < STEPS; step++) {
+    for (uint64_t step = 0; step < steps; step++) {
         tp_batch batch;
         bool got;
         if (step % EPOCH == 0)
@@ -111,7 +111,7 @@ static tp_status need(int i)
     if (runs[i].model.type != NULL)
         return TP_OK;
     TP_TRY(make(&runs[i]));
-    return train(&runs[i]);
+    return train(&runs[i], learn_steps(STEPS));
 }
 
 /* --- measuring ------------------------------------------------------------------------------------------ */
