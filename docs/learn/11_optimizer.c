@@ -1,7 +1,6 @@
 /* 11_optimizer.c: from gradients to learning, three steps at a time: the rules of 11_rules.c beside those of
  * nn/optim.h. Read 11_optimizer.md beside it. */
-#include "docs/learn/draw.h"
-#include "docs/learn/parts/11_chart.h"
+#include "docs/learn/plot.h"
 #include "docs/learn/parts/11_rules.h"
 #include "docs/learn/parts/10_text.h"
 #include "docs/learn/parts/11_toy.h"
@@ -379,9 +378,9 @@ static const struct curve {
     tp_var (*loss)(tp_var, tp_var);
 } curves[] = {
     {"SGD, lr 2/101", DRAW_FORWARD, "none", SGD, 2.0 / 101, 0, valley},
-    {"momentum 0.67, lr 0.033", "#009e73", "8 3", MOMENTUM, 4.0 / 121, 81.0 / 121, valley},
-    {"Adam, lr 0.1", "#d55e00", "none", ADAM, 0.1, 0, valley},
-    {"Adam, valley turned by 45°", "#d55e00", "2 4", ADAM, 0.1, 0, turned_valley}};
+    {"momentum 0.67, lr 0.033", PLOT_GREEN, "8 3", MOMENTUM, 4.0 / 121, 81.0 / 121, valley},
+    {"Adam, lr 0.1", PLOT_ORANGE, "none", ADAM, 0.1, 0, valley},
+    {"Adam, valley turned by 45°", PLOT_ORANGE, "2 4", ADAM, 0.1, 0, turned_valley}};
 enum { CURVES = sizeof curves / sizeof *curves };
 
 /* n steps of a curve's optimizer from (a, b). */
@@ -436,19 +435,19 @@ static tp_status valley_table(void)
 
 static tp_status picture_valley(void)
 {
-    chart c = {0, STEPS, -5, 3, 70, 30, 560, 310};
+    plot c = {70, 30, 630, 340, 0, STEPS, -5, 3};
     draw_begin(900, 400, "Loss in a valley a hundred times as steep across as along");
     for (int y = -5; y <= 3; y++)
-        chart_tick_y(&c, y, note("1e%d", y));
+        plot_tick_y(&c, y, note("1e%d", y));
     for (int x = 0; x <= STEPS; x += 20)
-        chart_tick_x(&c, x, note("%d", x));
+        plot_tick_x(&c, x, note("%d", x));
     for (int i = 0; i < CURVES; i++) {
         double losses[STEPS + 1], at[STEPS + 1][2];
         TP_TRY(run_curve(&curves[i], losses));
         for (int t = 0; t <= STEPS; t++)
             at[t][0] = t, at[t][1] = log10(fmax(losses[t], 1e-5));
-        chart_line(&c, STEPS + 1, at, curves[i].colour, curves[i].dashes, false);
-        chart_key(650, 70 + 28 * i, curves[i].colour, curves[i].dashes, curves[i].name);
+        plot_path(&c, STEPS + 1, at, curves[i].colour, curves[i].dashes, false);
+        plot_key(650, 70 + 28 * i, curves[i].colour, curves[i].dashes, curves[i].name);
     }
     draw_text(350, 385, "middle", DRAW_INK, "step (what is below 1e-5 is drawn at the bottom)");
     draw_end();
@@ -459,19 +458,19 @@ static tp_status picture_paths(void)
 {
     static const struct curve paths[] = {
         {"SGD, lr 1/4", DRAW_FORWARD, "none", SGD, 0.25, 0, bowl},
-        {"momentum 1/2", "#009e73", "8 3", MOMENTUM, 0.25, 0.5, bowl},
-        {"Adam, lr 1/2", "#d55e00", "2 4", ADAM, 0.5, 0, bowl}};
-    chart c = {-1.2, 4.6, -1.3, 1.3, 20, 20, 754, 338};
+        {"momentum 1/2", PLOT_GREEN, "8 3", MOMENTUM, 0.25, 0.5, bowl},
+        {"Adam, lr 1/2", PLOT_ORANGE, "2 4", ADAM, 0.5, 0, bowl}};
+    plot c = {20, 20, 774, 358, -1.2, 4.6, -1.3, 1.3};
     draw_begin(794, 410, "Ten steps down the bowl");
     for (int level = 1; level <= 16; level *= 2)
-        chart_ellipse(&c, sqrt(2.0 * level * 11 / 16), sqrt(level * 11 / 48.0));
-    chart_ellipse(&c, 0.03, 0.03);
+        plot_contour(&c, 0, 0, sqrt(2.0 * level * 11 / 16), sqrt(level * 11 / 48.0));
+    plot_contour(&c, 0, 0, 0.03, 0.03);
     printf("<rect y=\"360\" width=\"794\" height=\"50\" fill=\"#ffffff\"/>\n");
     for (int i = 0; i < 3; i++) {
         double losses[11], at[11][2];
         TP_TRY(run(&paths[i], 4, 1, 10, losses, at));
-        chart_line(&c, 11, at, paths[i].colour, paths[i].dashes, true);
-        chart_key(60 + 250 * i, 390, paths[i].colour, paths[i].dashes, paths[i].name);
+        plot_path(&c, 11, at, paths[i].colour, paths[i].dashes, true);
+        plot_key(60 + 250 * i, 390, paths[i].colour, paths[i].dashes, paths[i].name);
     }
     draw_end();
     return TP_OK;

@@ -475,7 +475,7 @@ static tp_status picture_training(void)
     learn_chart_level(&chart, baseline, "each pixel by its frequency");
     learn_chart_curve(&chart, runs[COLLAPSED].recon, DRAW_BACKWARD, 190, 58, "recon at β = 50");
     learn_chart_curve(&chart, runs[VAE].recon, DRAW_FORWARD, 190, 22, "recon at β = 1");
-    learn_chart_curve(&chart, runs[VAE].kl, "#00704a", 190, 10, "KL at β = 1");
+    learn_chart_curve(&chart, runs[VAE].kl, PLOT_GREEN, 190, 10, "KL at β = 1");
     draw_end();
     return TP_OK;
 }

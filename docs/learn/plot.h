@@ -5,8 +5,11 @@
 
 #include "docs/learn/draw.h"
 
+#include <stdbool.h>
+
 #define PLOT_BLUE DRAW_FORWARD
 #define PLOT_ORANGE DRAW_BACKWARD
+#define PLOT_GREEN "#00704a"
 
 /* A frame of pixels and the numbers that its borders stand for. */
 typedef struct plot {
@@ -27,6 +30,16 @@ void plot_bar(const plot *p, double xa, double xb, double y, const char *colour)
 /* Half axes a along (1, −1) and b along (1, 1) of a frame with equal scales. */
 void plot_ellipse(const plot *p, double x, double y, double a, double b, const char *colour,
                   const char *style);
+/* Half axes rx, ry along the axes, thin and grey. */
+void plot_contour(const plot *p, double x, double y, double rx, double ry);
+/* A grey line across at y, or a mark under x, with its label. */
+void plot_tick_y(const plot *p, double y, const char *label);
+void plot_tick_x(const plot *p, double x, const char *label);
+/* Through n points, with dots at them if asked for. dashes as in SVG, or "none". */
+void plot_path(const plot *p, int n, double at[][2], const char *colour, const char *dashes,
+               bool dots);
+/* A line of a key, in pixels. */
+void plot_key(double x, double y, const char *colour, const char *dashes, const char *label);
 /* dx, dy: pixels away from the place. anchor is start, middle or end. */
 void plot_text(const plot *p, double x, double y, double dx, double dy, const char *anchor,
                const char *colour, const char *text);

@@ -4,7 +4,7 @@
 #define DOCS_LEARN_PARTS_12_PICTURE_H
 
 #include "docs/learn/digits.h"
-#include "docs/learn/draw.h"
+#include "docs/learn/plot.h"
 
 /* Rows of digits: a label, then the first LEARN_ACROSS of x [.., pixels], ink from 0 to 1. Between draw_begin, LEARN_WIDE
  * wide and LEARN_ROW high for each row, and draw_end. */
