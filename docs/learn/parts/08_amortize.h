@@ -1,4 +1,5 @@
-/* 08_amortize.h: chapter 8's comparison of a posterior for each example with an encoder for all. Read next: 08_amortize.c. */
+/* 08_amortize.h: chapter 8's comparison of a posterior for each example with an encoder for all.
+ * Read next: 08_amortize.c. */
 #ifndef DOCS_LEARN_PARTS_08_AMORTIZE_H
 #define DOCS_LEARN_PARTS_08_AMORTIZE_H
 
