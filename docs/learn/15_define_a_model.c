@@ -184,13 +184,12 @@ static const tp_infer_opts SEARCH = {.steps = 150, .rate = 0.1};
 /* Does the density sum to 1, and are the draws of this density? */
 static tp_status density(void)
 {
-    enum { N = 40001, DRAWS = 100000 };
+    enum { N = 40001, MIDDLE = (N + 1) / 2, DRAWS = 100000 };
     tp_tape *t;
     TP_TRY(tp_tape_new(&t));
     tp_ctx c = tp_ctx_eval(t, 1, 0);
     double h = 0.01, s = log(SCALE), sum = 0, wrong = 0, tail = 0, beyond = 0;
-    tp_var x =
-        tp_scale(tp_shift(tp_cumsum(tp_full(t, TP_F64, TP_SHAPE(N), 1), 0), -(N + 1) / 2), h);
+    tp_var x = tp_scale(tp_shift(tp_cumsum(tp_full(t, TP_F64, TP_SHAPE(N), 1), 0), -MIDDLE), h);
     tp_dist d = student_logscale(tp_zeros_like(x), tp_full(t, TP_F64, TP_SHAPE(N), s));
     d.event_dims = 0;
     tp_var p = tp_exp(tp_dist_logprob(d, x));
@@ -406,13 +405,13 @@ static tp_status outlier(void)
 static void posterior_curve(const plot *p, tp_ctx *c, const tp_model *m, tp_var x, bool encoder,
                             const char *colour, const char *style)
 {
-    enum { SEEN = 76, FIRST = GRID / 2 - 13 };
+    enum { SEEN = 76, MIDDLE = GRID / 2, FIRST = MIDDLE - 13 };
     double z[SEEN], y[SEEN];
     exact e = integrate(m, c, x);
     tp_dist q = tp_model_posterior(m, c, x);
     double mu = at(q.param[0], 1), sd = exp(at(q.param[1], 1) / 2);
     for (int i = 0; i < SEEN; i++) {
-        z[i] = (FIRST + i - GRID / 2) * STEP;
+        z[i] = (FIRST + i - MIDDLE) * STEP;
         y[i] = encoder ? exp(-pow((z[i] - mu) / sd, 2) / 2) / (sd * sqrt(8 * atan(1)))
                        : at(e.mass, GRID + FIRST + i) / STEP;
     }

@@ -189,11 +189,11 @@ static void bell(int n, const double *x, double mu, double sigma, double *y)
 
 tp_status directions_picture_peaks(void)
 {
-    enum { N = 121 };
+    enum { N = 121, MIDDLE = N / 2 };
     const plot p = {30, 20, 690, 320, -6, 6, 0, 0.85};
     double x[N], left[N], right[N], both[N], wide[N];
     for (int i = 0; i < N; i++)
-        x[i] = (i - N / 2) * 0.1;
+        x[i] = (i - MIDDLE) * 0.1;
     bell(N, x, -2, 0.5, left), bell(N, x, 2, 0.5, right), bell(N, x, 0, sqrt(4.25), wide);
     for (int i = 0; i < N; i++)
         both[i] = (left[i] + right[i]) / 2;

@@ -104,7 +104,7 @@ static void backward(pass *s, const tiny_weights *w, const double *x, const doub
 
 pass by_hand(const tiny_weights *w, const double *x, const double *eps, double beta)
 {
-    pass s;
+    pass s = {0};
     forward(&s, w, x, eps, beta);
     backward(&s, w, x, eps, beta);
     return s;
@@ -119,7 +119,7 @@ pass tiny_pass(void)
 double tiny_decode(const tiny_weights *w, const double *mu, const double *sigma, const double *eps,
                    const double *x)
 {
-    pass s;
+    pass s = {0};
     for (int k = 0; k < NZ; k++)
         s.z[k] = mu[k] + sigma[k] * eps[k];
     return decode(&s, w, x);
