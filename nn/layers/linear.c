@@ -22,5 +22,7 @@ tp_status tp_nn_linear_init(tp_nn_linear *l, tp_params *ps, const char *name, in
 
 tp_var tp_nn_linear_apply(const tp_nn_linear *l, tp_ctx *c, tp_var x)
 {
-    return tp_linear(x, tp_params_var(c, &l->weight), tp_params_var(c, &l->bias));
+    /* In this order with every compiler: arguments are evaluated in any. */
+    tp_var weight = tp_params_var(c, &l->weight), bias = tp_params_var(c, &l->bias);
+    return tp_linear(x, weight, bias);
 }

@@ -43,16 +43,18 @@ static tp_var affine(tp_var x, tp_var mask, tp_var weight, tp_var bias)
 
 tp_var tp_nn_masked_linear_apply(const tp_nn_masked_linear *l, tp_ctx *c, tp_var x)
 {
-    return affine(x, tp_constant(c->tape, &l->mask.value), tp_params_var(c, &l->weight),
-                  tp_params_var(c, &l->bias));
+    tp_var mask = tp_constant(c->tape, &l->mask.value);
+    tp_var weight = tp_params_var(c, &l->weight), bias = tp_params_var(c, &l->bias);
+    return affine(x, mask, weight, bias);
 }
 
 tp_var tp_nn_masked_linear_rows(const tp_nn_masked_linear *l, tp_ctx *c, tp_var x, int64_t first,
                                 int64_t end)
 {
-    return affine(x, tp_slice(tp_constant(c->tape, &l->mask.value), 0, first, end, 1),
-                  tp_slice(tp_params_var(c, &l->weight), 0, first, end, 1),
-                  tp_slice(tp_params_var(c, &l->bias), 0, first, end, 1));
+    tp_var mask = tp_slice(tp_constant(c->tape, &l->mask.value), 0, first, end, 1);
+    tp_var weight = tp_slice(tp_params_var(c, &l->weight), 0, first, end, 1);
+    tp_var bias = tp_slice(tp_params_var(c, &l->bias), 0, first, end, 1);
+    return affine(x, mask, weight, bias);
 }
 
 tp_status tp_made_mask(tp_tensor *mask, const int64_t *in, const int64_t *out, bool strict)

@@ -41,9 +41,10 @@ tp_status tp_nn_mlp_init(tp_nn_mlp *m, tp_params *ps, const char *name, const in
 /* A layer and its activation. relu saves its passes over memory: the product does it. */
 static tp_var activated(const tp_nn_linear *l, tp_ctx *c, tp_var x, tp_activation a)
 {
-    if (a == TP_RELU)
-        return tp_linear_relu(x, tp_params_var(c, &l->weight), tp_params_var(c, &l->bias));
-    return tp_activate(a, tp_nn_linear_apply(l, c, x));
+    if (a != TP_RELU)
+        return tp_activate(a, tp_nn_linear_apply(l, c, x));
+    tp_var weight = tp_params_var(c, &l->weight), bias = tp_params_var(c, &l->bias);
+    return tp_linear_relu(x, weight, bias);
 }
 
 tp_var tp_nn_mlp_apply(const tp_nn_mlp *m, tp_ctx *c, tp_var x)
