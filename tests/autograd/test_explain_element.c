@@ -290,16 +290,11 @@ static void test_tally(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sums_agree),
-        cmocka_unit_test(test_paths_of_a_fan_out),
-        cmocka_unit_test(test_many_paths),
-        cmocka_unit_test(test_broken_rule),
-        cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_jacobian),
-        cmocka_unit_test(test_elements_and_shapes),
-        cmocka_unit_test(test_notation),
-        cmocka_unit_test(test_vanishing_and_non_finite),
+        cmocka_unit_test(test_sums_agree), cmocka_unit_test(test_paths_of_a_fan_out),
+        cmocka_unit_test(test_many_paths), cmocka_unit_test(test_broken_rule),
+        cmocka_unit_test(test_formats),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_jacobian),   cmocka_unit_test(test_elements_and_shapes),
+        cmocka_unit_test(test_notation),   cmocka_unit_test(test_vanishing_and_non_finite),
         cmocka_unit_test(test_tally),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -106,7 +106,8 @@ static void test_broken_rule(void **state)
     p.tape->rule_hook = scale_rule;
     p.tape->rule_hook_user = (void *)(uintptr_t)&tp_op_tanh;
     char *page = checked_page(loss, all);
-    assert_has(page, "<p class=\"tally\"><span class=\"badge wrong\">✗ 1 wrong</span> 15 ok in 12 ");
+    assert_has(page,
+               "<p class=\"tally\"><span class=\"badge wrong\">✗ 1 wrong</span> 15 ok in 12 ");
     assert_has(page, "<b>tanh</b> <span class=\"badge wrong\">✗ 1 of 1 wrong");
     assert_int_equal(count(page, "<span class=\"badge wrong\">✗ FAIL "), 1);
     free(page);
@@ -254,20 +255,7 @@ static void test_no_memory(void **state)
     program p;
     begin(&p, TP_F64);
     tp_var loss = small_vae(&p);
-    FILE *f = tmpfile();
-    assert_non_null(f);
-    int refused = 0;
-    for (size_t extra = 16; extra < 1u << 23; extra *= 2) {
-        tp_mem_set_budget(tp_mem().live_bytes + extra);
-        tp_status status = tp_explain(f, loss, all);
-        assert_true(status == TP_OK || status == TP_ENOMEM);
-        refused += status != TP_OK;
-        assert_ok(tp_tape_status(p.tape));
-    }
-    tp_mem_set_budget(0);
-    assert_true(refused > 0);
-    assert_ok(tp_explain(f, loss, all));
-    fclose(f);
+    assert_short_of_memory(loss, all, 1u << 23);
     end(&p);
     assert_int_equal(tp_mem().live_bytes, before);
 }

@@ -157,3 +157,21 @@ void scale_rule(void *user, const tp_op *op, const tp_vjp_call *c, tp_var *gx)
         if (c->want[i] && gx[i].id != 0)
             gx[i] = tp_scale(gx[i], 1 + 1e-4);
 }
+
+void assert_short_of_memory(tp_var root, tp_explain_opts o, size_t most)
+{
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    int refused = 0;
+    for (size_t extra = 16; extra < most; extra *= 2) {
+        tp_mem_set_budget(tp_mem().live_bytes + extra);
+        tp_status status = tp_explain(f, root, o);
+        assert_true(status == TP_OK || status == TP_ENOMEM);
+        refused += status != TP_OK;
+        assert_ok(tp_tape_status(root.tape));
+    }
+    tp_mem_set_budget(0);
+    assert_true(refused > 0);
+    assert_ok(tp_explain(f, root, o));
+    fclose(f);
+}

@@ -48,6 +48,10 @@ void assert_has(const char *text, const char *part);
 /* Compares with tests/golden/<name>.txt, errors left out because they differ between machines; frees text. */
 void assert_golden_text(const char *name, char *text);
 
+/* Explains root with budgets of memory from next to none up to most bytes: it succeeds or fails for want of memory, the
+ * tape goes on, and at the end it succeeds. */
+void assert_short_of_memory(tp_var root, tp_explain_opts o, size_t most);
+
 /* A rule_hook (node.h) that makes the rule of op user wrong by 1e-4. */
 void scale_rule(void *user, const tp_op *op, const tp_vjp_call *c, tp_var *gx);
 
