@@ -96,10 +96,11 @@ static tp_status restore(lesson *l)
     if (c.note != NULL)
         note("%s", c.note);
     tp_status s = TP_OK;
-    if (c.path != NULL)
+    bool there = c.path != NULL;
+    if (there)
         s = tp_checkpoint_load(&c, &l->trainer, &l->batches);
     tp_checkpoint_close(&c);
-    if (c.path != NULL || s != TP_OK)
+    if (there)
         return s;
     char path[PATH_SIZE];
     note("%s: no checkpoint: takes the weights of model.safetensors, at step 1", dir);

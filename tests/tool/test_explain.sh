@@ -21,11 +21,12 @@ says() {
     [ -z "$(find . -name 'new*' -o -name '*.tmp-*')" ] || { bad "left behind by: explain $*: $(ls)" && rm -f new* ./*.tmp-*; }
 }
 
-# sound ARGS...: exits 0, and every check is ok.
+# sound ARGS...: exits 0, every check is ok, and nothing else is said.
 sound() {
     "$vae" explain "$@" >stdout 2>stderr </dev/null || bad "exit $?: explain $*: $(cat stderr)"
     grep -Eq '^vae: [0-9]+ steps backward; rules checked: [0-9]+ ok, 0 wrong, [0-9]+ skipped; worst error [0-9e.-]+ of its bound, at step [0-9]+$' stderr ||
         bad "explain $*: $(cat stderr)"
+    [ "$(wc -l <stderr)" = 1 ] || bad "explain $*: also says $(head -1 stderr)"
 }
 
 tiny=(--hidden 5 --latent-dim 2 --batch-size 2)
