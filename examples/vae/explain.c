@@ -132,16 +132,19 @@ tp_var lesson_record(lesson *l, tp_tape *t)
 
 /* --- formats --------------------------------------------------------------------------------------- */
 
+/* What such a file is called, and what stands near the beginning of those that this command writes and of no others:
+ * whole, and of one number. */
 static const struct {
-    const char *suffix, *kind, *begins; /* what such a file is called and begins with */
+    const char *suffix, *kind, *mark, *mark_at;
 } formats[] = {
-    [FORMAT_TEXT] = {".txt", "a derivation", "forward: "},
-    [FORMAT_MARKDOWN] = {".md", "a derivation in Markdown", "# "},
-    [FORMAT_LATEX] = {".tex", "a LaTeX document", "\\documentclass"},
-    [FORMAT_HTML] = {".html", "an HTML page", "<!"},
-    [FORMAT_DOT] = {".dot", "a graph for DOT", "digraph"},
-    [FORMAT_MERMAID] = {".mmd", "a graph for Mermaid", "flowchart"},
-    [FORMAT_SVG] = {".svg", "an SVG picture", "<svg"},
+    [FORMAT_TEXT] = {".txt", "a derivation", "forward: what ", "why ∂"},
+    [FORMAT_MARKDOWN] = {".md", "a derivation in Markdown", "# One training step of ", "### Why ∂"},
+    [FORMAT_LATEX] = {".tex", "a derivation in LaTeX", "{One training step of ", "*{Why "},
+    [FORMAT_HTML] = {".html", "the page of a derivation", "<title>One training step of ",
+                     "<h2>Why ∂"},
+    [FORMAT_DOT] = {".dot", "a graph for DOT", "digraph tape {", NULL},
+    [FORMAT_MERMAID] = {".mmd", "a graph for Mermaid", "flowchart TB\n  n", NULL},
+    [FORMAT_SVG] = {".svg", "a graph as SVG", "class=\"graph\"", NULL},
 };
 
 static bool is_graph(int64_t format)
@@ -219,19 +222,24 @@ static tp_status write_derivation(lesson *l, FILE *to)
     return place_explain(to, loss, o->at, &l->opts);
 }
 
+static bool is_ours(int64_t format, const char *head)
+{
+    const char *at = formats[format].mark_at;
+    return strstr(head, formats[format].mark) != NULL || (at != NULL && strstr(head, at) != NULL);
+}
+
 /* A file may be replaced by one of its kind. */
 static tp_status check_target(const options *o)
 {
-    char head[16] = "";
+    char head[1024] = "";
     tp_file f;
     if (tp_file_missing(o->out))
         return TP_OK;
     TP_TRY(tp_file_open(&f, o->out));
-    size_t n = f.size < 15 ? (size_t)f.size : 15;
+    size_t n = f.size < (int64_t)sizeof head ? (size_t)f.size : sizeof head - 1;
     tp_status s = tp_file_read_at(&f, 0, head, n);
     tp_file_close(&f);
-    if (s == TP_OK &&
-        strncmp(head, formats[o->format].begins, strlen(formats[o->format].begins)) != 0)
+    if (s == TP_OK && !is_ours(o->format, head))
         return tp_fail(TP_EIO, "--out %s: is there and is %s, not %s: it is not replaced", o->out,
                        tp_file_looks_like(head, n), formats[o->format].kind);
     return s;

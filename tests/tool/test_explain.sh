@@ -172,7 +172,27 @@ LC_ALL=C sed 's/[\x80-\xbf]//g' stdout | awk 'length > 130' >long
 echo "int main(void) { return 0; }" >source.txt && cp source.txt before
 says 1 "--out source.txt: is there and is a text file, not a derivation: it is not replaced" "${tiny[@]}" --out source.txt
 cmp source.txt before || bad "a file was overwritten"
-says 1 "--out page.md: is there and is a text file, not an HTML page: it is not replaced" "${tiny[@]}" --format html --out page.md
+# Of the same format, but not from here.
+for other in README.md docs/learn/README.md; do
+    cp "$TAPIR_SOURCE/$other" other.md
+    says 1 "--out other.md: is there and is a text file, not a derivation in Markdown: it is not replaced" "${tiny[@]}" --out other.md
+    cmp other.md "$TAPIR_SOURCE/$other" || bad "a page in Markdown was overwritten"
+done
+printf '<!DOCTYPE html>\n<title>mine</title>\n' >other.html
+printf '\\documentclass{article}\n' >other.tex
+printf 'digraph mine {}\n' >other.dot
+for other in other.html other.tex other.dot; do
+    cp $other before
+    "$vae" explain "${tiny[@]}" --out $other >stdout 2>stderr
+    [ $? = 1 ] && grep -q "it is not replaced$" stderr && cmp $other before || bad "$other was overwritten: $(cat stderr)"
+done
+# And what is from here is.
+for format in txt md tex html; do
+    for what in '--at=mu[0,1]' --composed '--at=mu[0,1]'; do
+        "$vae" explain "${tiny[@]}" "$what" --out again.$format >stdout 2>stderr || bad "again.$format: $(cat stderr)"
+    done
+done
+says 1 "--out page.md: is there and is a text file, not the page of a derivation: it is not replaced" "${tiny[@]}" --format html --out page.md
 says 1 "missing/new.html: cannot create: No such file or directory" "${tiny[@]}" --out missing/new.html
 mkdir folder.txt
 says 1 "folder.txt: is a directory, expected a regular file" "${tiny[@]}" --out folder.txt
