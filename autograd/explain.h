@@ -61,6 +61,7 @@ typedef struct tp_explain_opts {
     int width; /* columns of text; 0 means 100. Longer lines put numbers on a line of their own */
     tp_explain_format format;
     tp_notation notation;
+    bool document;     /* tp_explain_element: a document or page of its own, not a part of one */
     const char *title; /* of a document; NULL: "Derivation" */
     tp_explain_tally
         *tally; /* if not NULL, what was found is written here; of one element without a step */

@@ -159,8 +159,11 @@ static tp_status write_element(tp_page *page, tp_passage *passage, const tp_writ
     if (status == TP_ENOMEM)
         tp_fail_prefix("tp_explain_element: ");
     TP_TRY(status);
-    if (w->element != NULL)
-        w->element(page, &e);
+    if (page->o->document && w->begin != NULL)
+        w->begin(page);
+    w->element(page, &e);
+    if (page->o->document && w->end != NULL)
+        w->end(page);
     count_finding(&page->tally, &e.check, 0);
     tp_element_free(&e);
     return tp_text_written(page->out, "tp_explain_element");

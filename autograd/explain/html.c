@@ -118,15 +118,25 @@ static void put_legend(const tp_page *p)
         p->out);
 }
 
-static void begin_page(tp_page *p)
+static void put_head(const tp_page *p)
 {
-    tp_graph g;
     fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n"
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>",
           p->out);
     put_title(p);
-    fprintf(p->out, "</title>\n<style>%s\n%s</style></head>\n<body>\n", tp_graph_style,
-            tp_page_css);
+    fprintf(p->out, "</title>\n<style>%s\n%s</style></head>\n<body%s>\n", tp_graph_style,
+            tp_page_css, p->whole ? "" : " style=\"display:block\"");
+}
+
+/* Of a part by itself there is nothing to walk through: no graph and no controls. */
+static void begin_page(tp_page *p)
+{
+    tp_graph g;
+    put_head(p);
+    if (!p->whole) {
+        fputs("<main id=\"derivation\">\n", p->out);
+        return;
+    }
     fputs("<a class=\"skip\" href=\"#derivation\">to the derivation</a>\n", p->out);
     put_header(p);
     fputs(
@@ -168,6 +178,10 @@ static void put_tally(const tp_page *p)
 
 static void end_page(tp_page *p)
 {
+    if (!p->whole) {
+        fputs("</main>\n</body></html>\n", p->out);
+        return;
+    }
     fputs("</main>\n<aside id=\"tally\" aria-label=\"checks\">\n", p->out);
     if (p->o->check)
         put_tally(p);

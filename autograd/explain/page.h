@@ -15,7 +15,7 @@ typedef struct tp_page {
     bool whole;       /* the derivation from begin to end, not a part of it */
 } tp_page;
 
-/* A member may be NULL. begin and end frame a whole derivation only; they get the root. */
+/* begin and end, which may be NULL, frame a document: a whole derivation, or one number by itself. */
 typedef struct tp_writer {
     void (*begin)(tp_page *p);
     void (*forward)(tp_page *p);          /* what the root was computed from */

@@ -132,6 +132,8 @@ tp_status place_explain(FILE *out, tp_var loss, const char *text, const tp_expla
 {
     place p;
     TP_TRY(find_element(&p, loss, opts->notation.symbols, text));
-    tp_status s = tp_explain_element(out, loss, p.var, p.index, *opts);
+    tp_explain_opts o = *opts;
+    o.document = o.format != TP_EXPLAIN_TEXT; /* text needs no frame */
+    tp_status s = tp_explain_element(out, loss, p.var, p.index, o);
     return s != TP_EGRAD ? s : tp_fail(TP_EARG, "%s: no gradient of the loss goes there", text);
 }

@@ -140,6 +140,13 @@ static void test_formats(void **state)
     char *tex = explain_element(loss, w, 4, (tp_explain_opts){.format = TP_EXPLAIN_TEX});
     assert_has(tex, "\\frac{\\partial v_{4}{[1,1]}}{\\partial W{[1,1]}} &= ");
     assert_has(tex, "W \\to v_{4} \\to h \\to v_{7} \\to v_{8} \\to \\mathrm{loss} &\\colon ");
+    assert_int_equal(count(tex, "document"), 0);
+    free(tex);
+    tex =
+        explain_element(loss, w, 4, (tp_explain_opts){.format = TP_EXPLAIN_TEX, .document = true});
+    assert_int_equal(strncmp(tex, "\\documentclass", 14), 0);
+    assert_has(tex, "Finite difference: ok ");
+    assert_has(tex, "\\end{document}\n");
     free(tex);
     char *markdown = explain_element(loss, w, 4, (tp_explain_opts){.format = TP_EXPLAIN_MARKDOWN});
     assert_has(markdown, "### Why ∂loss/∂W[1,1] is ");

@@ -91,6 +91,18 @@ static void test_element(void **state)
         "<h2>Why ∂<a class=\"v\" href=\"#n16\">loss</a>/∂<a class=\"v\" href=\"#n2\">W</a>[1,1] is ");
     assert_has(text, "<span class=\"badge ok\">✓ ok ");
     assert_int_equal(count(text, "<section"), 1);
+    assert_int_equal(count(text, "<style"), 0);
+    free(text);
+    tp_explain_opts o = all;
+    o.document = true;
+    f = tmpfile();
+    assert_non_null(f);
+    assert_ok(tp_explain_element(f, loss, tp_var_at(p.tape, 2), 4, o));
+    text = slurp(f);
+    assert_markup(text);
+    assert_has(text, "<meta charset=\"utf-8\"/>");
+    assert_has(text, ".bar");
+    assert_has(text, "</section>\n</main>\n</body></html>\n");
     free(text);
     end(&p);
 }
