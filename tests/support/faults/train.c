@@ -175,12 +175,12 @@ static int step_of(const char *line)
     return sscanf(line, "checkpoint-%d.safetensors ", &step) == 1 ? step : -1;
 }
 
-static int newer_than(int step, const char *text)
+static bool has_newer(int step, const char *text)
 {
-    int n = 0;
     for (const char *line = text; *line != 0; line = strchr(line, '\n') + 1)
-        n += step_of(line) > step;
-    return n;
+        if (step_of(line) > step)
+            return true;
+    return false;
 }
 
 const char *train_text(const char *folder)
@@ -190,7 +190,7 @@ const char *train_text(const char *folder)
     size_t used = 0;
     for (const char *line = all; *line != 0; line = next) {
         next = strchr(line, '\n') + 1;
-        bool old = step_of(line) >= 0 && newer_than(step_of(line), all) >= 2;
+        bool old = step_of(line) >= 0 && has_newer(step_of(line), all);
         if (old || strncmp(line, "timing.jsonl ", 13) == 0)
             continue;
         memcpy(text + used, line, (size_t)(next - line));

@@ -38,8 +38,9 @@ const char *train_error(void);
  * folder and begins again. false, after printing why, unless it ends well and as the reference does. */
 bool train_ends_well(const char *folder);
 
-/* folder_text without timing.jsonl, in which a clock has its say, and without checkpoints that have two newer ones: a
- * crash may bring back one that had just been removed, and a run that is done removes nothing any more. */
+/* folder_text without timing.jsonl, in which a clock has its say, and without all checkpoints but the newest: a signal
+ * saves one wherever it comes, in place of the step before that the reference has; and a crash may bring back one that
+ * had just been removed. */
 const char *train_text(const char *folder);
 /* The step of the newest checkpoint that is whole; -1: there is no checkpoint; -2: there are some, none whole. */
 int train_newest(const char *folder);
