@@ -111,9 +111,6 @@ void tp_node_release(tp_node *node);
 tp_status tp_node_compute(tp_tape *t, tp_node *node);
 /* Drops all nodes from id on. */
 void tp_tape_truncate(tp_tape *t, uint32_t id);
-/* A contiguous arena tensor, not cleared, whose storage counts one use. */
-tp_status tp_arena_tensor(tp_arena *a, tp_tensor *y, tp_dtype dtype, tp_shape shape);
-void tp_tensor_drop(tp_tensor *y);
 /* Computes the dropped value of node id, and what it needs of its segment. TP_EFREED or TP_EVERSION if what that
  * is computed from is not what it was. */
 tp_status tp_recompute_restore(tp_tape *t, uint32_t id);

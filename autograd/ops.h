@@ -4,6 +4,7 @@
 #define TP_AUTOGRAD_OPS_H
 
 #include "autograd/op.h"
+#include "tensor/conv.h"
 
 #ifdef __cplusplus
 extern "C" {

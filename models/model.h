@@ -29,7 +29,9 @@ typedef struct tp_model_option {
 } tp_model_option;
 
 typedef struct tp_model_config {
-    int64_t data_dim;                  /* elements of one example */
+    int64_t data_dim; /* elements of one example */
+    tp_shape
+        data_shape; /* [height,width] or [channels,height,width] of pictures; no dimensions: not known */
     int64_t hidden[TP_MLP_LAYERS - 1]; /* sizes of the encoder's hidden layers, outermost first */
     int hidden_layers;                 /* the decoder mirrors them */
     int64_t latent_dim;

@@ -60,6 +60,11 @@ tp_status tp_tensor_from(tp_tensor *t, tp_dtype dtype, tp_shape shape, const voi
 /* Frees the storage if t owns it and empties the handle; views and empty handles are fine. */
 void tp_tensor_free(tp_tensor *t);
 
+/* A contiguous tensor in memory of an arena, not cleared, whose storage counts one use. TP_ESHAPE, TP_ENOMEM | takes
+ * one use back: the last gives the memory back to the arena. Empty handles and tensors of tp_tensor_new are fine. */
+tp_status tp_arena_tensor(struct tp_arena *a, tp_tensor *t, tp_dtype dtype, tp_shape shape);
+void tp_tensor_drop(tp_tensor *t);
+
 /* --- views: y looks at the storage of x and must not outlive it; no data moves ------------------ */
 
 /* Same elements in row-major order under a new shape; one size may be -1 (inferred). TP_ESHAPE if the

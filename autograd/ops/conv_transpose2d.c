@@ -1,0 +1,139 @@
+/* conv_transpose2d: the adjoint of conv2d by its image: every element of x, at a position, gives the kernel's weights times
+ * itself to what the kernel sees there. PyTorch's layout of the weight [in, out/groups, kh, kw] is that of the conv2d
+ * it turns back. */
+#include "autograd/compose.h"
+#include "autograd/ops/conv.h"
+
+tp_var tp_conv_transpose2d(tp_var x, tp_var weight, tp_conv_opts opts)
+{
+    (void)tp_conv_opts_check(&opts); /* what is wrong with them shape says */
+    return tp_apply(&tp_op_conv_transpose2d, 2, (tp_var[]){x, weight}, &(tp_conv_attr){opts, {0}});
+}
+
+static tp_status shape(const tp_op_call *c)
+{
+    char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
+    tp_conv_opts o = ((const tp_conv_attr *)c->attr)->opts;
+    tp_shape x = c->x[0]->shape, w = c->x[1]->shape;
+    TP_TRY(tp_conv_opts_check(&o));
+    if (x.ndim != 4 || w.ndim != 4 || x.dim[1] != w.dim[0] || x.dim[1] % o.groups != 0)
+        return tp_fail(
+            TP_ESHAPE,
+            "x %s and weight %s in %lld groups: [n,c,h,w] and [c,out/groups,kh,kw] needed",
+            tp_shape_text(x, a), tp_shape_text(w, b), (long long)o.groups);
+    c->y->shape = TP_SHAPE(x.dim[0], 0, 0, 0);
+    if (__builtin_mul_overflow(w.dim[1], o.groups, &c->y->shape.dim[1]))
+        return tp_fail(TP_ESHAPE, "%lld groups of %lld channels are too many", (long long)o.groups,
+                       (long long)w.dim[1]);
+    for (int i = 0; i < 2; i++) {
+        if (o.output_padding[i] >= o.stride[i])
+            return tp_fail(TP_EARG, "output_padding %lld,%lld: less than stride %lld,%lld needed",
+                           (long long)o.output_padding[0], (long long)o.output_padding[1],
+                           (long long)o.stride[0], (long long)o.stride[1]);
+        int64_t n = x.dim[2 + i], k = w.dim[2 + i];
+        if (n < 1 || k < 1 || n > INT32_MAX || k > INT32_MAX || tp_conv_size(&o, i, n, k) < 1)
+            return tp_fail(TP_ESHAPE,
+                           "x %s and weight %s with padding %lld,%lld: the result has no %s",
+                           tp_shape_text(x, a), tp_shape_text(w, b), (long long)o.padding[0],
+                           (long long)o.padding[1], i ? "width" : "height");
+        c->y->shape.dim[2 + i] = tp_conv_size(&o, i, n, k);
+    }
+    return TP_OK;
+}
+
+static tp_status forward(const tp_op_call *c)
+{
+    const tp_conv_attr *a = c->attr;
+    return tp_conv_image_into(c->y, c->x[0], c->x[1], &a->opts, c->scratch);
+}
+
+static void vjp(const tp_vjp_call *c, tp_var *gx)
+{
+    tp_conv_opts o = ((const tp_conv_attr *)c->attr)->opts;
+    tp_shape w = tp_shape_of(c->x[1]);
+    o.output_padding[0] = o.output_padding[1] = 0; /* of the way back; the way there has none */
+    if (c->want[0])
+        gx[0] = tp_conv2d(c->gy, c->x[1], o);
+    if (c->want[1])
+        gx[1] = tp_conv2d_weight(c->gy, c->x[0], w.dim[2], w.dim[3], o);
+}
+
+static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)
+{
+    (void)t, (void)n;
+    return tp_conv_transpose2d(x[0], x[1], ((const tp_conv_attr *)attr)->opts);
+}
+
+#define OPTS(...)                                                                                  \
+    &(const tp_conv_attr)                                                                          \
+    {                                                                                              \
+        .opts = { __VA_ARGS__ }                                                                    \
+    }
+static const tp_sample samples[] = {
+    {"a kernel of 2 by 3", 2, {{TP_DIMS(1, 1, 3, 3)}, {TP_DIMS(1, 1, 2, 3)}}, OPTS(.groups = 1)},
+    {"channels and examples", 2, {{TP_DIMS(2, 3, 2, 2)}, {TP_DIMS(3, 2, 2, 2)}}, OPTS(.groups = 1)},
+    {"stride 2 and padding, as a decoder's",
+     2,
+     {{TP_DIMS(1, 2, 3, 3)}, {TP_DIMS(2, 2, 4, 4)}},
+     OPTS(.stride = {2, 2}, .padding = {1, 1})},
+    {"all different by height and width",
+     2,
+     {{TP_DIMS(1, 1, 2, 4)}, {TP_DIMS(1, 2, 2, 3)}},
+     OPTS(.stride = {3, 2}, .padding = {1, 2}, .dilation = {2, 1}, .output_padding = {2, 1})},
+    {"dilation", 2, {{TP_DIMS(1, 2, 2, 2)}, {TP_DIMS(2, 1, 2, 3)}}, OPTS(.dilation = {3, 2})},
+    {"groups",
+     2,
+     {{TP_DIMS(2, 4, 2, 3)}, {TP_DIMS(4, 3, 2, 2)}},
+     OPTS(.groups = 2, .padding = {1, 0})},
+    {"a kernel of 1 by 1, large",
+     2,
+     {{TP_DIMS(2, 3, 2, 2), .lo = -1e6, .hi = 1e6}, {TP_DIMS(3, 2, 1, 1)}},
+     OPTS(.groups = 1)},
+    {"a kernel smaller than the stride: gaps of zeros",
+     2,
+     {{TP_DIMS(1, 1, 2, 2)}, {TP_DIMS(1, 1, 1, 2)}},
+     OPTS(.stride = {2, 3})},
+    {"no examples", 2, {{TP_DIMS(0, 1, 2, 2)}, {TP_DIMS(1, 2, 2, 2)}}, OPTS(.groups = 1)},
+};
+
+static const tp_refusal refusals[] = {
+    {"a weight that is turned over",
+     2,
+     {{TP_DIMS(1, 3, 4, 4), TP_F32, 0}, {TP_DIMS(2, 3, 3, 3), TP_F32, 0}},
+     OPTS(.groups = 1),
+     TP_ESHAPE,
+     "x [1,3,4,4] and weight [2,3,3,3] in 1 groups: [n,c,h,w] and [c,out/groups,kh,kw] needed"},
+    {"channels that no groups divide",
+     2,
+     {{TP_DIMS(1, 3, 4, 4), TP_F32, 0}, {TP_DIMS(3, 2, 3, 3), TP_F32, 0}},
+     OPTS(.groups = 2),
+     TP_ESHAPE,
+     "in 2 groups"},
+    {"output_padding of a whole stride",
+     2,
+     {{TP_DIMS(1, 1, 4, 4), TP_F32, 0}, {TP_DIMS(1, 1, 3, 3), TP_F32, 0}},
+     OPTS(.stride = {2, 2}, .output_padding = {0, 2}),
+     TP_EARG,
+     "output_padding 0,2: less than stride 2,2 needed"},
+    {"padding that leaves nothing",
+     2,
+     {{TP_DIMS(1, 1, 2, 2), TP_F32, 0}, {TP_DIMS(1, 1, 2, 2), TP_F32, 0}},
+     OPTS(.padding = {0, 2}),
+     TP_ESHAPE,
+     "x [1,1,2,2] and weight [1,1,2,2] with padding 0,2: the result has no width"},
+    {"a dilation of -1",
+     2,
+     {{TP_DIMS(1, 1, 4, 4), TP_F32, 0}, {TP_DIMS(1, 1, 3, 3), TP_F32, 0}},
+     OPTS(.dilation = {-1, 1}),
+     TP_EARG,
+     "dilation -1,1: from 1 to 2^30 needed"},
+};
+
+TP_DEFINE_OP(
+    conv_transpose2d, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
+    .text = "conv_transpose2d(#0, #1)", .tex = "#0 \\star^\\top #1",
+    .why =
+        "the adjoint of a convolution has that convolution as its own: x̄ is ȳ convolved, w̄ sums over "
+        "positions what the kernel gave to, times x",
+    .shape = shape, .forward = forward, .vjp = vjp, .call = call, .attr_size = sizeof(tp_conv_attr),
+    .fields = tp_conv_fields, .field_count = TP_CONV_TRANSPOSE_FIELDS, TP_REFUSALS);
