@@ -29,9 +29,7 @@ typedef struct tp_model_option {
 } tp_model_option;
 
 typedef struct tp_model_config {
-    int64_t data_dim; /* elements of one example */
-    tp_shape
-        data_shape; /* [height,width] or [channels,height,width] of pictures; no dimensions: not known */
+    int64_t data_dim;                  /* elements of one example */
     int64_t hidden[TP_MLP_LAYERS - 1]; /* sizes of the encoder's hidden layers, outermost first */
     int hidden_layers;                 /* the decoder mirrors them */
     int64_t latent_dim;
@@ -41,6 +39,7 @@ typedef struct tp_model_config {
     int64_t levels;                  /* grey values of TP_CATEGORICAL */
     int64_t classes;                 /* of the labels; 0: there are none */
     int64_t examples;                /* in the training data; 0: not known */
+    tp_shape data_shape;             /* [height,width] or [channels,height,width]; []: not known */
     double option[TP_MODEL_OPTIONS]; /* in the order of the type's options */
 } tp_model_config;
 

@@ -79,6 +79,15 @@ typedef struct tp_store_args {
 } tp_store_args;
 typedef void (*tp_store_fn)(const tp_store_args *s);
 
+/* One line of an image [width, channels] and what a line of the kernel sees of it, from each position j:
+ *   rows[j*pitch + v*channels + c], v < taps  <->  line[(j*stride + v*dilation - padding)*channels + c]
+ * unfold copies to rows, with 0 for what lies outside (everywhere if line is NULL); fold adds rows to line. */
+typedef struct tp_window_args {
+    int64_t channels, width, taps, positions, stride, padding, dilation, pitch;
+    void *line, *rows;
+} tp_window_args;
+typedef void (*tp_window_fn)(const tp_window_args *w);
+
 enum { TP_TILE_HEIGHTS = 3, TP_LANES = 16, TP_MAX_MR = 16, TP_MAX_NR = 32 };
 
 /* Tiles of height[0] = mr rows, two thirds and one third of it, times one vector or two; nr is two.
@@ -104,6 +113,7 @@ typedef struct tp_kernels {
     tp_draw_fn uniform, normal;
     tp_update_fn update[TP_UPDATE_COUNT][2];
     tp_tiles tile[2];
+    tp_window_fn unfold[2], fold[2];
 } tp_kernels;
 
 extern const tp_kernels tp_kernels_ref;
