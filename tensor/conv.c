@@ -87,17 +87,17 @@ static char *at(const tp_tensor *t, int64_t element)
     return (char *)t->storage->data + (t->offset + element) * tp_dtype_size(t->dtype);
 }
 
-/* to[p·lanes + i] = from[i·lane + (p / width)·line + (p % width)·step], p < lines·width: turns a matrix. */
+/* Turns a matrix: to[p·pitch + i] = from[i·s[0] + (p / width)·s[1] + (p % width)·s[2]], i < lanes, p < lines·width. */
 static void turn(const job *j, int64_t lanes, int64_t lines, int64_t width, const char *from,
-                 int64_t lane, int64_t line, int64_t step, char *to)
+                 const int64_t s[3], char *to, int64_t pitch)
 {
     tp_pack_fn pack = j->kernels->tile[j->x.dtype].pack;
-    if (lines == 1 || line == width * step)
-        pack(lanes, lanes, lines * width, from, lane, step, to);
+    if (lines == 1 || s[1] == width * s[2])
+        pack(pitch, lanes, lines * width, from, s[0], s[2], to);
     else
         for (int64_t i = 0; i < lines; i++)
-            pack(lanes, lanes, width, from + i * line * j->size, lane, step,
-                 to + i * width * lanes * j->size);
+            pack(pitch, lanes, width, from + i * s[1] * j->size, s[0], s[2],
+                 to + i * width * pitch * j->size);
 }
 
 /* --- steps, each with a chunk for every image of the block, or for every line ------------------------ */
@@ -105,31 +105,25 @@ static void turn(const job *j, int64_t lanes, int64_t lines, int64_t width, cons
 static void image_in(int64_t n, void *arg)
 {
     const job *j = arg;
-    const int64_t *s = j->x.stride;
-    turn(j, j->channels, j->height, j->width, at(&j->x, (j->first + n) * s[0]), s[1], s[2], s[3],
-         at(&j->image, n * j->image.stride[0]));
+    turn(j, j->channels, j->height, j->width, at(&j->x, (j->first + n) * j->x.stride[0]),
+         j->x.stride + 1, at(&j->image, n * j->image.stride[0]), j->channels);
 }
 
 static void image_out(int64_t n, void *arg)
 {
     const job *j = arg;
     int64_t elements = j->height * j->width;
-    turn(j, elements, 1, j->channels, at(&j->image, n * j->image.stride[0]), j->channels, 0, 1,
-         at(&j->x, (j->first + n) * j->x.stride[0]));
+    turn(j, elements, 1, j->channels, at(&j->image, n * j->image.stride[0]),
+         (const int64_t[]){j->channels, 0, 1}, at(&j->x, (j->first + n) * j->x.stride[0]),
+         elements);
 }
 
-/* out [positions, O] of an image has pitch between its rows, so that turning it takes or leaves O of them. */
 static void places_in(int64_t n, void *arg)
 {
     const job *j = arg;
-    const int64_t *s = j->y.stride;
-    int64_t pitch = j->out.stride[0];
-    const char *from = at(&j->y, (j->first + n) * s[0] + j->line * s[2]);
-    char *to = at(&j->out, n * j->lines * j->ow * pitch);
-    tp_pack_fn pack = j->kernels->tile[j->x.dtype].pack;
-    for (int64_t i = 0; i < j->lines; i++)
-        pack(pitch, j->outputs, j->ow, from + i * s[2] * j->size, s[1], s[3],
-             to + i * j->ow * pitch * j->size);
+    const int64_t *s = j->y.stride, pitch = j->out.stride[0];
+    turn(j, j->outputs, j->lines, j->ow, at(&j->y, (j->first + n) * s[0] + j->line * s[2]), s + 1,
+         at(&j->out, n * j->lines * j->ow * pitch), pitch);
 }
 
 static void places_out(int64_t n, void *arg)
@@ -149,16 +143,16 @@ static void places_out(int64_t n, void *arg)
 static void kernel_in(int64_t o, void *arg)
 {
     const job *j = arg;
-    const int64_t *s = j->w.stride;
-    turn(j, j->channels, j->kh, j->kw, at(&j->w, o * s[0]), s[1], s[2], s[3],
-         at(&j->weight, o * j->weight.stride[0]));
+    turn(j, j->channels, j->kh, j->kw, at(&j->w, o * j->w.stride[0]), j->w.stride + 1,
+         at(&j->weight, o * j->weight.stride[0]), j->channels);
 }
 
 static void kernel_out(int64_t o, void *arg)
 {
     const job *j = arg;
-    turn(j, j->kh * j->kw, 1, j->channels, at(&j->weight, o * j->weight.stride[0]), j->channels, 0,
-         1, at(&j->w, o * j->w.stride[0]));
+    int64_t taps = j->kh * j->kw;
+    turn(j, taps, 1, j->channels, at(&j->weight, o * j->weight.stride[0]),
+         (const int64_t[]){j->channels, 0, 1}, at(&j->w, o * j->w.stride[0]), taps);
 }
 
 /* What kernel line u sees of line a of image n, from line i of positions (of those in rows now). */
@@ -180,16 +174,18 @@ static tp_window_args window(const job *j, int64_t n, int64_t a, int64_t i, int6
     };
 }
 
-/* All rows of one line of positions. */
+/* What one line of the kernel sees from one line of positions. Threads take neighbouring chunks: of rows where the
+ * product divides those among them, of columns for the gradient of the kernel, and find them in their own caches. */
 static void unfold_line(int64_t chunk, void *arg)
 {
     const job *j = arg;
-    int64_t n = chunk / j->lines, i = chunk % j->lines;
-    for (int64_t u = 0; u < j->kh; u++) {
-        int64_t a = (j->line + i) * j->o.stride[0] + u * j->o.dilation[0] - j->o.padding[0];
-        tp_window_args w = window(j, n, a, i, u);
-        j->kernels->unfold[j->x.dtype](&w);
-    }
+    int64_t all = j->count * j->lines;
+    int64_t u = j->target == KERNELS ? chunk / all : chunk % j->kh;
+    int64_t line = j->target == KERNELS ? chunk % all : chunk / j->kh;
+    int64_t n = line / j->lines, i = line % j->lines;
+    int64_t a = (j->line + i) * j->o.stride[0] + u * j->o.dilation[0] - j->o.padding[0];
+    tp_window_args w = window(j, n, a, i, u);
+    j->kernels->unfold[j->x.dtype](&w);
 }
 
 /* All that rows add to one line of the image: lines of different chunks share nothing. */
@@ -240,7 +236,7 @@ static tp_status multiply(job *j)
 static tp_status run_band(job *j)
 {
     if (j->target != IMAGES)
-        tp_parallel(j->count * j->lines, unfold_line, j);
+        tp_parallel(j->count * j->lines * j->kh, unfold_line, j);
     if (j->target != PLACES)
         tp_parallel(j->count, places_in, j);
     TP_TRY(multiply(j));
