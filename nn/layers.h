@@ -7,6 +7,7 @@
 #define TP_NN_LAYERS_H
 
 #include "nn/layers/codebook.h"
+#include "nn/layers/conv.h"
 #include "nn/layers/dropout.h"
 #include "nn/layers/embedding.h"
 #include "nn/layers/gated.h"
