@@ -22,6 +22,56 @@ const tp_model_type *tp_model_find(const char *name)
     return NULL;
 }
 
+/* --- pictures ------------------------------------------------------------------------------------------ */
+
+/* The root of a square, else 0. */
+static int64_t root_of(int64_t n)
+{
+    int64_t r = n > 0 ? (int64_t)sqrt((double)n) : 0;
+    for (int64_t near = r - 1; near <= r + 1; near++) /* large numbers were rounded */
+        if (near > 0 && n % near == 0 && n / near == near)
+            return near;
+    return 0;
+}
+
+tp_status tp_model_picture(const tp_model_config *config, int64_t picture[3])
+{
+    char text[TP_SHAPE_TEXT];
+    tp_shape s = config->data_shape;
+    int64_t side = root_of(config->data_dim), left = config->data_dim;
+    bool axes = s.ndim == 2 || s.ndim == 3;
+    if (s.ndim == 0 && side == 0)
+        return tp_fail(TP_EARG,
+                       "its examples are pictures, and %lld numbers are no square one: data_shape "
+                       "[height,width] or [channels,height,width] needed",
+                       (long long)config->data_dim);
+    if (s.ndim == 0)
+        s = TP_SHAPE(side, side), axes = true;
+    for (int i = 0; axes && i < s.ndim; i++)
+        left = s.dim[i] > 0 && left % s.dim[i] == 0 ? left / s.dim[i] : 0;
+    if (!axes || left != 1)
+        return tp_fail(TP_EARG,
+                       "pictures of shape %s with %lld numbers each: [height,width] or "
+                       "[channels,height,width] of so many needed",
+                       tp_shape_text(s, text), (long long)config->data_dim);
+    picture[0] = s.ndim == 3 ? s.dim[0] : 1;
+    picture[1] = s.dim[s.ndim - 2];
+    picture[2] = s.dim[s.ndim - 1];
+    return TP_OK;
+}
+
+static tp_status check_picture(const tp_model_type *type, const tp_model_config *c)
+{
+    int64_t picture[3];
+    if (type->pictures == 0 && c->data_shape.ndim == 0)
+        return TP_OK;
+    TP_TRY(tp_model_picture(c, picture));
+    if (picture[1] < type->pictures || picture[2] < type->pictures)
+        return tp_fail(TP_EARG, "pictures of %lld rows and %lld columns: at least %lld each needed",
+                       (long long)picture[1], (long long)picture[2], (long long)type->pictures);
+    return TP_OK;
+}
+
 /* --- configurations ------------------------------------------------------------------------------------ */
 
 static bool allows(const tp_model_type *type, int likelihood)
@@ -40,7 +90,7 @@ static int count_options(const tp_model_type *type)
 tp_model_config tp_model_defaults(const tp_model_type *type)
 {
     tp_model_config c = {.data_dim = 784,
-                         .hidden = {400},
+                         .hidden = {type->hidden > 0 ? type->hidden : 400},
                          .hidden_layers = 1,
                          .latent_dim = 20,
                          .activation = TP_RELU,
@@ -123,6 +173,7 @@ static tp_status check_likelihood(const tp_model_type *type, const tp_model_conf
 static tp_status check(const tp_model_type *type, const tp_model_config *c)
 {
     TP_TRY(check_sizes(c));
+    TP_TRY(check_picture(type, c));
     TP_TRY(check_likelihood(type, c));
     if (!(c->beta >= 0 && c->beta < INFINITY))
         return tp_fail(TP_EARG, "beta is %g: 0 or more needed", c->beta);

@@ -43,6 +43,10 @@ typedef struct tp_model_config {
     double option[TP_MODEL_OPTIONS]; /* in the order of the type's options */
 } tp_model_config;
 
+/* Channels, height and width of one example. Where data_shape is not known, a square number of elements is taken for one
+ * square grey picture. TP_EARG, which names both, for any other data_dim, and where the two do not fit. */
+tp_status tp_model_picture(const tp_model_config *config, int64_t picture[3]);
+
 typedef struct tp_model_type {
     const char *name;
     const char *summary;   /* one line */
@@ -53,7 +57,10 @@ typedef struct tp_model_type {
     /* Which likelihoods it can have: bits 1 << TP_BERNOULLI …; 0: all. The first one is the default. */
     unsigned likelihoods;
     const tp_model_option *options; /* at most TP_MODEL_OPTIONS; NULL: none */
+    int64_t hidden;                 /* units of its hidden layer by default; 0: 400 */
 
+    int64_t
+        pictures; /* takes pictures only (tp_model_picture), of at least so many rows and columns; 0: any x */
     bool beta;    /* weighs its KL term with config.beta */
     bool labels;  /* wants the classes of the examples: tp_ctx_labels */
     bool indexed; /* has parameters for each training example: tp_ctx_index */
@@ -90,8 +97,8 @@ typedef struct tp_model_type {
     const char *adversary, *estimated;
 } tp_model_type;
 
-/* The type's default of everything: 784-400-20 with ReLU, as the VAE of the PyTorch examples; its first likelihood, β = 1,
- * its options' defaults. */
+/* The type's default of everything: 784-400-20 with ReLU, as the VAE of the PyTorch examples, unless the type says another
+ * hidden layer; its first likelihood, β = 1, its options' defaults. */
 tp_model_config tp_model_defaults(const tp_model_type *type);
 /* Sets an option of the type by its name. TP_EARG names those it has, or its range. */
 tp_status tp_model_set(tp_model_config *config, const tp_model_type *type, const char *name,
@@ -107,8 +114,8 @@ typedef struct tp_model {
     void *self;
 } tp_model;
 
-/* Makes a model with fresh parameters drawn from seed. TP_EARG for sizes, β, likelihood or options that the type cannot
- * have. */
+/* Makes a model with fresh parameters drawn from seed. TP_EARG for sizes, shapes, β, likelihood or options that the type
+ * cannot have. */
 tp_status tp_model_init(tp_model *m, const tp_model_type *type, tp_model_config config,
                         tp_dtype dtype, uint64_t seed);
 /* Frees the model with its parameters; an empty one is fine. */

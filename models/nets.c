@@ -4,18 +4,33 @@
 
 #include <stdio.h>
 
-tp_status tp_encoder_init(tp_encoder *e, tp_params *ps, const tp_model_config *config, int64_t in,
-                          bool deterministic)
+/* The configured hidden layers under a name, and the heads behind them. */
+static tp_status add_encoder(tp_encoder *e, tp_params *ps, const tp_model_config *config,
+                             const char *name, int64_t in, bool deterministic)
 {
     int n = config->hidden_layers;
     int64_t size[TP_MLP_LAYERS + 1] = {in};
     for (int i = 0; i < n; i++)
         size[i + 1] = config->hidden[i];
-    TP_TRY(
-        tp_nn_mlp_init(&e->body, ps, "encoder", size, n, config->activation, config->activation));
+    TP_TRY(tp_nn_mlp_init(&e->body, ps, name, size, n, config->activation, config->activation));
     TP_TRY(tp_nn_linear_init(&e->mu, ps, "mu", size[n], config->latent_dim));
     return deterministic ? TP_OK
                          : tp_nn_linear_init(&e->logvar, ps, "logvar", size[n], config->latent_dim);
+}
+
+tp_status tp_encoder_init(tp_encoder *e, tp_params *ps, const tp_model_config *config, int64_t in,
+                          bool deterministic)
+{
+    return add_encoder(e, ps, config, "encoder", in, deterministic);
+}
+
+tp_status tp_encoder_init_conv(tp_encoder *e, tp_params *ps, const tp_model_config *config,
+                               const int64_t channels[TP_CONV_LAYERS])
+{
+    tp_conv_sizes sizes;
+    TP_TRY(tp_conv_sizes_of(&sizes, config, channels));
+    TP_TRY(tp_conv_down_init(&e->down, ps, "encoder.conv", &sizes, config->activation));
+    return add_encoder(e, ps, config, "encoder.fc", tp_conv_features(&sizes), false);
 }
 
 tp_status tp_encoder_init_named(tp_encoder *e, tp_params *ps, const char *name, int64_t in,
@@ -32,7 +47,7 @@ tp_status tp_encoder_init_named(tp_encoder *e, tp_params *ps, const char *name, 
 tp_var tp_encoder_hidden(const tp_encoder *e, tp_ctx *c, tp_var x)
 {
     tp_scope_begin(c->tape, "encoder");
-    tp_var h = tp_nn_mlp_apply(&e->body, c, x); /* [.., nh] */
+    tp_var h = tp_nn_mlp_apply(&e->body, c, tp_conv_down_apply(&e->down, c, x)); /* [.., nh] */
     tp_scope_end(c->tape);
     return TP_NAME(h);
 }
@@ -75,26 +90,43 @@ tp_status tp_encoder_mlp_init(tp_nn_mlp *l, tp_params *ps, const tp_model_config
     return tp_nn_mlp_init(l, ps, "encoder", size, hidden + 1, config->activation, TP_IDENTITY);
 }
 
-tp_status tp_decoder_init(tp_decoder *d, tp_params *ps, const tp_model_config *config, int64_t in)
+/* z -> out through the configured hidden layers in reverse. */
+static tp_status add_decoder(tp_decoder *d, tp_params *ps, const tp_model_config *config,
+                             const char *name, int64_t in, int64_t out, tp_activation last)
 {
     int n = config->hidden_layers;
-    int64_t size[TP_MLP_LAYERS + 1] = {in}, width;
+    int64_t size[TP_MLP_LAYERS + 1] = {in};
     for (int i = 0; i < n; i++)
         size[i + 1] = config->hidden[n - 1 - i];
+    size[n + 1] = out;
     d->likelihood = config->likelihood;
     d->levels = config->levels;
-    width = tp_likelihood_width(config->likelihood, config->levels);
+    return tp_nn_mlp_init(&d->body, ps, name, size, n + 1, config->activation, last);
+}
+
+tp_status tp_decoder_init(tp_decoder *d, tp_params *ps, const tp_model_config *config, int64_t in)
+{
+    int64_t width = tp_likelihood_width(config->likelihood, config->levels);
     if (config->data_dim > INT64_MAX / width)
         return tp_fail(TP_ESHAPE, "a decoder of %lld times %lld outputs is too large",
                        (long long)config->data_dim, (long long)width);
-    size[n + 1] = config->data_dim * width;
-    return tp_nn_mlp_init(&d->body, ps, "decoder", size, n + 1, config->activation, TP_IDENTITY);
+    return add_decoder(d, ps, config, "decoder", in, config->data_dim * width, TP_IDENTITY);
+}
+
+tp_status tp_decoder_init_conv(tp_decoder *d, tp_params *ps, const tp_model_config *config,
+                               const int64_t channels[TP_CONV_LAYERS])
+{
+    tp_conv_sizes sizes;
+    TP_TRY(tp_conv_sizes_of(&sizes, config, channels));
+    TP_TRY(add_decoder(d, ps, config, "decoder.fc", config->latent_dim, tp_conv_features(&sizes),
+                       config->activation));
+    return tp_conv_up_init(&d->up, ps, "decoder.conv", &sizes, config);
 }
 
 tp_dist tp_decoder_apply(const tp_decoder *d, tp_ctx *c, tp_var z)
 {
     tp_scope_begin(c->tape, "decoder");
-    tp_var y = tp_nn_mlp_apply(&d->body, c, z); /* [.., nx · width] */
+    tp_var y = tp_conv_up_apply(&d->up, c, tp_nn_mlp_apply(&d->body, c, z)); /* [.., nx · width] */
     tp_dist p = tp_likelihood_dist(d->likelihood, d->levels, y);
     tp_scope_end(c->tape);
     return p;

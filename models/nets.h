@@ -1,18 +1,20 @@
 /* nets.h: the two networks that most models are made of: x to a normal posterior, and z to a likelihood.
  *
- * Multilayer perceptrons, the decoder's sizes those of the encoder in reverse. Read next: vae.c.
+ * Multilayer perceptrons, the decoder's sizes those of the encoder in reverse; of pictures with convolutions at the end
+ * where x is (conv_nets.h). Read next: vae.c.
  */
 #ifndef TP_MODELS_NETS_H
 #define TP_MODELS_NETS_H
 
-#include "models/model.h"
+#include "models/conv_nets.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct tp_encoder {
-    tp_nn_mlp body;          /* x -> h */
+    tp_conv_down down;       /* x -> its features; none: x itself */
+    tp_nn_mlp body;          /* -> h */
     tp_nn_linear mu, logvar; /* h -> the posterior's parameters */
 } tp_encoder;
 
@@ -20,6 +22,10 @@ typedef struct tp_encoder {
  * in numbers. */
 tp_status tp_encoder_init(tp_encoder *e, tp_params *ps, const tp_model_config *config, int64_t in,
                           bool deterministic);
+/* Of pictures: tp_conv_down in front of the hidden layers, with these channels. Registers "encoder.conv.0.weight", …,
+ * "encoder.fc.0.weight", …, and the heads as above. */
+tp_status tp_encoder_init_conv(tp_encoder *e, tp_params *ps, const tp_model_config *config,
+                               const int64_t channels[TP_CONV_LAYERS]);
 /* The same network between other variables, with one hidden layer: "<name>.0.weight", …, "<name>.mu.weight", …,
  * "<name>.logvar.weight", …. */
 tp_status tp_encoder_init_named(tp_encoder *e, tp_params *ps, const char *name, int64_t in,
@@ -38,13 +44,18 @@ tp_status tp_encoder_mlp_init(tp_nn_mlp *l, tp_params *ps, const tp_model_config
                               int64_t in, int64_t n, int64_t each);
 
 typedef struct tp_decoder {
-    tp_nn_mlp body; /* z -> the likelihood's numbers */
+    tp_nn_mlp body; /* z -> the likelihood's numbers, or the features of what makes them: */
+    tp_conv_up up;
     tp_likelihood likelihood;
     int64_t levels;
 } tp_decoder;
 
 /* Registers "decoder.0.weight", …; inputs are in numbers, for most models latent_dim. */
 tp_status tp_decoder_init(tp_decoder *d, tp_params *ps, const tp_model_config *config, int64_t in);
+/* Of pictures: tp_conv_up behind the hidden layers, with these channels, from the last to the first. Registers
+ * "decoder.fc.0.weight", …, "decoder.conv.0.weight", …. */
+tp_status tp_decoder_init_conv(tp_decoder *d, tp_params *ps, const tp_model_config *config,
+                               const int64_t channels[TP_CONV_LAYERS]);
 /* p(x|z) of the configured likelihood; z [.., in]. */
 tp_dist tp_decoder_apply(const tp_decoder *d, tp_ctx *c, tp_var z);
 

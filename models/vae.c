@@ -7,12 +7,17 @@
 
 #include <string.h>
 
-tp_status tp_vae_init(void *self, tp_params *ps, const tp_model_config *config)
+void tp_vae_configure(tp_vae *m, const tp_model_config *config)
 {
-    tp_vae *m = self;
     m->latent_dim = config->latent_dim;
     m->beta = config->beta;
     memcpy(m->option, config->option, sizeof m->option);
+}
+
+tp_status tp_vae_init(void *self, tp_params *ps, const tp_model_config *config)
+{
+    tp_vae *m = self;
+    tp_vae_configure(m, config);
     TP_TRY(tp_encoder_init(&m->encoder, ps, config, config->data_dim, false));
     return tp_decoder_init(&m->decoder, ps, config, config->latent_dim);
 }
@@ -60,7 +65,7 @@ static const tp_model_option options[] = {
     {0},
 };
 
-static tp_objective loss(void *self, tp_ctx *c, tp_var x)
+tp_objective tp_vae_loss(void *self, tp_ctx *c, tp_var x)
 {
     const tp_vae *m = self;
     tp_vae_pass v = tp_vae_forward(self, c, x);
@@ -75,7 +80,7 @@ const tp_model_type tp_model_vae = {.name = "vae",
                                     .options = options,
                                     .beta = true,
                                     .init = tp_vae_init,
-                                    .loss = loss,
+                                    .loss = tp_vae_loss,
                                     .posterior = tp_vae_posterior,
                                     .prior = tp_vae_prior,
                                     .decode = tp_vae_decode};

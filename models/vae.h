@@ -21,9 +21,15 @@ typedef struct tp_vae {
 /* As in tp_model_type, for a self that begins with a tp_vae: q(z|x) is the encoder's normal distribution, p(z) = N(0,1),
  * p(x|z) the decoder's. */
 tp_status tp_vae_init(void *self, tp_params *ps, const tp_model_config *config);
+/* All of it but the networks. */
+void tp_vae_configure(tp_vae *m, const tp_model_config *config);
 tp_dist tp_vae_posterior(void *self, tp_ctx *c, tp_var x);
 tp_dist tp_vae_prior(void *self, tp_ctx *c);
 tp_dist tp_vae_decode(void *self, tp_ctx *c, tp_var z);
+
+/* The objective of vae.c, −E_q[log p(x|z)] + β·KL, for a type whose first option is the warm-up: the same model with other
+ * networks. */
+tp_objective tp_vae_loss(void *self, tp_ctx *c, tp_var x);
 
 /* The row of an option "warmup", and the weight of the KL that comes of it: beta·min(1, step/warmup), beta itself
  * for 0 and in evaluation (Sønderby et al., Ladder Variational Autoencoders, 2016). */

@@ -19,6 +19,8 @@
 
 /* No two sizes are equal, so that axes that are taken for each other do not fit. */
 enum { DATA = 7, HIDDEN = 5, LATENTS = 2, CLASSES = 3, LEVELS = 4, BATCH = 6, EXAMPLES = 9 };
+/* Of a model that wants them, pictures, as small as they can be and not square. */
+enum { PICTURE_CHANNELS = 2, PICTURE_LONGER = 1 };
 /* A step at which every schedule that is meant for practice has ended. */
 enum { LATE = 2000000 };
 enum { WHY = 300 };
@@ -29,11 +31,20 @@ typedef struct row {
     void (*check)(const tp_model_type *type, tp_likelihood likelihood);
 } row;
 
+/* Pictures of that many channels, rows and columns. */
+static inline void shaped(tp_model_config *c, int64_t channels, int64_t height, int64_t width)
+{
+    c->data_shape = TP_SHAPE(channels, height, width);
+    c->data_dim = channels * height * width;
+}
+
 /* The type's own defaults, tiny. Smooth, so that differences of the loss can be compared with its gradient. */
 static inline tp_model_config tiny_of(const tp_model_type *type, tp_likelihood likelihood)
 {
     tp_model_config c = tp_model_defaults(type);
     c.data_dim = DATA;
+    if (type->pictures > 0)
+        shaped(&c, PICTURE_CHANNELS, type->pictures, type->pictures + PICTURE_LONGER);
     c.hidden[0] = HIDDEN;
     c.latent_dim = LATENTS;
     c.activation = TP_TANH;

@@ -296,14 +296,14 @@ static void kept(const tp_model_type *type, tp_likelihood likelihood)
  * instance is large enough to be cut into chunks. */
 static void repeatable(const tp_model_type *type, tp_likelihood likelihood)
 {
-    enum { WIDTH = 530, ROWS = 67 };
+    enum { HEIGHT = 10, WIDTH = 53, ROWS = 67 };
     tp_model_config config = tiny_of(type, likelihood);
     tp_model m[3];
-    config.data_dim = WIDTH;
+    shaped(&config, 1, HEIGHT, WIDTH);
     config.hidden[0] = 65;
     config.latent_dim = 3;
     config.examples = ROWS;
-    examples e = examples_of(likelihood, TP_F32, ROWS, WIDTH);
+    examples e = examples_of(likelihood, TP_F32, ROWS, HEIGHT * WIDTH);
     for (int i = 0; i < 3; i++) {
         assert_ok(tp_model_init(&m[i], type, config, TP_F32, i < 2 ? 1 : 2));
         if (i > 0)

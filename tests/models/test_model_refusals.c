@@ -29,13 +29,48 @@ static void sizes(const tp_model_type *type, tp_likelihood likelihood)
     c.data_dim = 0;
     refuse(type, c, "a model of 0 inputs and 2 latents");
     c = good, c.latent_dim = -2;
-    refuse(type, c, "a model of 7 inputs and -2 latents");
+    refuse(type, c, "inputs and -2 latents");
     c = good, c.hidden_layers = 0;
     refuse(type, c, "0 hidden layers: 1 to 7 are supported");
     c = good, c.hidden_layers = 8;
     refuse(type, c, "8 hidden layers: 1 to 7 are supported");
     c = good, c.hidden_layers = 2;
     refuse(type, c, "hidden layer 2 has size 0");
+}
+
+/* What is said of pictures must be true, whether the model looks at it or not. */
+static void shapes(const tp_model_type *type, tp_likelihood likelihood)
+{
+    static const tp_shape bad[] = {{1, {24}},    {2, {4, 5}},    {2, {-4, -6}},
+                                   {2, {0, 24}}, {3, {2, 4, 4}}, {4, {1, 1, 4, 6}}};
+    static const char *const says[] = {"[24]",   "[4,5]",   "[-4,-6]",
+                                       "[0,24]", "[2,4,4]", "[1,1,4,6]"};
+    static const tp_shape good[] = {{2, {4, 6}}, {2, {6, 4}}, {3, {1, 4, 6}}};
+    tp_model_config c = tiny_of(type, likelihood);
+    c.data_dim = 24;
+    for (int i = 0; i < 6; i++) {
+        c.data_shape = bad[i];
+        refuse(type, c, says[i]);
+        assert_message(" with 24 numbers each: [height,width] or [channels,height,width] of so "
+                       "many needed");
+    }
+    for (int i = 0; i < 3; i++) {
+        c.data_shape = good[i];
+        assert_ok(tp_model_check(type, &c));
+    }
+    if (type->pictures == 0)
+        return;
+    shaped(&c, 3, type->pictures - 1, 9);
+    refuse(type, c, "rows and 9 columns: at least ");
+    shaped(&c, 3, 9, type->pictures - 1);
+    refuse(type, c, "pictures of 9 rows and ");
+    c.data_shape = TP_SHAPE(); /* nobody said it: a square is one, 26 is none */
+    c.data_dim = 25;
+    assert_ok(tp_model_check(type, &c));
+    c.data_dim = 26;
+    refuse(type, c,
+           "26 numbers are no square one: data_shape [height,width] or "
+           "[channels,height,width] needed");
 }
 
 static void likelihoods(const tp_model_type *type, tp_likelihood likelihood)
@@ -110,6 +145,7 @@ static void further_in(const tp_model_type *type, tp_likelihood likelihood)
     size_t before = tp_mem().live_bytes;
     assert_status(tp_model_init(&m, type, good, TP_I64, 1), TP_EDTYPE);
     c.data_dim = INT64_C(1) << 61; /* more than an address can count */
+    c.data_shape = TP_SHAPE((INT64_C(1) << 30), (INT64_C(1) << 31));
     assert_status(tp_model_init(&m, type, c, TP_F32, 1), TP_ESHAPE);
     assert_ok(tp_model_init(&m, type, good, TP_F32, 1));
     size_t needs = tp_mem().live_bytes - before;
@@ -166,7 +202,7 @@ static void width(const tp_model_type *type, tp_likelihood likelihood)
 {
     attempt a;
     begin(&a, type, likelihood);
-    examples wide = examples_of(likelihood, TP_F32, BATCH, DATA + 4);
+    examples wide = examples_of(likelihood, TP_F32, BATCH, a.s.model.config.data_dim + 4);
     examples_free(&a.s.batch);
     a.s.batch = wide;
     end(&a, TP_ESHAPE, NULL, 0);
@@ -184,7 +220,7 @@ static void range(const tp_model_type *type, tp_likelihood likelihood)
         attempt a;
         char number[20];
         begin(&a, type, likelihood);
-        assert_ok(tp_set_flat(&a.s.batch.x, 2 * DATA + 3, bad[i]));
+        assert_ok(tp_set_flat(&a.s.batch.x, 2 * a.s.model.config.data_dim + 3, bad[i]));
         snprintf(number, sizeof number, " %g", bad[i]);
         const char *const says[] = {number};
         bool fine = gaussian && type->any_real;
@@ -268,6 +304,7 @@ int main(void)
 {
     static const property properties[] = {
         {"sizes", sizes, true},
+        {"shapes", shapes, true},
         {"likelihoods", likelihoods, true},
         {"beta", betas, true},
         {"what data must have", what_data_must_have, true},

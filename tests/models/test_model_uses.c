@@ -45,7 +45,7 @@ static void use_codes(specimen *s, tp_ctx *c, tp_var x)
     if (m->type->decode == NULL)
         return;
     tp_var y = tp_model_reconstruct(m, c, x);
-    whole(y, TP_SHAPE(BATCH, DATA));
+    whole(y, TP_SHAPE(BATCH, m->config.data_dim));
     pictures(s, y);
 }
 
@@ -54,8 +54,8 @@ static void use_samples(specimen *s, tp_ctx *c)
     int64_t n = s->model.type->labels ? BATCH : BATCH - 1; /* those of the labels */
     tp_dist p = tp_model_generate(&s->model, c, n);
     tp_var mean = tp_data_mean(p), drawn = tp_data_sample(p, c);
-    whole(mean, TP_SHAPE(n, DATA));
-    whole(drawn, TP_SHAPE(n, DATA));
+    whole(mean, TP_SHAPE(n, s->model.config.data_dim));
+    whole(drawn, TP_SHAPE(n, s->model.config.data_dim));
     pictures(s, mean);
 }
 

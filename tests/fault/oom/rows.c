@@ -8,7 +8,7 @@
 #include "models/made.h"
 #include "models/vae.h"
 
-enum { EXAMPLES = 5, SIDE = 2, WIDTH = SIDE * SIDE, BATCH = 3, CLASSES = 2, LATENTS = 2 };
+enum { EXAMPLES = 5, SIDE = 4, WIDTH = SIDE * SIDE, BATCH = 3, CLASSES = 2, LATENTS = 2 };
 
 static tp_model_config smallest(const tp_model_type *type)
 {
