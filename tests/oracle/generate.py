@@ -3,7 +3,8 @@
 
 Writes ops.safetensors, vae.safetensors, adam.safetensors and SHA256SUMS beside itself. Knows nothing of tapir:
 every number comes from PyTorch and seeded NumPy draws. Inputs are rounded to f32 first, so that one f64 answer
-judges both element types. More ops stand in algebra.py, optimizers in optim.py, layers in layers.py. Read next: README.md, then
+judges both element types. More ops stand in algebra.py, VAEs of pictures in conv_vae.py, optimizers in optim.py, layers in
+layers.py. Read next: README.md, then
 cases.def, which has tapir's side of every op case.
 """
 import hashlib
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from torch import distributions as D
 
 import algebra
+import conv_vae
 from inputs import F32, F64, INF, Draw, grad_of, values
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -370,6 +372,7 @@ VAE_CASES = {
     "tiny_bernoulli": Vae((3, 4, 2), "tanh", "bernoulli"),
     "tiny_gaussian": Vae((3, 4, 2), "tanh", "gaussian", beta=4.0),
     "deep_bernoulli": Vae((20, 12, 7, 4), "softplus", "bernoulli", beta=0.5),
+    **conv_vae.CASES,
 }
 
 

@@ -48,6 +48,10 @@ CASES = {
     "masked": (Masked(MASK), (5, 3), 1),
     "residual": (Residual(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 4)), (5, 4), 1),
     "embedding": (nn.Embedding(6, 4), None, 1),
+    "conv": (nn.Conv2d(3, 4, (2, 3)), (2, 3, 4, 5), 1),
+    "conv_groups": (nn.Conv2d(4, 6, 3, (2, 1), (1, 2), (1, 2), 2), (2, 4, 5, 6), 1),
+    "conv_transpose": (nn.ConvTranspose2d(3, 4, (2, 3)), (2, 3, 3, 2), 1),
+    "conv_transpose_groups": (nn.ConvTranspose2d(4, 6, 3, (2, 3), (1, 2), (1, 2), 2, dilation=(1, 2)), (2, 4, 3, 3), 1),
 }
 FRESH = ("bn", "bn_images", "ln", "ln_images")
 

@@ -22,6 +22,8 @@ typedef union layer {
     tp_nn_masked_linear masked;
     tp_nn_residual residual;
     tp_nn_embedding embedding;
+    tp_nn_conv2d conv;
+    tp_nn_conv_transpose2d conv_transpose;
 } layer;
 
 static tp_status make_bn(layer *l, tp_params *ps, const char *name)
@@ -69,6 +71,32 @@ static tp_status make_embedding(layer *l, tp_params *ps, const char *name)
     return tp_nn_embedding_init(&l->embedding, ps, name, 6, 4);
 }
 
+static tp_status make_conv(layer *l, tp_params *ps, const char *name)
+{
+    return tp_nn_conv2d_init(&l->conv, ps, name, 3, 4, 2, 3, (tp_conv_opts){0});
+}
+
+static tp_status make_conv_groups(layer *l, tp_params *ps, const char *name)
+{
+    const tp_conv_opts o = {.stride = {2, 1}, .padding = {1, 2}, .dilation = {1, 2}, .groups = 2};
+    return tp_nn_conv2d_init(&l->conv, ps, name, 4, 6, 3, 3, o);
+}
+
+static tp_status make_conv_transpose(layer *l, tp_params *ps, const char *name)
+{
+    return tp_nn_conv_transpose2d_init(&l->conv_transpose, ps, name, 3, 4, 2, 3, (tp_conv_opts){0});
+}
+
+static tp_status make_conv_transpose_groups(layer *l, tp_params *ps, const char *name)
+{
+    const tp_conv_opts o = {.stride = {2, 3},
+                            .padding = {1, 2},
+                            .dilation = {1, 2},
+                            .groups = 2,
+                            .output_padding = {1, 2}};
+    return tp_nn_conv_transpose2d_init(&l->conv_transpose, ps, name, 4, 6, 3, 3, o);
+}
+
 static tp_var batch_norm(const layer *l, tp_ctx *c, tp_var x)
 {
     return tp_nn_batch_norm_apply(&l->batch_norm, c, x);
@@ -99,6 +127,16 @@ static tp_var embedding(const layer *l, tp_ctx *c, tp_var x)
     return tp_nn_embedding_apply(&l->embedding, c, x);
 }
 
+static tp_var conv(const layer *l, tp_ctx *c, tp_var x)
+{
+    return tp_nn_conv2d_apply(&l->conv, c, x);
+}
+
+static tp_var conv_transpose(const layer *l, tp_ctx *c, tp_var x)
+{
+    return tp_nn_conv_transpose2d_apply(&l->conv_transpose, c, x);
+}
+
 static const struct row {
     const char *name;
     tp_status (*make)(layer *l, tp_params *ps, const char *name);
@@ -114,6 +152,10 @@ static const struct row {
     {"masked", make_masked, masked, 1, false},
     {"residual", make_residual, residual, 1, false},
     {"embedding", make_embedding, embedding, 1, false},
+    {"conv", make_conv, conv, 1, false},
+    {"conv_groups", make_conv_groups, conv, 1, false},
+    {"conv_transpose", make_conv_transpose, conv_transpose, 1, false},
+    {"conv_transpose_groups", make_conv_transpose_groups, conv_transpose, 1, false},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

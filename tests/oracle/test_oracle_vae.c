@@ -1,18 +1,33 @@
-/* test_oracle_vae.c: loss, its terms and all parameter gradients of the VAE, against PyTorch.
+/* test_oracle_vae.c: loss, its terms and all parameter gradients of the VAE and of that of pictures, against PyTorch.
  *
- * Same weights, data and noise; decoders, activations, depths and β vary. f64 agrees in every digit that
+ * Same weights, data and noise; decoders, activations, depths, β and the sizes of pictures vary. f64 agrees in every digit that
  * matters; in f32 the order of summation moves single elements, so gradients are compared by their norm.
  * Read next: injected.h.
  */
 #include "tests/oracle/oracle.h"
 #include "tests/oracle/injected.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "autograd/sweep.h"
 
 typedef struct row {
     const char *name;
     tp_model_config config;
+    const tp_model_type *type; /* NULL: the VAE */
 } row;
+
+/* Of pictures, with 3 and 5 channels and 6 hidden units. */
+#define PICTURES(c, h, w, nz, act, like, kl_weight)                                                \
+    {                                                                                              \
+        .data_dim = (c) * (h) * (w), .hidden = {6}, .hidden_layers = 1, .latent_dim = nz,          \
+        .activation = act, .likelihood = like, .beta = kl_weight, .levels = 3,                     \
+        .option = {0, 3, 5}, .data_shape = {                                                       \
+            3,                                                                                     \
+            {c, h, w}                                                                              \
+        }                                                                                          \
+    }
 
 static const row rows[] = {
     {"relu_bernoulli", {20, {16}, 1, 4, TP_RELU, TP_BERNOULLI, 1}},
@@ -20,6 +35,10 @@ static const row rows[] = {
     {"tiny_bernoulli", {3, {4}, 1, 2, TP_TANH, TP_BERNOULLI, 1}},
     {"tiny_gaussian", {3, {4}, 1, 2, TP_TANH, TP_GAUSSIAN, 4}},
     {"deep_bernoulli", {20, {12, 7}, 2, 4, TP_SOFTPLUS, TP_BERNOULLI, 0.5}},
+    {"conv_bernoulli", PICTURES(1, 9, 10, 4, TP_RELU, TP_BERNOULLI, 1), &tp_model_conv_vae},
+    {"conv_gaussian", PICTURES(3, 6, 7, 3, TP_TANH, TP_GAUSSIAN, 4), &tp_model_conv_vae},
+    {"conv_learned", PICTURES(2, 5, 4, 2, TP_TANH, TP_GAUSSIAN_LEARNED, 1), &tp_model_conv_vae},
+    {"conv_categorical", PICTURES(2, 4, 11, 2, TP_RELU, TP_CATEGORICAL, 1), &tp_model_conv_vae},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -36,6 +55,11 @@ static const char *part(char text[ORACLE_NAME], const char *name, const char *mi
 {
     char both[ORACLE_NAME];
     return joined(text, joined(both, name, middle), last);
+}
+
+static void make(tp_model *m, const row *r, tp_dtype dtype)
+{
+    assert_ok(tp_model_init(m, r->type != NULL ? r->type : &tp_model_vae, r->config, dtype, 1));
 }
 
 static void load_weights(tp_model *m, const char *name)
@@ -90,7 +114,7 @@ static void check_case(const row *r, tp_dtype dtype, double rel_loss, double rel
     tp_tape *t;
     char text[ORACLE_NAME];
     double worst[2] = {0, 0};
-    assert_ok(tp_model_init(&m, &tp_model_vae, r->config, dtype, 1));
+    make(&m, r, dtype);
     assert_ok(tp_tape_new(&t));
     load_weights(&m, r->name);
     tp_tensor x = oracle_load_as(&file, joined(text, r->name, "x"), dtype);
@@ -126,18 +150,24 @@ static void test_f32(void **state)
 static void test_names(void **state)
 {
     (void)state;
-    tp_model m;
-    char text[ORACLE_NAME];
-    assert_ok(tp_model_init(&m, &tp_model_vae, rows[4].config, TP_F64, 1));
-    assert_int_equal(m.params.n, 14);
-    for (int i = 0; i < m.params.n; i++) {
-        const tp_parameter *p = m.params.item[i];
-        const tp_safetensors_entry *e =
-            tp_safetensors_find(&file, part(text, rows[4].name, "w", p->name));
-        assert_non_null(e);
-        assert_true(tp_shape_equal(e->shape, p->value.shape));
+    for (int r = 0; r < ROWS; r++) {
+        tp_model m;
+        char text[ORACLE_NAME];
+        int n = 0;
+        snprintf(text, sizeof text, "%s.w.", rows[r].name);
+        for (int64_t i = 0; i < file.n; i++)
+            n += strncmp(file.entry[i].name, text, strlen(text)) == 0;
+        make(&m, &rows[r], TP_F64);
+        assert_int_equal(m.params.n, n);
+        for (int i = 0; i < m.params.n; i++) {
+            const tp_parameter *p = m.params.item[i];
+            const tp_safetensors_entry *e =
+                tp_safetensors_find(&file, part(text, rows[r].name, "w", p->name));
+            assert_non_null(e);
+            assert_true(tp_shape_equal(e->shape, p->value.shape));
+        }
+        tp_model_free(&m);
     }
-    tp_model_free(&m);
 }
 
 int main(void)
