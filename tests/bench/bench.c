@@ -166,6 +166,7 @@ static void list_rows(void)
     bench_rows_machine();
     bench_rows_train();
     bench_rows_matmul();
+    bench_rows_conv();
     bench_rows_map();
     bench_rows_tape();
     bench_rows_process();

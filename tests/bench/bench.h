@@ -74,6 +74,7 @@ bench_add(bench_unit unit, const char *format, ...);
 /* One per rows_*.c file. */
 void bench_rows_machine(void);
 void bench_rows_matmul(void);
+void bench_rows_conv(void);
 void bench_rows_map(void);
 void bench_rows_tape(void);
 void bench_rows_train(void);
