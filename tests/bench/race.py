@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""race.py: trains VAE-400 with tapir, PyTorch and JAX in turns, and says how much faster tapir is.
+"""race.py: trains a VAE with tapir, PyTorch and JAX in turns, and says how much faster tapir is.
 
 Each racer is a process of its own that sleeps until it is asked: tapir-racer (race_tapir.c), race_torch.py,
 race_jax.py. First the peers' best settings are searched, then all must have the same losses for the same
@@ -27,12 +27,32 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-BATCH, LAYERS = 128, ((784, 400), (400, 20), (400, 20), (20, 400), (400, 784))
-PIXELS, IMAGES = 784, 60000 // BATCH * BATCH  # whole batches: no peer has to compile a second shape
+BATCH, PIXELS = 128, 784
+IMAGES = 60000 // BATCH * BATCH  # whole batches: no peer has to compile a second shape
+# Rounding alone: sums in another order. It grows from step to step, to 1e-5 or so where kernels of a convolution are
+# summed over all positions; a model that differs in anything is beyond the bound at the second step.
 CHECK_STEPS, CHECK_BOUND = 50, 1e-4
 PAUSE = 0.06  # seconds: OpenMP threads spin some 20 ms after a round before they sleep
-# A multiply-add in each of three products per layer; none for the gradient of the data.
-FLOP = 6 * sum(i * o for i, o in LAYERS) - 2 * LAYERS[0][0] * LAYERS[0][1]
+
+
+class Model:
+    """What is trained: a line about it, and the multiply-adds of each layer forward, for one sample."""
+
+    def __init__(self, about, layers, formats):
+        self.about = about
+        # A multiply-add in each of three products per layer; none for the gradient of the data.
+        self.flop = 6 * sum(layers) - 2 * layers[0]
+        self.formats = formats  # of pictures in memory, which each peer may choose from
+
+
+# Kernels of 4x4 meet every pair of channels at every position of the smaller picture, borders included.
+MODELS = {
+    "vae-400": Model("784-400-20-400-784, ReLU, Bernoulli, Adam",
+                     (784 * 400, 400 * 20, 400 * 20, 20 * 400, 400 * 784), {}),
+    "vae-conv": Model("1x28x28-32x14x14-64x7x7-256-20 and back by 4x4 kernels, stride 2; ReLU, Bernoulli, Adam",
+                      (14 * 14 * 16 * 1 * 32, 7 * 7 * 16 * 32 * 64, 3136 * 256, 256 * 20, 256 * 20, 20 * 256,
+                       256 * 3136, 7 * 7 * 16 * 64 * 32, 14 * 14 * 16 * 32 * 1),
+                      {"torch": ("contiguous", "channels_last"), "jax": ("NCHW", "NHWC")})}
 
 
 class RaceError(Exception):
@@ -145,7 +165,7 @@ class Racer:
         self.errors.close()
 
 
-def start_tapir(path, work, threads):
+def start_tapir(path, work, model, threads):
     if path is None:
         found = [*ROOT.glob("build*/bin/tapir-racer"), *ROOT.glob("build*/*/bin/tapir-racer")]
         path = max(found, key=lambda p: p.stat().st_mtime, default=None)
@@ -153,37 +173,41 @@ def start_tapir(path, work, threads):
         raise RaceError(f"{path or 'tapir-racer'}: no such program. Build it with\n"
                         "  cmake -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build -j\n"
                         "or name it: --tapir BUILD/bin/tapir-racer")
-    return Racer("tapir", [str(path), str(work), str(threads)])
+    return Racer("tapir", [str(path), str(work), str(threads), model])
 
 
-def start_peer(name, work, setting):
-    command = [sys.executable, str(HERE / f"race_{name}.py"), str(work), json.dumps(setting)]
+def start_peer(name, work, model, setting):
+    command = [sys.executable, str(HERE / f"race_{name}.py"), str(work), model, json.dumps(setting)]
     return Racer(name, command, setting)
 
 
 # --- the peers' best settings ---------------------------------------------------------------------
 
-def stages(name, threads):
+def stages(name, model, threads):
     """What to try, stage by stage: each entry changes the best setting so far."""
     fewer = [{"threads": t} for t in range(1, threads)]
     if name == "torch":
         first = {"threads": threads, "step": "eager", "adam": "plain", "data": "u8"}
-        return [[first, {**first, "adam": "foreach"}, {**first, "adam": "fused"},
-                 {**first, "step": "compile", "adam": "fused"}, {**first, "step": "whole"}],
-                [{"data": "f32"}], fewer]
-    first = {"threads": threads, "scan": 1, "data": "u8"}
-    return [[first, {**first, "scan": 36}], [{"data": "f32"}], fewer]
+        ways = [first, {**first, "adam": "foreach"}, {**first, "adam": "fused"},
+                {**first, "step": "compile", "adam": "fused"}, {**first, "step": "whole"}]
+    else:
+        first = {"threads": threads, "scan": 1, "data": "u8"}
+        ways = [first, {**first, "scan": 36}]
+    formats = MODELS[model].formats.get(name)
+    if formats:  # which one is better depends on who compiles
+        ways = [{**way, "format": f} for f in formats for way in ways]
+    return [ways, [{"data": "f32"}], fewer]
 
 
 def text_of(setting):
     return " ".join(f"{key}={value}" for key, value in setting.items())
 
 
-def measure(name, work, setting, seconds):
+def measure(name, work, model, setting, seconds):
     """The best of five short slots, so that a busy machine spoils less."""
     racer = None
     try:
-        racer = start_peer(name, work, setting)
+        racer = start_peer(name, work, model, setting)
         racer.warm()
         return max(racer.run_for(seconds / 5) for _ in range(5))
     except RaceError as e:
@@ -194,18 +218,18 @@ def measure(name, work, setting, seconds):
             racer.close()
 
 
-def search(name, work, threads, seconds):
+def search(name, work, model, threads, seconds):
     """The fastest setting, None if none works, and all figures, as (setting, samples/s)."""
     best, best_rate, tried = {}, 0.0, []
     say(f"{name}: looking for its best setting")
-    for stage in stages(name, threads):
+    for stage in stages(name, model, threads):
         base = best
         for change in stage:
             setting = {**base, **change}
-            rate = measure(name, work, setting, seconds)
+            rate = measure(name, work, model, setting, seconds)
             tried.append((setting, rate))
             if rate > 0:
-                say(f"  {text_of(setting):44} {rate:9.0f} samples/s")
+                say(f"  {text_of(setting):65} {rate:9.0f} samples/s")
             if rate > best_rate:
                 best, best_rate = setting, rate
         if best_rate == 0:
@@ -263,7 +287,7 @@ def spread(values):
     return {"value": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def summary(racers, results):
+def summary(racers, results, flop):
     """Rows of {name, value, unit, threads, min, max}, as tapir-bench writes them."""
     rows = []
     for racer in racers:
@@ -274,7 +298,7 @@ def summary(racers, results):
             rows.append({"name": f"race/{racer.name}{name}", "unit": unit, "threads": threads,
                          **spread(values)})
         row("", "samples/s", [turn["rate"] for turn in turns])
-        row("/of-probe", "%", [turn["rate"] * FLOP / turn["probe"] * 1e-7 for turn in turns])
+        row("/of-probe", "%", [turn["rate"] * flop / turn["probe"] * 1e-7 for turn in turns])
         if racer is not racers[0]:
             row("/ratio", "x", [r["tapir"]["rate"] / r[racer.name]["rate"] for r in results])
     probes = [turn["probe"] for result in results for turn in result.values()]
@@ -283,7 +307,7 @@ def summary(racers, results):
     return rows
 
 
-def show(racers, rows):
+def show(racers, rows, flop):
     by_name = {row["name"]: row for row in rows}
 
     def cell(name, digits):
@@ -295,14 +319,15 @@ def show(racers, rows):
     for racer in racers:
         name = f"race/{racer.name}"
         say(f"{racer.name:6} {cell(name, 0):>28} {cell(name + '/of-probe', 1):>20} {cell(name + '/ratio', 2):>20}")
-    say(f"FMA probe: {cell('race/probe', 0)} GFLOPS; one sample trained is {FLOP / 1e6:.3f} MFLOP")
+    say(f"FMA probe: {cell('race/probe', 0)} GFLOPS; one sample trained is {flop / 1e6:.3f} MFLOP")
 
 
 # --- the program ----------------------------------------------------------------------------------
 
 def options():
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    p = argparse.ArgumentParser(description="Race tapir against PyTorch and JAX on VAE-400.")
+    p = argparse.ArgumentParser(description="Race tapir against PyTorch and JAX at training a VAE.")
+    p.add_argument("--model", choices=[*MODELS, "all"], default="vae-400", help="all: one after the other")
     p.add_argument("--tapir", type=pathlib.Path, help="tapir-racer (default: the newest in build*/)")
     p.add_argument("--data", help="directory of MNIST's training images (default: data/mnist below $TAPIR_SHARED or ../shared, else made-up ones)")
     p.add_argument("--rounds", type=int, default=7)
@@ -311,7 +336,7 @@ def options():
     p.add_argument("--only", help="peers to race, of torch,jax")
     p.add_argument("--torch", type=json.loads, metavar="JSON", help="its setting: no search")
     p.add_argument("--jax", type=json.loads, metavar="JSON", help="its setting: no search")
-    p.add_argument("--json", type=pathlib.Path, help="file for all figures")
+    p.add_argument("--json", type=pathlib.Path, help="file for all figures (a list of races for --model all)")
     o = p.parse_args()
     if o.rounds < 1 or not o.seconds > 0 or o.threads < 1:
         p.error("rounds, seconds and threads must be positive")
@@ -350,25 +375,25 @@ def version_of(name):
         return "unknown"
 
 
-def settings(o, data, tapir, peers):
+def settings(o, model, data, tapir, peers):
     """Everything that a reader of the figures needs to know."""
     matters = ("OMP_", "GOMP_", "KMP_", "MKL_", "XLA_", "TAPIR_")
     runtime = {k: v for k, v in os.environ.items() if k.startswith(matters)}
-    return {"model": "VAE-400: 784-400-20-400-784, ReLU, Bernoulli, Adam", "batch": BATCH,
-            "data": data, "flop_per_sample": FLOP, "processor": processor(), "threads": o.threads,
+    return {"model": f"{model}: {MODELS[model].about}", "batch": BATCH,
+            "data": data, "flop_per_sample": MODELS[model].flop, "processor": processor(), "threads": o.threads,
             "load": round(os.getloadavg()[0], 2), "environment": runtime, "tapir": tapir.version,
             **{name: version_of(name) for name in peers},
             "python": platform.python_version(), "rounds": o.rounds, "seconds": o.seconds}
 
 
-def whole_race(o, work, stack):
+def whole_race(o, model, work, stack):
     data = write_data(work, o.data)
-    tapir = start_tapir(o.tapir, work, o.threads)
+    tapir = start_tapir(o.tapir, work, model, o.threads)
     stack.callback(tapir.close)
     tapir.setting = {"threads": o.threads}
     tapir.ask(f"plan {CHECK_STEPS}")
     peers = present(o.peers)
-    all_settings = settings(o, data, tapir, peers)
+    all_settings = settings(o, model, data, tapir, peers)
     for key, value in all_settings.items():
         say(f"{key + ':':16} {value}")
     if all_settings["load"] > 0.2 * (os.cpu_count() or 1):
@@ -377,33 +402,36 @@ def whole_race(o, work, stack):
     for name in peers:
         setting = getattr(o, name)
         if setting is None:
-            setting, searched[name] = search(name, work, o.threads, o.seconds)
+            setting, searched[name] = search(name, work, model, o.threads, o.seconds)
         if setting is None:
             say(f"{name} is left out: no setting works")
             continue
-        racers.append(start_peer(name, work, setting))
+        racers.append(start_peer(name, work, model, setting))
         stack.callback(racers[-1].close)
         say(f"{name} races with {text_of(setting)}")
     say("check: the same weights, data and noise")
     worst = check(racers)
     say("race:")
     results = race(racers, o.rounds, o.seconds)
-    rows = summary(racers, results)
-    show(racers, rows)
+    rows = summary(racers, results, MODELS[model].flop)
+    show(racers, rows, MODELS[model].flop)
     return {"settings": all_settings, "racers": {r.name: r.setting for r in racers}, "search": searched,
             "check": worst, "rounds": results, "results": rows}
 
 
 def main():
     o = options()
-    with tempfile.TemporaryDirectory() as work, contextlib.ExitStack() as stack:
-        try:
-            report = whole_race(o, pathlib.Path(work), stack)
-        except RaceError as e:
-            print(f"race.py: {e}", file=sys.stderr)
-            return 1
-        if o.json:
-            o.json.write_text(json.dumps(report, indent=1) + "\n")
+    reports = []
+    for model in MODELS if o.model == "all" else (o.model,):
+        with tempfile.TemporaryDirectory() as work, contextlib.ExitStack() as stack:
+            try:
+                reports.append(whole_race(o, model, pathlib.Path(work), stack))
+            except RaceError as e:
+                print(f"race.py: {e}", file=sys.stderr)
+                return 1
+    if o.json:
+        report = reports if o.model == "all" else reports[0]
+        o.json.write_text(json.dumps(report, indent=1) + "\n")
     return 0
 
 

@@ -1,8 +1,9 @@
-"""race_jax.py: JAX's side of the race; race.py starts it with a directory and a setting.
+"""race_jax.py: JAX's side of the race; race.py starts it with a directory, a model and a setting.
 
-A setting is {"threads", "scan", "data"}:
-  scan  how many steps one call of the jitted function does (lax.scan); 1: a call per step
-  data  u8: a batch is gathered and converted; f32: the images are converted once, before the race
+A setting is {"threads", "scan", "data", "format"}:
+  scan    how many steps one call of the jitted function does (lax.scan); 1: a call per step
+  data    u8: a batch is gathered and converted; f32: the images are converted once, before the race
+  format  NCHW or NHWC: pictures in memory (of a model that has any); kernels are OIHW or HWIO
 The state is donated, products stay in full f32, Adam is written out. Read next: race_peer.py.
 """
 import functools
@@ -26,23 +27,84 @@ def import_jax(threads):
     return jax
 
 
-jax = import_jax(peer.arguments()[1]["threads"])
-jnp = jax.numpy
+_, MODEL, SETTING = peer.arguments()
+jax = import_jax(SETTING["threads"])
+jnp, relu = jax.numpy, jax.nn.relu
+NHWC = SETTING.get("format") == "NHWC"
+LAYOUT = ("NHWC", "HWIO", "NHWC") if NHWC else ("NCHW", "OIHW", "NCHW")
 
 
-def linear(x, w, b):
-    return x @ w.T + b
+# --- the models -----------------------------------------------------------------------------------
+# The weights p of a model have the names of tapir's.
+
+def linear(p, name, x):
+    return x @ p[name + ".weight"].T + p[name + ".bias"]
+
+
+def with_bias(p, name, y):
+    b = p[name + ".bias"]
+    return y + (b if NHWC else b[:, None, None])
+
+
+def conv(p, name, x):
+    return with_bias(p, name, jax.lax.conv_general_dilated(
+        x, p[name + ".weight"], (2, 2), ((1, 1), (1, 1)), dimension_numbers=LAYOUT))
+
+
+def conv_transpose(p, name, x):
+    """JAX pads what it has spread: kernel - 1 - padding."""
+    return with_bias(p, name, jax.lax.conv_transpose(
+        x, p[name + ".weight"], (2, 2), ((2, 2), (2, 2)), dimension_numbers=LAYOUT,
+        transpose_kernel=True))
+
+
+def stored(w):
+    """A weight as this layout has it; kernels come as OIHW."""
+    return jnp.array(w.transpose(2, 3, 1, 0) if w.ndim == 4 and NHWC else w)
+
+
+def flat(h):
+    return (h.transpose(0, 3, 1, 2) if NHWC else h).reshape(len(h), -1)
+
+
+def pictures(h, channels, side):
+    h = h.reshape(-1, channels, side, side)
+    return h.transpose(0, 2, 3, 1) if NHWC else h
+
+
+def encode_400(p, x):
+    return relu(linear(p, "encoder.0", x))                    # [batch, 400]
+
+
+def decode_400(p, z):
+    return linear(p, "decoder.2", relu(linear(p, "decoder.0", z)))
+
+
+def encode_conv(p, x):
+    h = relu(conv(p, "encoder.0", pictures(x, 1, peer.SIDE)))  # 32 channels of 14x14
+    h = relu(conv(p, "encoder.2", h))                         # 64 of 7x7
+    return relu(linear(p, "encoder.5", flat(h)))              # [batch, 256]
+
+
+def decode_conv(p, z):
+    h = relu(linear(p, "decoder.2", relu(linear(p, "decoder.0", z))))
+    h = relu(conv_transpose(p, "decoder.5", pictures(h, 64, 7)))
+    return flat(conv_transpose(p, "decoder.7", h))
+
+
+ENCODE, DECODE = {"vae-400": (encode_400, decode_400), "vae-conv": (encode_conv, decode_conv)}[MODEL]
 
 
 def loss_of(p, x, eps):
-    h = jax.nn.relu(linear(x, p[0], p[1]))                    # [batch, 400]
-    mu, logvar = linear(h, p[2], p[3]), linear(h, p[4], p[5])  # [batch, 20]
-    z = mu + jnp.exp(0.5 * logvar) * eps
-    y = linear(jax.nn.relu(linear(z, p[6], p[7])), p[8], p[9])  # [batch, 784]
+    h = ENCODE(p, x)
+    mu, logvar = linear(p, "mu", h), linear(p, "logvar", h)   # [batch, 20]
+    y = DECODE(p, mu + jnp.exp(0.5 * logvar) * eps)           # [batch, 784]
     recon = jnp.sum(jnp.maximum(y, 0) - x * y + jnp.log1p(jnp.exp(-jnp.abs(y))))
     kl = -0.5 * jnp.sum(1 + logvar - mu * mu - jnp.exp(logvar))
     return (recon + kl) / x.shape[0]
 
+
+# --- a step ---------------------------------------------------------------------------------------
 
 def gather(images, index):
     x = images[index]
@@ -55,9 +117,9 @@ def one_step(state, images, index, eps):
     t = t + 1
     scale = -RATE / jnp.expm1(t * math.log(BETA1))  # lr / (1 - beta1^t), without cancellation
     correction = 1 / jnp.sqrt(-jnp.expm1(t * math.log(BETA2)))
-    m = [BETA1 * a + (1 - BETA1) * b for a, b in zip(m, g)]
-    v = [BETA2 * a + (1 - BETA2) * b * b for a, b in zip(v, g)]
-    p = [a - scale * b / (jnp.sqrt(c) * correction + EPS) for a, b, c in zip(p, m, v)]
+    m = {n: BETA1 * m[n] + (1 - BETA1) * g[n] for n in p}
+    v = {n: BETA2 * v[n] + (1 - BETA2) * g[n] * g[n] for n in p}
+    p = {n: p[n] - scale * m[n] / (jnp.sqrt(v[n]) * correction + EPS) for n in p}
     return (p, m, v, t), loss
 
 
@@ -91,8 +153,8 @@ class Racer:
         self.begin()
 
     def begin(self):
-        p = [jnp.array(w) for w in self.weights]
-        zeros = [[jnp.zeros_like(w) for w in p] for _ in range(2)]
+        p = {name: stored(w) for name, w in self.weights.items()}
+        zeros = ({name: jnp.zeros_like(w) for name, w in p.items()} for _ in range(2))
         self.state = (p, *zeros, jnp.float32(0))
 
     def check(self, order, noise):

@@ -11,9 +11,8 @@ import time
 
 import numpy as np
 
-BATCH, PIXELS, HIDDEN, LATENT = 128, 784, 400, 20
-NAMES = [f"{layer}.{part}" for layer in ("encoder.0", "mu", "logvar", "decoder.0", "decoder.2")
-         for part in ("weight", "bias")]
+BATCH, SIDE, LATENT = 128, 28, 20
+PIXELS = SIDE * SIDE
 
 
 def read_images(directory):
@@ -23,17 +22,16 @@ def read_images(directory):
 
 
 def read_weights(directory):
-    """The initial weights in the order of NAMES, f32: [out, in] and [out]."""
+    """The initial weights by their names, which are those that PyTorch gives them; all f32."""
     raw = (directory / "weights.safetensors").read_bytes()
     (length,) = struct.unpack_from("<Q", raw)
     header = json.loads(raw[8:8 + length])
     header.pop("__metadata__", None)
-    assert sorted(header) == sorted(NAMES), sorted(header)
-    weights = []
-    for name in NAMES:
-        begin, end = header[name]["data_offsets"]
+    weights = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
         flat = np.frombuffer(raw, np.float32, (end - begin) // 4, 8 + length + begin)
-        weights.append(flat.reshape(header[name]["shape"]))
+        weights[name] = flat.reshape(entry["shape"])
     return weights
 
 
@@ -45,8 +43,8 @@ def read_plan(directory):
 
 
 def arguments():
-    """The race's directory and this racer's setting, as race.py passes them."""
-    return pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
+    """The race's directory, the model's name and this racer's setting, as race.py passes them."""
+    return pathlib.Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
 
 
 def serve(make_racer):
@@ -57,7 +55,7 @@ def serve(make_racer):
     """
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    directory, setting = arguments()
+    directory, _, setting = arguments()
     racer = make_racer(directory, setting)
     print("ready:", racer.version, file=answers)
     while True:

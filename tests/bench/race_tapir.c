@@ -1,7 +1,7 @@
 /* race_tapir.c: tapir's side of the race against PyTorch and JAX; race.py starts it and reads its answers.
  *
- * Trains the VAE of models/vae.h with nn/train.h as a user's program would: nothing here is faster than
- * what ships. "tapir-racer DIRECTORY THREADS" reads train-images-idx3-ubyte there and then commands:
+ * Trains a model of models.def with nn/train.h as a user's program would: nothing here is faster than what ships.
+ * "tapir-racer DIRECTORY THREADS MODEL" reads train-images-idx3-ubyte there and then commands:
  *   plan N    writes what a peer needs to repeat the first N steps: weights, order of the data, noise
  *   check N   does them, from the initial weights: one loss per line
  *   round N   does N more, timed: seconds, steps and the mean loss of the last epoch begun
@@ -22,6 +22,7 @@ enum { BATCH = 128, SEED = 1, MAX_THREADS = 256, PATH_BYTES = 4096 };
 
 typedef struct racer {
     const char *directory;
+    const tp_model_type *type;
     tp_dataset data;
     tp_batches batches;
     tp_model model;
@@ -74,7 +75,7 @@ static void forget(racer *r)
 static tp_status begin(racer *r)
 {
     forget(r);
-    TP_TRY(tp_model_init(&r->model, &tp_model_vae, tp_model_defaults(&tp_model_vae), TP_F32, SEED));
+    TP_TRY(tp_model_init(&r->model, r->type, tp_model_defaults(r->type), TP_F32, SEED));
     TP_TRY(tp_adam_init(&r->adam, &r->model.params, tp_adam_defaults()));
     TP_TRY(tp_tape_new(&r->tape));
     r->trainer = (tp_trainer){.tape = r->tape,
@@ -212,13 +213,24 @@ static tp_status serve(racer *r, int threads)
     return TP_OK;
 }
 
+/* What race.py calls the types with their defaults. */
+static const tp_model_type *find(const char *model)
+{
+    return strcmp(model, "vae-400") == 0    ? tp_model_find("vae")
+           : strcmp(model, "vae-conv") == 0 ? tp_model_find("conv_vae")
+                                            : NULL;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 3 || atoi(argv[2]) < 1 || atoi(argv[2]) > MAX_THREADS) {
-        fputs("usage: tapir-racer DIRECTORY THREADS; tests/bench/race.py starts it\n", stderr);
+    racer r = {.type = argc == 4 ? find(argv[3]) : NULL};
+    if (r.type == NULL || atoi(argv[2]) < 1 || atoi(argv[2]) > MAX_THREADS) {
+        fputs(
+            "usage: tapir-racer DIRECTORY THREADS vae-400|vae-conv; tests/bench/race.py starts it\n",
+            stderr);
         return 2;
     }
-    racer r = {.directory = argv[1]};
+    r.directory = argv[1];
     tp_status s = serve(&r, atoi(argv[2]));
     if (s != TP_OK)
         fprintf(stderr, "tapir-racer: %s\n", tp_last_error());

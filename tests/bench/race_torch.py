@@ -1,9 +1,10 @@
-"""race_torch.py: PyTorch's side of the race; race.py starts it with a directory and a setting.
+"""race_torch.py: PyTorch's side of the race; race.py starts it with a directory, a model and a setting.
 
-A setting is {"threads", "step", "adam", "data"}:
-  step   eager: nothing compiled; compile: batch, forward and backward by torch.compile; whole: Adam too
-  adam   plain, foreach or fused: how torch.optim.Adam works (not with step whole, which brings its own)
-  data   u8: a batch is gathered and converted; f32: the images are converted once, before the race
+A setting is {"threads", "step", "adam", "data", "format"}:
+  step    eager: nothing compiled; compile: batch, forward and backward by torch.compile; whole: Adam too
+  adam    plain, foreach or fused: how torch.optim.Adam works (not with step whole, which brings its own)
+  data    u8: a batch is gathered and converted; f32: the images are converted once, before the race
+  format  contiguous or channels_last: pictures and kernels in memory (of a model that has any)
 Denormals are flushed, which only helps, and products stay in full f32. Read next: race_peer.py.
 """
 import torch
@@ -13,17 +14,60 @@ import race_peer as peer
 
 BETA1, BETA2, EPS, RATE = 0.9, 0.999, 1e-8, 1e-3
 ADAM = {"plain": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
+_, MODEL, SETTING = peer.arguments()
+FORMAT = torch.channels_last if SETTING.get("format") == "channels_last" else torch.contiguous_format
+
+
+# --- the models -----------------------------------------------------------------------------------
+# The weights p of a model have the names of tapir's.
+
+def linear(p, name, x):
+    return F.linear(x, p[name + ".weight"], p[name + ".bias"])
+
+
+def conv(p, name, x):
+    return F.conv2d(x, p[name + ".weight"], p[name + ".bias"], stride=2, padding=1)
+
+
+def conv_transpose(p, name, x):
+    return F.conv_transpose2d(x, p[name + ".weight"], p[name + ".bias"], stride=2, padding=1)
+
+
+def encode_400(p, x):
+    return F.relu(linear(p, "encoder.0", x))                    # [batch, 400]
+
+
+def decode_400(p, z):
+    return linear(p, "decoder.2", F.relu(linear(p, "decoder.0", z)))
+
+
+def encode_conv(p, x):
+    h = x.view(-1, 1, peer.SIDE, peer.SIDE).to(memory_format=FORMAT)
+    h = F.relu(conv(p, "encoder.0", h))                         # [batch, 32, 14, 14]
+    h = F.relu(conv(p, "encoder.2", h))                         # [batch, 64, 7, 7]
+    return F.relu(linear(p, "encoder.5", h.flatten(1)))         # [batch, 256]
+
+
+def decode_conv(p, z):
+    h = F.relu(linear(p, "decoder.2", F.relu(linear(p, "decoder.0", z))))
+    h = h.view(-1, 64, 7, 7).to(memory_format=FORMAT)
+    h = F.relu(conv_transpose(p, "decoder.5", h))               # [batch, 32, 14, 14]
+    return conv_transpose(p, "decoder.7", h).flatten(1)
+
+
+ENCODE, DECODE = {"vae-400": (encode_400, decode_400), "vae-conv": (encode_conv, decode_conv)}[MODEL]
 
 
 def loss_of(p, x, eps):
-    h = F.relu(F.linear(x, p[0], p[1]))                         # [batch, 400]
-    mu, logvar = F.linear(h, p[2], p[3]), F.linear(h, p[4], p[5])  # [batch, 20]
-    z = mu + torch.exp(0.5 * logvar) * eps
-    y = F.linear(F.relu(F.linear(z, p[6], p[7])), p[8], p[9])   # [batch, 784]
+    h = ENCODE(p, x)
+    mu, logvar = linear(p, "mu", h), linear(p, "logvar", h)     # [batch, 20]
+    y = DECODE(p, mu + torch.exp(0.5 * logvar) * eps)           # [batch, 784]
     recon = F.binary_cross_entropy_with_logits(y, x, reduction="sum")
     kl = -0.5 * torch.sum(1 + logvar - mu * mu - logvar.exp())
     return (recon + kl) / x.shape[0]
 
+
+# --- a step ---------------------------------------------------------------------------------------
 
 def gather(images, index):
     x = images.index_select(0, index)
@@ -40,9 +84,9 @@ def compiled(function):
 
 def step_with_optimizer(p, images, setting):
     """Autograd, then torch.optim.Adam."""
-    for w in p:
+    for w in p.values():
         w.requires_grad_()
-    adam = torch.optim.Adam(p, lr=RATE, betas=(BETA1, BETA2), eps=EPS, **ADAM[setting["adam"]])
+    adam = torch.optim.Adam(p.values(), lr=RATE, betas=(BETA1, BETA2), eps=EPS, **ADAM[setting["adam"]])
     loss_now = compiled(batch_loss) if setting["step"] == "compile" else batch_loss
 
     def step(index, eps):
@@ -57,15 +101,16 @@ def step_with_optimizer(p, images, setting):
 def whole_step(p, m, v, images, index, eps, scale, correction):
     """Everything, for one graph; scale is lr/(1-beta1^t), correction 1/sqrt(1-beta2^t)."""
     gradients, loss = torch.func.grad_and_value(loss_of)(p, gather(images, index), eps)
-    for w, first, second, g in zip(p, m, v, gradients):
+    for name, g in gradients.items():
+        first, second = m[name], v[name]
         first.mul_(BETA1).add_(g, alpha=1 - BETA1)
         second.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
-        w.sub_(scale * first / (second.sqrt() * correction + EPS))
+        p[name].sub_(scale * first / (second.sqrt() * correction + EPS))
     return loss
 
 
 def step_whole(p, images):
-    m, v = [torch.zeros_like(w) for w in p], [torch.zeros_like(w) for w in p]
+    m, v = ({name: torch.zeros_like(w) for name, w in p.items()} for _ in range(2))
     scale, correction = torch.zeros(()), torch.zeros(())
     graph, t = compiled(whole_step), 0
 
@@ -92,7 +137,8 @@ class Racer:
         self.begin()
 
     def begin(self):
-        p = [torch.tensor(w) for w in self.weights]
+        p = {name: torch.tensor(w) for name, w in self.weights.items()}
+        p = {name: w.to(memory_format=FORMAT) if w.dim() == 4 else w for name, w in p.items()}
         whole = self.setting["step"] == "whole"
         self.step = step_whole(p, self.images) if whole else \
             step_with_optimizer(p, self.images, self.setting)
