@@ -140,6 +140,7 @@ typedef enum tp_jacobian {
     TP_JACOBIAN_DIAGONAL,  /* y[…] depends on x[…] only; rows repeat where x was broadcast */
     TP_JACOBIAN_SELECTION, /* at most one 1 in each row: every y is some x */
     TP_JACOBIAN_SUM,       /* at most one entry in each column, all equal: every x enters one y */
+    TP_JACOBIAN_WINDOWS, /* every y sees a window of x, with the same numbers wherever it lies; or x and y exchanged */
     TP_JACOBIAN_KRONECKER, /* one block for all values of some index: I ⊗ M or M ⊗ I, for each matrix of a batch */
     TP_JACOBIAN_LINES, /* a dense block for every line along the attribute's axes */
     TP_JACOBIAN_DENSE  /* a dense block for every matrix in the last two axes */

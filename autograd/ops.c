@@ -27,6 +27,10 @@ static const struct {
                                "an element of x, and its gradient goes back there"},
     [TP_JACOBIAN_SUM] = {"sum", "each column holds one number or nothing, the same in all: every "
                                 "element of x enters one sum, and takes its gradient from there"},
+    [TP_JACOBIAN_WINDOWS] = {"windows",
+                             "every element of y sees one window of x, with the same numbers "
+                             "wherever it lies, or x and y exchanged: one kernel is the whole "
+                             "matrix, and the product moves it over the picture"},
     [TP_JACOBIAN_KRONECKER] = {"Kronecker", "one block, repeated for every value of an index: the "
                                             "block is an operand, and the product is a product of "
                                             "matrices"},

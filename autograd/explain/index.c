@@ -1,9 +1,8 @@
 /* index.c: rows in index notation, written for the shapes and attributes of one node. The language: index.h.
- * Read next: index_text.c. */
-#include "autograd/explain/index.h"
+ * Read next: index_number.c, index_text.c. */
+#include "autograd/explain/index_number.h"
 
 #include <ctype.h>
-#include <math.h>
 #include <string.h>
 
 typedef struct writer {
@@ -11,6 +10,7 @@ typedef struct writer {
     const tp_tape *tape;
     const tp_node *node;
     int input; /* whose rule this is, or which of all inputs #* is */
+    bool own;  /* the row's letters stay as they are */
     int dots;  /* … stands for so many indices, */
     char dot[TP_MAX_DIMS];
     int64_t size[TP_MAX_DIMS];   /* of these sizes */
@@ -28,21 +28,6 @@ static bool starts(const char *p, const char *with)
     return strncmp(p, with, strlen(with)) == 0;
 }
 
-static size_t word(const char *p)
-{
-    size_t n = 0;
-    while (isalnum((unsigned char)p[n]) || p[n] == '_')
-        n++;
-    return n;
-}
-
-/* An attribute by name, if it is of that kind. */
-static const void *attr_of(const tp_node *node, const char *name, size_t length, tp_field_kind kind)
-{
-    const tp_field *f = tp_format_field(node->op, name, length);
-    return f == NULL || f->kind != kind ? NULL : (const char *)node->attr + f->offset;
-}
-
 static char letter(writer *w)
 {
     static const char letters[] = "ijklmnpqrstuvwabcdefgh"; /* no o, which looks like 0 */
@@ -52,6 +37,8 @@ static char letter(writer *w)
 static const char *name_of(writer *w, char c)
 {
     char *name = w->name[(unsigned char)c & 127];
+    if (w->own && name[0] == '\0')
+        name[0] = c;
     int count = name[0] != '\0' ? 0 : isupper((unsigned char)c) ? w->axes : 1;
     for (int k = 0; k < count; k++)
         name[k] = letter(w);
@@ -119,9 +106,9 @@ static bool is_dots(const struct item *it)
 /* At which axes of r a placed item stands. An empty list of axes means all, of a permutation the reverse. */
 static int places(const writer *w, const ref *r, const struct item *it, int at[TP_MAX_DIMS])
 {
-    size_t length = word(it->field);
-    const int *one = attr_of(w->node, it->field, length, TP_FIELD_INT);
-    const tp_axes *list = attr_of(w->node, it->field, length, TP_FIELD_AXES);
+    size_t length = tp_index_word(it->field);
+    const int *one = tp_index_attr(w->node, it->field, length, TP_FIELD_INT);
+    const tp_axes *list = tp_index_attr(w->node, it->field, length, TP_FIELD_AXES);
     int n = r->shape.ndim;
     tp_axes axes = list != NULL ? *list : (tp_axes){one != NULL, {one != NULL ? *one : 0}};
     if (list != NULL && axes.n == 0)
@@ -179,7 +166,8 @@ static int dot_at(const writer *w, int axis, int k, int left)
 
 /* --- letters ------------------------------------------------------------------------------------ */
 
-/* Letters go along the axes of the first tensor with a placed index, else of the result. */
+/* Letters go along the axes of the first tensor with a placed index, else of the result. A row that has a letter of
+ * its own for each axis of the result, and for nothing else, keeps all of them. */
 static void give_letters(writer *w, const char *row)
 {
     ref r, frame;
@@ -193,7 +181,10 @@ static void give_letters(writer *w, const char *row)
                 frame = r, found = true;
                 w->axes = places(w, &r, &r.item[i], w->axis);
             }
-    if (frame.items == 0)
+    w->own = !found && frame.items > 0;
+    for (int i = 0; i < frame.items; i++)
+        w->own = w->own && frame.item[i].length == 1 && isalpha((unsigned char)*frame.item[i].text);
+    if (frame.items == 0 || w->own)
         return;
     w->dots = place(w, &frame, at);
     for (int d = 0; d < frame.shape.ndim; d++) {
@@ -237,65 +228,9 @@ static void write_ref(writer *w, const ref *r)
     tp_text_add(w->out, r->shape.ndim > 0 && r->items > 0 ? "]" : "");
 }
 
-/* Drops what was written last if it is this. */
-static bool take_back(tp_text *t, const char *what)
+static tp_index_number number_of(const writer *w)
 {
-    size_t n = strlen(what);
-    if (t->cut || t->used < n || memcmp(t->data + t->used - n, what, n) != 0)
-        return false;
-    t->data[t->used -= n] = '\0';
-    return true;
-}
-
-/* A number as people write it: no factor 1, no term 0, a − instead of + before a negative one. Returns what
- * follows it in the row. */
-static const char *write_number(writer *w, const char *p, double v)
-{
-    static const char times[] = "·", plus[] = " + ", minus[] = " − ";
-    if (v == 0 && starts(p, plus))
-        return p + strlen(plus);
-    if ((v == 1 && take_back(w->out, times)) ||
-        (v == 0 && (take_back(w->out, plus) || take_back(w->out, minus))))
-        return p;
-    if (signbit(v))
-        tp_text_add(w->out, take_back(w->out, plus) ? minus : "−");
-    if (fabs(v) == 1 && starts(p, times))
-        return p + strlen(times);
-    tp_text_number(w->out, 6, fabs(v));
-    return p;
-}
-
-/* Where input i begins in what it is joined with; where a slice begins, as Python clips it. */
-static double offset(const writer *w, int inputs)
-{
-    const int *axis = attr_of(w->node, "axis", 4, TP_FIELD_INT);
-    double at = 0;
-    int n = w->node->value.shape.ndim, d = axis == NULL ? 0 : *axis < 0 ? *axis + n : *axis;
-    for (int i = 0; i < inputs && i < w->node->n; i++)
-        at += (double)tp_node_at(w->tape, w->node->x[i])->value.shape.dim[d];
-    return at;
-}
-
-static double slice_start(const writer *w, int64_t start)
-{
-    double n = offset(w, 1), at = (double)start + (start < 0 ? n : 0);
-    const int64_t *step = attr_of(w->node, "step", 4, TP_FIELD_I64);
-    return fmax(0, fmin(at, step != NULL && *step < 0 ? n - 1 : n));
-}
-
-/* "@name": a number, or @from or @to. */
-static const char *write_attr(writer *w, const char *p)
-{
-    size_t length = word(++p);
-    const double *real = attr_of(w->node, p, length, TP_FIELD_DOUBLE);
-    const int *small = attr_of(w->node, p, length, TP_FIELD_INT);
-    const int64_t *large = attr_of(w->node, p, length, TP_FIELD_I64);
-    bool slice = starts(p, "start") && attr_of(w->node, "stop", 4, TP_FIELD_I64) != NULL;
-    double v = real != NULL    ? *real
-               : small != NULL ? *small
-               : large != NULL ? slice ? slice_start(w, *large) : (double)*large
-                               : offset(w, w->input + starts(p, "to"));
-    return write_number(w, p + length, v);
+    return (tp_index_number){w->out, w->tape, w->node, w->input};
 }
 
 /* "_i" or "_{i,j}" */
@@ -322,7 +257,7 @@ static const char *write_range(writer *w, const char *p, const char *operator)
     const char *names = dots ? w->dot : name_of(w, p[1]);
     int count = dots ? w->dots : (int)strlen(names);
     if (count == 0)
-        take_back(w->out, operator);
+        tp_index_take_back(w->out, operator);
     write_names(w->out, names, count);
     p += dots ? 1 + strlen("…") : 2;
     return p + (count == 0 && *p == ' ');
@@ -337,23 +272,40 @@ static void write_each(writer *w, const char *p, const char *end)
     }
 }
 
-static void write_size(writer *w, char which)
+/* |K|, |:|, or else what tp_index_write_size reads. Returns what follows it. */
+static const char *write_size(writer *w, const char *p)
 {
+    tp_index_number at = number_of(w);
     double n = 1;
+    if (p[1] == '#')
+        return tp_index_write_size(&at, p);
     for (int i = 0; i < w->axes; i++) {
-        tp_shape s = which == ':' || w->node->n == 0
+        tp_shape s = p[1] == ':' || w->node->n == 0
                          ? w->node->value.shape
                          : tp_node_at(w->tape, w->node->x[0])->value.shape;
         n *= (double)s.dim[w->axis[i]];
     }
     tp_text_number(w->out, 15, n);
+    return p + 3;
+}
+
+/* "{@flag > 0: text}" */
+static const char *write_if(writer *w, const char *p)
+{
+    const char *text, *end;
+    tp_index_number at = number_of(w);
+    bool is = tp_index_holds(&at, p, &text, &end);
+    if (is)
+        write_row(w, text, end);
+    return end + (*end == '}');
 }
 
 static void write_row(writer *w, const char *p, const char *end)
 {
     ref r;
     while (p < end && !w->out->cut) {
-        size_t length = word(p);
+        tp_index_number at = number_of(w);
+        size_t length = tp_index_word(p);
         bool big = starts(p, "Σ_");
         if (read_ref(w, p, &r) && r.items > 0)
             write_ref(w, &r), p = r.end;
@@ -363,10 +315,14 @@ static void write_row(writer *w, const char *p, const char *end)
             const char *range = strchr(p, '_');
             tp_text_add(w->out, "%.*s", (int)(range - p), p);
             p = write_range(w, range, big ? "Σ" : "max");
-        } else if (starts(p, "|K|") || starts(p, "|:|"))
-            write_size(w, p[1]), p += 3;
+        } else if (starts(p, "|K|") || starts(p, "|:|") || starts(p, "|#"))
+            p = write_size(w, p);
         else if (*p == '@')
-            p = write_attr(w, p);
+            p = tp_index_write_attr(&at, p);
+        else if (*p == '{')
+            p = write_if(w, p);
+        else if (starts(p, "⌋"))
+            tp_index_end_floor(w->out), p += strlen("⌋");
         else if (length == 1 && islower((unsigned char)*p) && *p != 'y')
             tp_text_add(w->out, "%s", name_of(w, *p++));
         else if (length > 0)
@@ -385,7 +341,7 @@ static const char *choose(const tp_node *node, const char *row, const char **end
     *end = row + strlen(row);
     if (*row != '@' || question == NULL || colon == NULL)
         return row;
-    const bool *flag = attr_of(node, row + 1, word(row + 1), TP_FIELD_BOOL);
+    const bool *flag = tp_index_attr(node, row + 1, tp_index_word(row + 1), TP_FIELD_BOOL);
     if (flag == NULL || !*flag)
         return colon + 3;
     *end = colon;

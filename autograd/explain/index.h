@@ -13,15 +13,22 @@
  *   y[…,i,j]     i and j stand at the last axes, … for indices at all others. As with broadcasting these are
  *                counted from the right, an axis of size 1 has the index 0, and a gradient is summed over the
  *                indices that it lacks. Letters are given anew, i j k … along the axes.
+ *   y[n,k,i,j]   a result without …, one letter at each axis: the row's letters stay.
  *   #0[…,k@axis] k stands at the axis, or each of several indices K at one of the axes, that the attribute names;
  *                y, which has no such axis, or has kept it, has nothing or 0 there. […@perm] puts all in order.
- *   (e)@axis     an index that is computed: another tensor's element, or an expression.
+ *   (e)@axis     an index that is computed: another tensor's element, or an expression. (e) alone stands where it is.
  *   y⟨n⟩         the n-th element in row-major order.
  *   Σ_k Σ_K Σ_… Σ_{k<i} max_K argmax_k   over all values of indices; they reach over products, not over sums.
- *   |K|          how many values K has.        @lo  an attribute.        π, numbers, + − · / ² ^( )
+ *   Σ_{c,u,v} max_{u<@height,v<3}   over several; one that stands alone at no axis counts from 0 to below what is
+ *                written behind it. argmax of several is counted in row-major order.
+ *   |K| |#1:0| |#1:0 / @groups|   how many values K has, the size of #1 along its first axis, a part of that.
+ *   @lo  an attribute.        π, numbers, + − · / ² ^( ) ⌊ ⌋. No ·1, / 1 and + 0 is left of a number that is filled in.
  *   [j ≤ i]      1 if it is true, else 0, and then what it multiplies need not exist.
  *   exp( log( sqrt( abs( sin( cos( tanh( erf( erfc( round( max( min(
  *   @flag ? A : B   A if the attribute is true.
+ *   {@a + @b > 1: text}   text if the attributes add up to more than that, else nothing.
+ *   y[…] = …; #0 = 0 outside   elements that #0 has not, or indices between whole numbers, count as 0 (or −inf) and
+ *                are no mistake. " and between" may follow.
  *   Σ_# … #*[ … @from … @to   once for each input, which lies at from ≤ index < to of the result.
  *   y[…] ~ …     a draw.
  * An element of a gradient that no index reaches is 0. */
@@ -44,7 +51,8 @@ bool tp_format_index_vjp(tp_text *t, const tp_formula *f, uint32_t id, int input
 typedef struct tp_blocks {
     tp_jacobian structure;
     int64_t rows, columns, entries; /* entries of rows × columns that can */
-    int64_t count, height, width;   /* blocks, of Kronecker, lines and dense; 0 of the others */
+    int64_t count, height, width;   /* blocks, of Kronecker, lines and dense; 0 of the others … */
+    bool given; /* … but of windows the elements in one; each x gives to one of y */
 } tp_blocks;
 tp_blocks tp_index_blocks(const tp_tape *tape, uint32_t id, int input);
 /* "Kronecker, 5 blocks of 4×3: 60 of 300 entries can differ from 0" */

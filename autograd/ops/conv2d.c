@@ -180,9 +180,17 @@ static const tp_refusal refusals[] = {
      "output_padding 1,1: only the transposed convolution has one"},
 };
 
+/* What position i,j of channel k sees, and the elements of k's kernel that see a pixel. */
+#define CHANNEL(sign) "(c" TP_CONV_FIRST(sign, "#1:1", "k", "#1:0 / @groups") ")"
+#define SEEN "#0[n," CHANNEL("+") "," TP_CONV_PIXEL "]"
+#define SEEING "#1[k," CHANNEL("−") "," TP_CONV_ELEMENT "]"
 TP_DEFINE_OP(
     conv2d, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
     .text = "conv2d(#0, #1)", .tex = "#0 \\star #1",
+    .index = "y[n,k,i,j] = Σ_{c,u,v} " SEEN "·#1[k,c,u,v]" TP_CONV_EDGE("#0"),
+    .index_vjp = {"#0'[n,c,p,q] = Σ_{k,i,j} y'[n,k,i,j]·" SEEING TP_CONV_GAPS("#1"),
+                  "#1'[k,c,u,v] = Σ_{n,i,j} y'[n,k,i,j]·" SEEN TP_CONV_EDGE("#0")},
+    .jacobian = {TP_JACOBIAN_WINDOWS, TP_JACOBIAN_KRONECKER},
     .why = "linear in each: x̄ is what every position gives back to what it saw, the transposed "
            "convolution of ȳ; w̄ sums over positions what the kernel saw there, times ȳ",
     .shape = shape, .forward = forward, .vjp = vjp, .call = call, .attr_size = sizeof(tp_conv_attr),

@@ -122,9 +122,17 @@ static const tp_refusal refusals[] = {
      "x [4,4] and y [3,3]: [n,c,h,w] and [n,out,oh,ow] needed"},
 };
 
+/* What position i,j of channel k sees, and the elements of k's kernel that see a pixel. */
+#define CHANNEL(sign) "(c" TP_CONV_FIRST(sign, "#0:1 / @groups", "k", "#1:1 / @groups") ")"
+#define SEEN "#0[n," CHANNEL("+") "," TP_CONV_PIXEL "]"
+#define SEEING "y'[k," CHANNEL("−") "," TP_CONV_ELEMENT "]"
 TP_DEFINE_OP(
     conv2d_weight, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
     .text = "conv2d_weight(#0, #1)", .tex = "#0 \\star_w #1",
+    .index = "y[k,c,u,v] = Σ_{n,i,j} #1[n,k,i,j]·" SEEN TP_CONV_EDGE("#0"),
+    .index_vjp = {"#0'[n,c,p,q] = Σ_{k,i,j} #1[n,k,i,j]·" SEEING TP_CONV_GAPS("y'"),
+                  "#1'[n,k,i,j] = Σ_{c,u,v} " SEEN "·y'[k,c,u,v]" TP_CONV_EDGE("#0")},
+    .jacobian = {TP_JACOBIAN_KRONECKER, TP_JACOBIAN_KRONECKER},
     .why =
         "linear in each: of the kernel's gradient it is the two adjoints of conv2d with that kernel",
     .shape = shape, .forward = forward, .vjp = vjp, .call = call, .attr_size = sizeof(tp_conv_attr),

@@ -129,9 +129,17 @@ static const tp_refusal refusals[] = {
      "dilation -1,1: from 1 to 2^30 needed"},
 };
 
+/* The elements of c's kernel that give to a pixel, and what they have given to. */
+#define CHANNEL(sign) "(k" TP_CONV_FIRST(sign, "#1:1", "c", "#1:0 / @groups") ")"
+#define GIVING "#1[c," CHANNEL("−") "," TP_CONV_ELEMENT "]"
+#define GIVEN "y'[n," CHANNEL("+") "," TP_CONV_PIXEL "]"
 TP_DEFINE_OP(
     conv_transpose2d, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
     .text = "conv_transpose2d(#0, #1)", .tex = "#0 \\star^\\top #1",
+    .index = "y[n,k,p,q] = Σ_{c,i,j} #0[n,c,i,j]·" GIVING TP_CONV_GAPS("#1"),
+    .index_vjp = {"#0'[n,c,i,j] = Σ_{k,u,v} " GIVEN "·#1[c,k,u,v]" TP_CONV_EDGE("y'"),
+                  "#1'[c,k,u,v] = Σ_{n,i,j} #0[n,c,i,j]·" GIVEN TP_CONV_EDGE("y'")},
+    .jacobian = {TP_JACOBIAN_WINDOWS, TP_JACOBIAN_KRONECKER},
     .why =
         "the adjoint of a convolution has that convolution as its own: x̄ is ȳ convolved, w̄ sums over "
         "positions what the kernel gave to, times x",

@@ -130,6 +130,53 @@ static void test_places(void **state)
     tp_tape_free(tape);
 }
 
+static void assert_structure(tp_var y, int input, const char *want)
+{
+    tp_text t = {0};
+    tp_format_structure(&t, &(tp_formula){.tape = tape}, y.id, input);
+    assert_string_equal(t.data, want);
+}
+
+static void test_windows(void **state)
+{
+    (void)state;
+    begin();
+    tp_var x = leaf("x", TP_SHAPE(2, 2, 6, 6)), w = leaf("W", TP_SHAPE(4, 2, 3, 3));
+    tp_conv_opts half = {.stride = {2, 2}, .padding = {1, 1}};
+    tp_var h = tp_conv2d(x, w, (tp_conv_opts){0}), s = tp_conv2d(x, w, half);
+    tp_var u = tp_conv_transpose2d(s, leaf("V", TP_SHAPE(4, 3, 3, 3)), half);
+    TP_NAME(h), TP_NAME(s), TP_NAME(u);
+    assert_form(h, -1, false, "h[n,k,i,j] = Σ_{c,u,v} x[n,c,i + u,j + v]·W[k,c,u,v]");
+    assert_form(h, 0, false, "x̄[n,c,p,q] = Σ_{k,i,j} h̄[n,k,i,j]·W[k,c,p − i,q − j]; W = 0 outside");
+    assert_form(h, 1, false, "W̄[k,c,u,v] = Σ_{n,i,j} h̄[n,k,i,j]·x[n,c,i + u,j + v]");
+    assert_form(s, -1, false,
+                "s[n,k,i,j] = Σ_{c,u,v} x[n,c,2·i + u − 1,2·j + v − 1]·W[k,c,u,v]; x = 0 outside");
+    assert_form(s, 0, false,
+                "x̄[n,c,p,q] = Σ_{k,i,j} s̄[n,k,i,j]·W[k,c,p + 1 − 2·i,q + 1 − 2·j]; W = 0 outside");
+    assert_form(u, -1, false,
+                "u[n,k,p,q] = Σ_{c,i,j} s[n,c,i,j]·V[c,k,p + 1 − 2·i,q + 1 − 2·j]; V = 0 outside");
+    assert_form(u, 1, false,
+                "V̄[c,k,u,v] = Σ_{n,i,j} s[n,c,i,j]·ū[n,k,2·i + u − 1,2·j + v − 1]; ū = 0 outside");
+    tp_var apart = tp_conv2d(x, w, (tp_conv_opts){.dilation = {2, 1}});
+    TP_NAME(apart);
+    assert_form(
+        apart, 0, false,
+        "x̄[n,c,p,q] = Σ_{k,i,j} āpart[n,k,i,j]·W[k,c,(p − i) / 2,q − j]; W = 0 outside and between");
+    tp_var two = tp_conv2d(x, leaf("G", TP_SHAPE(4, 1, 1, 1)), (tp_conv_opts){.groups = 2});
+    tp_var own = tp_conv2d(x, leaf("O", TP_SHAPE(2, 1, 1, 1)), (tp_conv_opts){.groups = 2});
+    TP_NAME(two), TP_NAME(own);
+    assert_form(two, -1, false, "two[n,k,i,j] = Σ_{c,u,v} x[n,c + ⌊k / 2⌋,i + u,j + v]·G[k,c,u,v]");
+    assert_form(own, -1, false, "own[n,k,i,j] = Σ_{c,u,v} x[n,c + k,i + u,j + v]·O[k,c,u,v]");
+    assert_structure(h, 0,
+                     "windows of x with 18 elements: 2304 of 18432 entries can differ from 0");
+    assert_structure(s, 0,
+                     "windows of x with 18 elements: 1024 of 10368 entries can differ from 0");
+    assert_structure(s, 1, "Kronecker, 4 blocks of 18×18: 1024 of 5184 entries can differ from 0");
+    assert_structure(u, 0,
+                     "windows of y with 27 elements: 1176 of 10800 entries can differ from 0");
+    tp_tape_free(tape);
+}
+
 static void test_functions_and_numbers(void **state)
 {
     (void)state;
@@ -150,13 +197,6 @@ static void test_functions_and_numbers(void **state)
     assert_form(n, -1, true, "n_{i} \\sim \\mathcal{N}(0, 1)");
     assert_form(tp_abs(x), 0, false, "x̄[i] = v̄10[i]·([x[i] > 0] − [x[i] < 0])");
     tp_tape_free(tape);
-}
-
-static void assert_structure(tp_var y, int input, const char *want)
-{
-    tp_text t = {0};
-    tp_format_structure(&t, &(tp_formula){.tape = tape}, y.id, input);
-    assert_string_equal(t.data, want);
 }
 
 static void test_structure(void **state)
@@ -280,15 +320,11 @@ static void test_broken_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_broadcasting_is_a_sum),
-        cmocka_unit_test(test_axes),
-        cmocka_unit_test(test_places),
-        cmocka_unit_test(test_functions_and_numbers),
-        cmocka_unit_test(test_without_form),
-        cmocka_unit_test(test_markup_and_notation),
-        cmocka_unit_test(test_broken_rows),
-        cmocka_unit_test(test_structure),
+        cmocka_unit_test(test_linear),       cmocka_unit_test(test_broadcasting_is_a_sum),
+        cmocka_unit_test(test_axes),         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_windows),      cmocka_unit_test(test_functions_and_numbers),
+        cmocka_unit_test(test_without_form), cmocka_unit_test(test_markup_and_notation),
+        cmocka_unit_test(test_broken_rows),  cmocka_unit_test(test_structure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

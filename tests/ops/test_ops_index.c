@@ -205,7 +205,10 @@ static void test_entries(void **state)
                 tp_blocks b;
                 if (!form_entries(op, &op->samples[n], k, &entries, &b))
                     continue;
-                if (entries > b.entries || b.count * b.height * b.width > b.entries)
+                bool windows = tp_format_field(op, "stride_h", 8) != NULL;
+                int64_t most = windows ? b.rows * b.columns : b.entries; /* padding cuts blocks */
+                if (entries > b.entries || b.count * b.height * b.width > most ||
+                    (b.structure == TP_JACOBIAN_WINDOWS && entries < b.entries))
                     fail_msg("%s, sample '%s': %lld entries, not %lld", op->name,
                              op->samples[n].note, (long long)entries, (long long)b.entries);
                 bool once =
@@ -282,6 +285,68 @@ static const struct {
     {&tp_op_reshape, "y⟨n⟩ = #1⟨n⟩", NULL, 0},
 };
 
+/* A pixel of the picture at h,w, and an element of a kernel, with groups; lines by height and width. */
+#define X(h, w) "#0[n,(c{@groups > 1:  + |#1:1|·⌊k / |#1:0 / @groups|⌋})," h "," w "]"
+#define W(u, v) "#1[k,(c{@groups > 1:  − |#1:1|·⌊k / |#1:0 / @groups|⌋})," u "," v "]"
+#define WT(u, v) "#1[c,(k{@groups > 1:  − |#1:1|·⌊c / |#1:0 / @groups|⌋})," u "," v "]"
+#define H "(@stride_h·i + @dilation_h·u − @padding_h)"
+#define V "(@stride_w·j + @dilation_w·v − @padding_w)"
+#define U "((p + @padding_h − @stride_h·i) / @dilation_h)"
+#define T "((q + @padding_w − @stride_w·j) / @dilation_w)"
+#define VALUE(terms) "y[n,k,i,j] = Σ_{c,u,v} " terms
+#define BY_X(terms) "#0'[n,c,p,q] = Σ_{k,i,j} y'[n,k,i,j]·" terms
+#define TURNED(terms) "y[n,k,p,q] = Σ_{c,i,j} #0[n,c,i,j]·" terms
+
+static const struct {
+    const tp_op *op;
+    bool right; /* what the others are made from */
+    const char *index, *vjp;
+} windows[] = {
+    {&tp_op_conv2d, true, VALUE(X(H, V) "·#1[k,c,u,v]; #0 = 0 outside"), NULL},
+    {&tp_op_conv2d, false, VALUE(X(H, V) "·#1[k,c,u,v]"), NULL}, /* outside, and not said */
+    {&tp_op_conv2d, false, VALUE(X(H, V) "·#1[k,c,u,v]; #1 = 0 outside"), NULL},
+    {&tp_op_conv2d, false, VALUE(X(H, V) "·#1[k,c,u,v]; #0 = 1 outside"), NULL},
+    {&tp_op_conv2d, false, VALUE(X(H, V) "·#1[k,c,u,v]; #0 = 0 inside"), NULL},
+    {&tp_op_conv2d, false, VALUE(X(H, V) "·#1[k,c,v,u]; #0 = 0 outside"), NULL},
+    {&tp_op_conv2d, false, VALUE(X(V, H) "·#1[k,c,u,v]; #0 = 0 outside"), NULL},
+    {&tp_op_conv2d, false, VALUE("#0[n,c," H "," V "]·#1[k,c,u,v]; #0 = 0 outside"), NULL},
+    {&tp_op_conv2d, false,
+     VALUE(X("(i + @dilation_h·u − @padding_h)", V) "·#1[k,c,u,v]; #0 = 0 outside"), NULL},
+    {&tp_op_conv2d, false,
+     VALUE(X(H, "(@stride_w·j + v − @padding_w)") "·#1[k,c,u,v]; #0 = 0 outside"), NULL},
+    {&tp_op_conv2d, false,
+     VALUE(X(H, "(@stride_w·j + @dilation_w·v)") "·#1[k,c,u,v]; #0 = 0 outside"), NULL},
+    {&tp_op_conv2d, false,
+     VALUE(X(H, "(@stride_w·j − @dilation_w·v + @padding_w)") "·#1[k,c,u,v]; #0 = 0 outside"),
+     NULL},
+    {&tp_op_conv2d, true, NULL, BY_X(W(U, T) "; #1 = 0 outside")},
+    {&tp_op_conv2d, false, NULL, BY_X(W(U, T))},
+    {&tp_op_conv2d, false, NULL, BY_X(W(T, U) "; #1 = 0 outside")},
+    {&tp_op_conv2d, false, NULL, BY_X("#1[k,c," U "," T "]; #1 = 0 outside")}, /* all groups */
+    {&tp_op_conv2d, false, NULL, BY_X(W("(p + @padding_h − @stride_h·i)", T) "; #1 = 0 outside")},
+    {&tp_op_conv2d, false, NULL, /* ⌊ ⌋ would see what lies between */
+     BY_X(W("⌊(p + @padding_h − @stride_h·i) / @dilation_h⌋", T) "; #1 = 0 outside")},
+    {&tp_op_conv2d, false, NULL,
+     BY_X(W("((p − @padding_h − @stride_h·i) / @dilation_h)", T) "; #1 = 0 outside")},
+    {&tp_op_conv2d, false, NULL,
+     BY_X(W("((@stride_h·i − p − @padding_h) / @dilation_h)", T) "; #1 = 0 outside")},
+    {&tp_op_conv_transpose2d, true, TURNED(WT(U, T) "; #1 = 0 outside"), NULL},
+    {&tp_op_conv_transpose2d, false, TURNED(WT(U, T)), NULL},
+    {&tp_op_conv_transpose2d, false, TURNED(W(U, T) "; #1 = 0 outside"), NULL},
+    {&tp_op_conv_transpose2d, false,
+     TURNED(WT(U, "((q − @stride_w·j) / @dilation_w)") "; #1 = 0 outside"), NULL},
+};
+
+static void test_wrong_windows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
+        if (refused(windows[i].op, windows[i].index, 0, windows[i].vjp) == windows[i].right)
+            fail_msg("%s: '%s' %s", windows[i].op->name,
+                     windows[i].vjp != NULL ? windows[i].vjp : windows[i].index,
+                     windows[i].right ? "is refused" : "passes");
+}
+
 static void test_wrong_forms(void **state)
 {
     (void)state;
@@ -321,6 +386,13 @@ static void test_wrong_structures(void **state)
         {&tp_op_cholesky, 0, TP_JACOBIAN_LINES},
         {&tp_op_cumsum, 0, TP_JACOBIAN_SELECTION},
         {&tp_op_straight_through, 1, TP_JACOBIAN_NONE},
+        {&tp_op_conv2d, 0, TP_JACOBIAN_KRONECKER},
+        {&tp_op_conv2d, 1, TP_JACOBIAN_WINDOWS},
+        {&tp_op_conv2d, 0, TP_JACOBIAN_DENSE},
+        {&tp_op_conv_transpose2d, 1, TP_JACOBIAN_WINDOWS},
+        {&tp_op_conv_transpose2d, 0, TP_JACOBIAN_SUM},
+        {&tp_op_conv2d_weight, 0, TP_JACOBIAN_WINDOWS},
+        {&tp_op_matmul, 0, TP_JACOBIAN_WINDOWS},
     };
     for (size_t i = 0; i < sizeof claims / sizeof *claims; i++)
         if (structure_wrong(claims[i].op, claims[i].input, claims[i].claim) == NULL)
@@ -380,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_structures),
         cmocka_unit_test(test_entries),
         cmocka_unit_test(test_wrong_forms),
+        cmocka_unit_test(test_wrong_windows),
         cmocka_unit_test(test_wrong_structures),
         cmocka_unit_test(test_draws),
     };

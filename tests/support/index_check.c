@@ -13,6 +13,16 @@
 
 enum { ULPS = 8, JACOBIAN_ELEMENTS = 64 };
 
+/* A sample's attributes as the typed function leaves them, with defaults filled in. */
+static const void *attributes(const form_run *r, const tp_op *op, const tp_sample *s)
+{
+    if (op->attr_size == 0 || op->call == NULL)
+        return s->attr;
+    const tp_node *node = tp_node_of(op->call(r->tape, s->n, r->x, s->attr));
+    assert_ok(tp_tape_status(r->tape));
+    return strcmp(node->op->name, op->name) == 0 ? node->attr : s->attr;
+}
+
 void form_run_make(form_run *r, const tp_op *op, const tp_sample *s)
 {
     *r = (form_run){.n = s->n};
@@ -22,7 +32,7 @@ void form_run_make(form_run *r, const tp_op *op, const tp_sample *s)
         assert_ok(tp_sample_fill(&s->x[i], TP_F64, 11 + (uint64_t)i, &r->data[i]));
         r->x[i] = r->fixed[i] ? tp_constant(r->tape, &r->data[i]) : tp_leaf(r->tape, &r->data[i]);
     }
-    r->y = tp_apply_on(r->tape, op, s->n, r->x, s->attr);
+    r->y = tp_apply_on(r->tape, op, s->n, r->x, attributes(r, op, s));
     assert_ok(tp_tape_status(r->tape));
 }
 
@@ -133,6 +143,8 @@ typedef struct jacobian {
     bool lines
         [TP_MAX_DIMS]; /* the axes of x along the attribute's axes; any: there is such an attribute */
     bool any;
+    int64_t stride[2], groups; /* of windows: 0 if there is no such attribute */
+    bool y_kernel, x_kernel;
     tp_blocks blocks;
 } jacobian;
 
@@ -164,6 +176,22 @@ static void find_lines(jacobian *j, const tp_op *op, const void *attr)
     }
 }
 
+static void find_windows(jacobian *j, const tp_node *node, int input)
+{
+    const tp_op *op = node->op;
+    for (int i = 0; i < op->field_count; i++) {
+        const char *name = op->fields[i].name;
+        const int64_t *at =
+            (const int64_t *)(const void *)((const char *)node->attr + op->fields[i].offset);
+        if (strncmp(name, "stride_", 7) == 0)
+            j->stride[name[7] == 'w'] = *at;
+        if (strcmp(name, "groups") == 0)
+            j->groups = *at;
+    }
+    j->y_kernel = strcmp(op->name, "conv2d_weight") == 0;
+    j->x_kernel = !j->y_kernel && input == 1;
+}
+
 /* One gradient per element of y. Closed-form zeros are exact. False if there is nothing to look at. */
 static bool jacobian_make(jacobian *j, const tp_op *op, const tp_sample *s, int input)
 {
@@ -172,6 +200,7 @@ static bool jacobian_make(jacobian *j, const tp_op *op, const tp_sample *s, int 
     *j = (jacobian){.y = tp_shape_of(r.y), .x = tp_shape_of(r.x[input])};
     j->rows = tp_shape_numel(j->y), j->columns = tp_shape_numel(j->x);
     find_lines(j, op, s->attr);
+    find_windows(j, tp_node_of(r.y), input);
     j->blocks = tp_index_blocks(r.tape, r.y.id, input);
     bool looked = j->rows > 0 && j->columns > 0 && j->rows <= JACOBIAN_ELEMENTS &&
                   j->columns <= JACOBIAN_ELEMENTS && !r.fixed[input];
@@ -263,6 +292,38 @@ static int64_t stride(tp_shape s, int axis)
     return n;
 }
 
+/* Whether the entry stays the same where both indices at an axis move on, by so much. */
+static bool stays(const jacobian *j, int64_t r, int64_t c, int axis, int64_t dy, int64_t dx)
+{
+    int64_t iy[TP_MAX_DIMS], ix[TP_MAX_DIMS];
+    unravel(j->y, r, iy);
+    unravel(j->x, c, ix);
+    if (iy[axis] + dy >= j->y.dim[axis] || ix[axis] + dx >= j->x.dim[axis])
+        return true;
+    return entry(j, r, c) == entry(j, r + dy * stride(j->y, axis), c + dx * stride(j->x, axis));
+}
+
+/* Examples apart, and alike; and along the axes of a picture x moves by the stride where y moves by one, or y does. */
+static bool is_windows(const jacobian *j, bool y_moves)
+{
+    int64_t iy[TP_MAX_DIMS], ix[TP_MAX_DIMS];
+    if (j->stride[0] == 0 || j->y.ndim != 4 || j->x.ndim != 4)
+        return false;
+    for (int64_t r = 0; r < j->rows; r++)
+        for (int64_t c = 0; c < j->columns; c++) {
+            unravel(j->y, r, iy);
+            unravel(j->x, c, ix);
+            if (iy[0] != ix[0] && entry(j, r, c) != 0)
+                return false;
+            if (!stays(j, r, c, 0, 1, 1))
+                return false;
+            for (int i = 0; i < 2; i++)
+                if (!stays(j, r, c, 2 + i, y_moves ? j->stride[i] : 1, y_moves ? 1 : j->stride[i]))
+                    return false;
+        }
+    return true;
+}
+
 static bool empty_row(const jacobian *j, int64_t row)
 {
     for (int64_t c = 0; c < j->columns; c++)
@@ -293,9 +354,28 @@ static bool is_repeated(const jacobian *j, int e, int d)
     return true;
 }
 
-static bool is_kronecker(const jacobian *j)
+/* Channels in groups are channels of a group, on an axis of their own: the second of images, the first of kernels,
+ * whose second is of a group already. */
+static tp_shape split_groups(const jacobian *j, tp_shape s, bool kernel)
 {
+    int at = kernel ? 0 : 1;
+    tp_shape split = s;
+    split.ndim++;
+    for (int d = s.ndim - 1; d > at; d--)
+        split.dim[d + 1] = s.dim[d];
+    split.dim[at] = j->groups, split.dim[at + 1] = s.dim[at] / j->groups;
+    return split;
+}
+
+static bool is_kronecker(const jacobian *whole)
+{
+    jacobian parted = *whole;
+    const jacobian *j = &parted;
     bool pairs = false;
+    if (whole->groups > 1) {
+        parted.y = split_groups(whole, whole->y, whole->y_kernel);
+        parted.x = split_groups(whole, whole->x, whole->x_kernel);
+    }
     for (int e = 0; e < j->y.ndim; e++)
         for (int d = 0; d < j->x.ndim; d++) {
             bool pair = j->y.dim[e] == j->x.dim[d];
@@ -314,6 +394,8 @@ bool form_has_structure(const tp_op *op, const tp_sample *s, int input, tp_jacob
     *seen = jacobian_make(&j, op, s, input);
     if (*seen && (structure == TP_JACOBIAN_SELECTION || structure == TP_JACOBIAN_SUM))
         is = is_selection(&j, structure == TP_JACOBIAN_SUM);
+    else if (*seen && structure == TP_JACOBIAN_WINDOWS)
+        is = is_windows(&j, false) || is_windows(&j, true);
     else if (*seen)
         is = structure == TP_JACOBIAN_KRONECKER ? is_kronecker(&j) : has_zeros(&j, structure);
     free(j.at);

@@ -1,5 +1,6 @@
 /* index_form.c: the language of index forms after tp_index_write, evaluated by recursive descent. See index_form.h;
  * the comparison with ops: index_check.c. */
+#include "tests/support/form_num.h"
 #include "tests/support/index_form.h"
 
 #include <ctype.h>
@@ -9,18 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A number with a bound of the rounding errors that evaluating in f64 would have made, in units of ε. */
-typedef struct num {
-    long double v, e;
-} num;
-
 typedef struct machine {
     const char *p; /* what is read next */
     const form_values *t;
     int64_t index[128], range[128]; /* of each letter; range -1: unknown */
     bool bound[128];                /* the letter has a value */
-    bool left; /* of the equation: a gradient has the shape of its input there */
-    bool skip; /* behind a bracket that is 0: read, but not evaluated */
+    bool left;               /* of the equation: a gradient has the shape of its input there */
+    bool skip;               /* behind a bracket that is 0: read, but not evaluated */
+    const tp_tensor *padded; /* reads outside of it count as this */
+    double outside;
     char *message;
 } machine;
 
@@ -73,19 +71,25 @@ static const tp_tensor *tensor(machine *m, bool *rounded)
     return x;
 }
 
+/* An index, -1 if it lies between whole numbers. */
+static int64_t whole(num v)
+{
+    return floorl(v.v) == v.v && fabsl(v.v) < 0x1p62L ? (int64_t)v.v : -1;
+}
+
 /* Reads "[i,j]" or "⟨n⟩" or nothing; the flat index, or -1. */
 static int64_t flat_index(machine *m, const tp_tensor *x)
 {
     int64_t flat = 0;
     int d = 0, n = x == NULL ? 0 : x->shape.ndim;
     if (take(m, "⟨")) {
-        flat = (int64_t)expression(m).v;
+        flat = whole(expression(m));
         need(m, "⟩");
         return x != NULL && flat >= 0 && flat < tp_numel(x) ? flat : -1;
     }
     if (take(m, "["))
         do {
-            int64_t i = (int64_t)expression(m).v;
+            int64_t i = whole(expression(m));
             bool inside = d < n && i >= 0 && i < x->shape.dim[d];
             if (!inside && !m->skip)
                 flat = -1;
@@ -105,6 +109,8 @@ static num element(machine *m)
     int64_t i = flat_index(m, x);
     if (m->skip)
         return (num){0, 0};
+    if (i < 0 && m->padded == x)
+        return (num){m->outside, 0};
     if (i < 0)
         return fail(m, "an element outside its tensor before");
     long double v = tp_flat(x, i);
@@ -150,67 +156,13 @@ static void find_ranges(machine *m, const char *form)
 
 /* --- the grammar -------------------------------------------------------------------------------- */
 
-static num add(num a, num b, int sign)
-{
-    long double v = a.v + (long double)sign * b.v;
-    return (num){v, a.e + b.e + fabsl(v)};
-}
-
-static num multiply(num a, num b)
-{
-    long double v = a.v * b.v;
-    return (num){v, fabsl(a.v) * b.e + fabsl(b.v) * a.e + fabsl(v)};
-}
-
-static num divide(num a, num b)
-{
-    long double v = a.v / b.v;
-    return (num){v, (a.e + fabsl(v) * b.e) / fabsl(b.v) + fabsl(v)};
-}
-
-static num power(num a, num b)
-{
-    long double v = powl(a.v, b.v), e = fabsl(v);
-    if (b.e > 0)
-        e += fabsl(v * logl(fabsl(a.v))) * b.e;
-    if (a.e > 0)
-        e += fabsl(v * b.v / a.v) * a.e;
-    return (num){v, e};
-}
-
 static num call(machine *m, const char *name)
 {
-    num a = expression(m), b = {0, 0};
+    num a = expression(m), v = a;
     bool two = take(m, ", ");
-    if (two)
-        b = expression(m);
+    num b = two ? expression(m) : (num){0, 0};
     need(m, ")");
-    long double x = a.v, e = a.e, v;
-    if (strcmp(name, "max") == 0 || strcmp(name, "min") == 0)
-        return (name[1] == 'a') == (a.v >= b.v) ? a : b;
-    if (strcmp(name, "exp") == 0)
-        v = expl(x), e *= v;
-    else if (strcmp(name, "log") == 0)
-        v = logl(x), e /= fabsl(x);
-    else if (strcmp(name, "sqrt") == 0)
-        v = sqrtl(x), e /= 2 * v;
-    else if (strcmp(name, "abs") == 0)
-        return (num){fabsl(x), e};
-    else if (strcmp(name, "round") == 0)
-        v = rintl(x);
-    else if (strcmp(name, "sin") == 0)
-        v = sinl(x);
-    else if (strcmp(name, "cos") == 0)
-        v = cosl(x);
-    else if (strcmp(name, "tanh") == 0)
-        v = tanhl(x);
-    else if (strcmp(name, "erf") == 0)
-        v = erfl(x), e *= 2;
-    else if (strcmp(name, "erfc") == 0)
-        v = erfcl(x), e *= 2;
-    else
-        return fail(m, "an unknown function before");
-    return (num){v, (a.e == 0 ? 0 : e) + fabsl(v)};
+    return num_function(name, a, b, &v) ? v : fail(m, "an unknown function before");
 }
 
 /* "[j ≤ i]", "[0 ≤ j < 2]": 0 means that what it multiplies does not count. */
@@ -242,8 +194,8 @@ static num term(machine *m);
 
 /* What is summed, maximised or found, over one letter and all those behind it in letters. */
 typedef struct loop {
-    char kind;                              /* 's', 'm' or 'a' */
-    const char *letters, *condition, *body; /* condition: "k<i", or NULL */
+    char kind;                  /* 's', 'm' or 'a' */
+    const char *letters, *body; /* "c,u<2}": each may have a condition */
     num sum;
     long double absolute; /* of what was added */
     int64_t terms, best;
@@ -251,9 +203,6 @@ typedef struct loop {
 
 static void one_term(machine *m, loop *l, int64_t i)
 {
-    m->p = l->condition;
-    if (l->condition != NULL && !comparison(m))
-        return;
     m->p = l->body;
     num v = term(m);
     if (l->kind == 's') {
@@ -265,19 +214,36 @@ static void one_term(machine *m, loop *l, int64_t i)
     l->terms++;
 }
 
-static void run_loop(machine *m, loop *l, const char *letters)
+/* The range of a letter that stands alone nowhere is below what is behind it: "u<3". */
+static int64_t range_of(machine *m, const char *letters)
 {
     int c = *letters & 127;
-    if (m->range[c] < 0 || m->bound[c]) {
+    m->p = letters + 1;
+    return m->range[c] >= 0 ? m->range[c] : take(m, "<") ? whole(expression(m)) : -1;
+}
+
+/* flat: the indices so far in row-major order. */
+static void run_loop(machine *m, loop *l, const char *letters, int64_t flat)
+{
+    int c = *letters & 127;
+    int64_t range = m->bound[c] ? -1 : range_of(m, letters);
+    const char *next = letters + strcspn(letters, " ,}");
+    bool condition = letters[1] != ' ' && letters[1] != ',' && letters[1] != '}';
+    if (range < 0) {
         fail(m, "a letter over nothing, or twice, before");
         return;
     }
     m->bound[c] = true;
-    for (m->index[c] = 0; m->index[c] < m->range[c]; m->index[c]++)
-        if (letters[1] == ',')
-            run_loop(m, l, letters + 2);
+    for (m->index[c] = 0; m->index[c] < range; m->index[c]++) {
+        int64_t i = m->index[c];
+        m->p = letters;
+        if (condition && !comparison(m))
+            continue;
+        if (*next == ',')
+            run_loop(m, l, next + 1, flat * range + i);
         else
-            one_term(m, l, m->index[c]);
+            one_term(m, l, flat * range + i);
+    }
     m->bound[c] = false;
 }
 
@@ -285,10 +251,8 @@ static num big(machine *m, char kind)
 {
     loop l = {.kind = kind};
     if (take(m, "{")) {
-        l.letters = m->p;
         const char *end = strchr(m->p, '}');
-        bool list = end == NULL || m->p[1] == ',';
-        l.condition = list ? NULL : m->p;
+        l.letters = m->p;
         m->p = end == NULL ? m->p : end + 1;
     } else {
         l.letters = m->p++;
@@ -297,7 +261,7 @@ static num big(machine *m, char kind)
     l.body = m->p;
     bool skip = m->skip;
     if (!skip)
-        run_loop(m, &l, l.letters);
+        run_loop(m, &l, l.letters, 0);
     m->p = l.body; /* once more, to find the end */
     m->skip = true;
     term(m);
@@ -343,6 +307,11 @@ static num primary(machine *m)
         need(m, ")");
         return v;
     }
+    if (take(m, "⌊")) {
+        num v = expression(m);
+        need(m, "⌋");
+        return (num){floorl(v.v), 0};
+    }
     if (take(m, "[")) {
         bool is = comparison(m);
         need(m, "]");
@@ -361,11 +330,11 @@ static num raised(machine *m)
 {
     num v = primary(m);
     if (take(m, "²"))
-        return multiply(v, v);
+        return num_multiply(v, v);
     if (take(m, "^(")) {
         num b = expression(m);
         need(m, ")");
-        return power(v, b);
+        return num_power(v, b);
     }
     return v;
 }
@@ -387,7 +356,7 @@ static num term(machine *m)
         if (bracket && b.v == 0)
             m->skip = nothing = true;
         bracket = bracket && b.v == 0;
-        v = nothing ? (num){0, 0} : by ? multiply(v, b) : divide(v, b);
+        v = nothing ? (num){0, 0} : by ? num_multiply(v, b) : num_divide(v, b);
     }
     m->skip = skip || m->message[0] != '\0';
     return nothing ? (num){0, 0} : minus ? (num){-v.v, v.e} : v;
@@ -400,7 +369,7 @@ static num expression(machine *m)
         bool plus = take(m, " + ");
         if (!plus && !take(m, " − "))
             return v;
-        v = add(v, term(m), plus ? 1 : -1);
+        v = num_add(v, term(m), plus ? 1 : -1);
     }
 }
 
@@ -428,7 +397,7 @@ static void one_element(machine *m, const target *t)
         return;
     }
     num v = expression(m);
-    if (*m->p != '\0')
+    if (*m->p != '\0' && strncmp(m->p, "; ", 2) != 0)
         fail(m, "something left over");
     t->out[i] += (double)v.v, t->error[i] += (double)v.e;
     t->reached[i]++;
@@ -447,6 +416,23 @@ static void all_elements(machine *m, const target *t, const char *letters)
     m->bound[c] = false;
 }
 
+/* "; #1 = 0 outside", and perhaps " and between". */
+static void read_outside(machine *m, const char *form)
+{
+    bool rounded;
+    m->p = strstr(form, "; ");
+    if (m->p == NULL)
+        return;
+    m->p += 2;
+    m->padded = tensor(m, &rounded);
+    need(m, " = ");
+    m->outside = (double)expression(m).v;
+    need(m, " outside");
+    take(m, " and between");
+    if (*m->p != '\0')
+        fail(m, "something left over");
+}
+
 bool form_evaluate(const char *form, const form_values *v, int64_t count, double *out,
                    double *error, int *reached, char message[FORM_MESSAGE])
 {
@@ -459,6 +445,7 @@ bool form_evaluate(const char *form, const form_values *v, int64_t count, double
     memset(error, 0, (size_t)count * sizeof *error);
     memset(reached, 0, (size_t)count * sizeof *reached);
     find_ranges(&m, form);
+    read_outside(&m, form);
     m.skip = false;
     for (const char *p = form + 1; equal != NULL && p < equal; p++)
         if (islower((unsigned char)*p) && strchr(t.letters, *p) == NULL && n < TP_MAX_DIMS)
