@@ -59,21 +59,25 @@ int64_t tp_conv_size(const tp_conv_opts *o, int axis, int64_t positions, int64_t
 
 /* --- a job: one group of channels ---------------------------------------------------------------- */
 
-/* What is computed from the other two. */
-typedef enum target { PLACES, IMAGES, KERNELS } target;
-
 typedef struct job {
-    target target;
     tp_conv_opts o;
-    tp_tensor x, w, y; /* the channels of this group */
+    tp_tensor x, w, y;          /* the channels of this group of what is given, and */
+    tp_tensor to_x, to_w, to_y; /* of what is wanted; without storage what is not */
     int64_t examples, channels, height, width;
     int64_t outputs, kh, kw, oh, ow;
-    int64_t block, band;                /* images at a time, and lines of positions at a time */
-    tp_tensor image, rows, out, weight; /* as above; image [block, height·width, channels] */
-    int64_t first, count, line, lines;  /* now: images, and lines of positions of each */
-    int64_t size;                       /* of an element */
+    int64_t block, band; /* images at a time, and lines of positions at a time */
+    /* The matrices above; images are [block, height·width, channels]. */
+    tp_tensor rows, out, weight, to_weight, image, to_image;
+    int64_t first, count, line, lines; /* now: images, and lines of positions of each */
+    int64_t size;                      /* of an element */
+    tp_dtype dtype;
     const tp_kernels *kernels;
 } job;
+
+static bool has(const tp_tensor *t)
+{
+    return t->storage != NULL;
+}
 
 /* Rows a multiple of 512 bytes apart would meet in few sets of the first-level cache: see matmul.c. */
 static int64_t pitch_of(int64_t n, int64_t size)
@@ -91,7 +95,7 @@ static char *at(const tp_tensor *t, int64_t element)
 static void turn(const job *j, int64_t lanes, int64_t lines, int64_t width, const char *from,
                  const int64_t s[3], char *to, int64_t pitch)
 {
-    tp_pack_fn pack = j->kernels->tile[j->x.dtype].pack;
+    tp_pack_fn pack = j->kernels->tile[j->dtype].pack;
     if (lines == 1 || s[1] == width * s[2])
         pack(pitch, lanes, lines * width, from, s[0], s[2], to);
     else
@@ -113,8 +117,8 @@ static void image_out(int64_t n, void *arg)
 {
     const job *j = arg;
     int64_t elements = j->height * j->width;
-    turn(j, elements, 1, j->channels, at(&j->image, n * j->image.stride[0]),
-         (const int64_t[]){j->channels, 0, 1}, at(&j->x, (j->first + n) * j->x.stride[0]),
+    turn(j, elements, 1, j->channels, at(&j->to_image, n * j->to_image.stride[0]),
+         (const int64_t[]){j->channels, 0, 1}, at(&j->to_x, (j->first + n) * j->to_x.stride[0]),
          elements);
 }
 
@@ -129,10 +133,10 @@ static void places_in(int64_t n, void *arg)
 static void places_out(int64_t n, void *arg)
 {
     const job *j = arg;
-    int64_t places = j->lines * j->ow, pitch = j->out.stride[0], plane = j->y.stride[1];
+    int64_t places = j->lines * j->ow, pitch = j->out.stride[0], plane = j->to_y.stride[1];
     const char *from = at(&j->out, n * places * pitch);
-    char *to = at(&j->y, (j->first + n) * j->y.stride[0] + j->line * j->ow);
-    tp_pack_fn pack = j->kernels->tile[j->x.dtype].pack;
+    char *to = at(&j->to_y, (j->first + n) * j->to_y.stride[0] + j->line * j->ow);
+    tp_pack_fn pack = j->kernels->tile[j->dtype].pack;
     if (places == plane)
         pack(plane, plane, j->outputs, from, pitch, 1, to);
     else /* a band: each channel apart */
@@ -151,14 +155,16 @@ static void kernel_out(int64_t o, void *arg)
 {
     const job *j = arg;
     int64_t taps = j->kh * j->kw;
-    turn(j, taps, 1, j->channels, at(&j->weight, o * j->weight.stride[0]),
-         (const int64_t[]){j->channels, 0, 1}, at(&j->w, o * j->w.stride[0]), taps);
+    turn(j, taps, 1, j->channels, at(&j->to_weight, o * j->to_weight.stride[0]),
+         (const int64_t[]){j->channels, 0, 1}, at(&j->to_w, o * j->to_w.stride[0]), taps);
 }
 
-/* What kernel line u sees of line a of image n, from line i of positions (of those in rows now). */
-static tp_window_args window(const job *j, int64_t n, int64_t a, int64_t i, int64_t u)
+/* What kernel line u sees from line i of positions (of those in rows now): line a of that image. */
+static tp_window_args window(const job *j, const tp_tensor *image, int64_t n, int64_t a, int64_t i,
+                             int64_t u)
 {
     int64_t row = (n * j->lines + i) * j->ow, c = j->channels;
+    bool exists = a >= 0 && a < j->height;
     return (tp_window_args){
         .channels = c,
         .width = j->width,
@@ -168,24 +174,21 @@ static tp_window_args window(const job *j, int64_t n, int64_t a, int64_t i, int6
         .padding = j->o.padding[1],
         .dilation = j->o.dilation[1],
         .pitch = j->rows.stride[0],
-        .line = a < 0 || a >= j->height ? NULL
-                                        : at(&j->image, n * j->image.stride[0] + a * j->width * c),
+        .line = exists ? at(image, n * image->stride[0] + a * j->width * c) : NULL,
         .rows = at(&j->rows, row * j->rows.stride[0] + u * j->kw * c),
     };
 }
 
-/* What one line of the kernel sees from one line of positions. Threads take neighbouring chunks: of rows where the
- * product divides those among them, of columns for the gradient of the kernel, and find them in their own caches. */
+/* All rows of one line of positions. */
 static void unfold_line(int64_t chunk, void *arg)
 {
     const job *j = arg;
-    int64_t all = j->count * j->lines;
-    int64_t u = j->target == KERNELS ? chunk / all : chunk % j->kh;
-    int64_t line = j->target == KERNELS ? chunk % all : chunk / j->kh;
-    int64_t n = line / j->lines, i = line % j->lines;
-    int64_t a = (j->line + i) * j->o.stride[0] + u * j->o.dilation[0] - j->o.padding[0];
-    tp_window_args w = window(j, n, a, i, u);
-    j->kernels->unfold[j->x.dtype](&w);
+    int64_t n = chunk / j->lines, i = chunk % j->lines;
+    for (int64_t u = 0; u < j->kh; u++) {
+        int64_t a = (j->line + i) * j->o.stride[0] + u * j->o.dilation[0] - j->o.padding[0];
+        tp_window_args w = window(j, &j->image, n, a, i, u);
+        j->kernels->unfold[j->dtype](&w);
+    }
 }
 
 /* All that rows add to one line of the image: lines of different chunks share nothing. */
@@ -194,20 +197,20 @@ static void fold_line(int64_t chunk, void *arg)
     const job *j = arg;
     int64_t n = chunk / j->height, a = chunk % j->height, stride = j->o.stride[0];
     if (j->line == 0)
-        memset(at(&j->image, n * j->image.stride[0] + a * j->width * j->channels), 0,
+        memset(at(&j->to_image, n * j->to_image.stride[0] + a * j->width * j->channels), 0,
                (size_t)(j->width * j->channels * j->size));
     for (int64_t u = j->kh - 1; u >= 0; u--) {
         int64_t from = a + j->o.padding[0] - u * j->o.dilation[0]; /* i · stride */
         if (from < j->line * stride || from % stride != 0 || from / stride >= j->line + j->lines)
             continue;
-        tp_window_args w = window(j, n, a, from / stride - j->line, u);
-        j->kernels->fold[j->x.dtype](&w);
+        tp_window_args w = window(j, &j->to_image, n, a, from / stride - j->line, u);
+        j->kernels->fold[j->dtype](&w);
     }
 }
 
 /* --- blocks ----------------------------------------------------------------------------------------- */
 
-/* The rows of out and rows that are in use, as matrices of the sizes that they have without pitch. */
+/* The part of a matrix that is in use. */
 static tp_tensor matrix(const tp_tensor *t, int64_t m, int64_t n)
 {
     tp_tensor v = *t;
@@ -215,129 +218,177 @@ static tp_tensor matrix(const tp_tensor *t, int64_t m, int64_t n)
     return v;
 }
 
-static tp_status multiply(job *j)
+static tp_status add_to_weight(const job *j, int64_t m, int64_t k)
 {
-    int64_t m = j->count * j->lines * j->ow, k = j->kh * j->kw * j->channels;
-    tp_tensor out = matrix(&j->out, m, j->outputs), rows = matrix(&j->rows, m, k), turned;
+    tp_tensor rows = matrix(&j->rows, m, k), out = matrix(&j->out, m, j->outputs), turned;
+    tp_tensor weight = matrix(&j->to_weight, j->outputs, k);
+    TP_TRY(tp_view_transpose(&out, 0, 1, &turned));
+    return tp_matmul_into(&weight, &turned, &rows, (tp_matmul_opts){.accumulate = true});
+}
+
+static tp_status make_rows(const job *j, int64_t m, int64_t k)
+{
+    tp_tensor rows = matrix(&j->rows, m, k), out = matrix(&j->out, m, j->outputs);
     tp_tensor weight = matrix(&j->weight, j->outputs, k);
-    switch (j->target) {
-    case PLACES:
-        TP_TRY(tp_view_transpose(&weight, 0, 1, &turned));
-        return tp_matmul_into(&out, &rows, &turned, (tp_matmul_opts){0});
-    case IMAGES:
-        return tp_matmul_into(&rows, &out, &weight, (tp_matmul_opts){0});
-    default:
-        TP_TRY(tp_view_transpose(&out, 0, 1, &turned));
-        return tp_matmul_into(&weight, &turned, &rows, (tp_matmul_opts){.accumulate = true});
-    }
+    return tp_matmul_into(&rows, &out, &weight, (tp_matmul_opts){0});
+}
+
+static tp_status make_out(const job *j, int64_t m, int64_t k)
+{
+    tp_tensor rows = matrix(&j->rows, m, k), out = matrix(&j->out, m, j->outputs), turned;
+    tp_tensor weight = matrix(&j->weight, j->outputs, k);
+    TP_TRY(tp_view_transpose(&weight, 0, 1, &turned));
+    return tp_matmul_into(&out, &rows, &turned, (tp_matmul_opts){0});
 }
 
 /* Lines of positions of some images. */
 static tp_status run_band(job *j)
 {
-    if (j->target != IMAGES)
-        tp_parallel(j->count * j->lines * j->kh, unfold_line, j);
-    if (j->target != PLACES)
+    int64_t m = j->count * j->lines * j->ow, k = j->kh * j->kw * j->channels;
+    if (has(&j->x))
+        tp_parallel(j->count * j->lines, unfold_line, j);
+    if (has(&j->y))
         tp_parallel(j->count, places_in, j);
-    TP_TRY(multiply(j));
-    if (j->target == PLACES)
-        tp_parallel(j->count, places_out, j);
-    if (j->target == IMAGES)
+    if (has(&j->to_w))
+        TP_TRY(add_to_weight(j, m, k));
+    if (has(&j->to_x)) {
+        TP_TRY(make_rows(j, m, k));
         tp_parallel(j->count * j->height, fold_line, j);
+    }
+    if (has(&j->to_y)) {
+        TP_TRY(make_out(j, m, k));
+        tp_parallel(j->count, places_out, j);
+    }
     return TP_OK;
 }
 
 static tp_status run_group(job *j)
 {
-    if (j->target == KERNELS)
-        TP_TRY(tp_fill(&j->weight, 0));
-    else
+    if (has(&j->w))
         tp_parallel(j->outputs, kernel_in, j);
+    if (has(&j->to_w))
+        TP_TRY(tp_fill(&j->to_weight, 0));
     for (j->first = 0; j->first < j->examples; j->first += j->block) {
         j->count = j->first + j->block > j->examples ? j->examples - j->first : j->block;
-        if (j->target != IMAGES)
+        if (has(&j->x))
             tp_parallel(j->count, image_in, j);
         for (j->line = 0; j->line < j->oh; j->line += j->band) {
             j->lines = j->line + j->band > j->oh ? j->oh - j->line : j->band;
             TP_TRY(run_band(j));
         }
-        if (j->target == IMAGES)
+        if (has(&j->to_x))
             tp_parallel(j->count, image_out, j);
     }
-    if (j->target == KERNELS)
+    if (has(&j->to_w))
         tp_parallel(j->outputs, kernel_out, j);
     return TP_OK;
 }
 
-/* Sizes of blocks, and memory for them. */
+/* Memory for the matrices of a block. */
 static tp_status make_buffers(job *j, struct tp_arena *scratch)
 {
-    tp_dtype dtype = j->x.dtype;
-    int64_t row = pitch_of(j->kh * j->kw * j->channels, j->size);
-    int64_t out = pitch_of(j->outputs, j->size);
-    int64_t fits = BLOCK / ((row + out) * j->ow * j->size); /* lines of positions */
-    j->block = fits < j->oh ? 1 : fits / j->oh < j->examples ? fits / j->oh : j->examples;
-    j->band = fits < 1 ? 1 : fits < j->oh ? fits : j->oh;
-    int64_t m = j->block * j->band * j->ow;
-    TP_TRY(tp_arena_tensor(scratch, &j->image, dtype,
-                           TP_SHAPE(j->block, j->height * j->width, j->channels)));
-    TP_TRY(tp_arena_tensor(scratch, &j->rows, dtype, TP_SHAPE(m, row)));
-    TP_TRY(tp_arena_tensor(scratch, &j->out, dtype, TP_SHAPE(m, out)));
-    return tp_arena_tensor(scratch, &j->weight, dtype, TP_SHAPE(j->outputs, row));
+    int64_t row = pitch_of(j->kh * j->kw * j->channels, j->size), m = j->block * j->band * j->ow;
+    tp_shape image = TP_SHAPE(j->block, j->height * j->width, j->channels);
+    tp_shape weight = TP_SHAPE(j->outputs, row), out = TP_SHAPE(m, pitch_of(j->outputs, j->size));
+    TP_TRY(tp_arena_tensor(scratch, &j->rows, j->dtype, TP_SHAPE(m, row)));
+    TP_TRY(tp_arena_tensor(scratch, &j->out, j->dtype, out));
+    if (has(&j->x))
+        TP_TRY(tp_arena_tensor(scratch, &j->image, j->dtype, image));
+    if (has(&j->to_x))
+        TP_TRY(tp_arena_tensor(scratch, &j->to_image, j->dtype, image));
+    if (has(&j->w))
+        TP_TRY(tp_arena_tensor(scratch, &j->weight, j->dtype, weight));
+    return has(&j->to_w) ? tp_arena_tensor(scratch, &j->to_weight, j->dtype, weight) : TP_OK;
 }
 
-static tp_status run(target sought, const tp_tensor *x, const tp_tensor *w, const tp_tensor *y,
-                     const tp_conv_opts *o, struct tp_arena *scratch)
+static void drop_buffers(job *j)
 {
-    const int64_t *image = x->shape.dim, *kernel = w->shape.dim, *places = y->shape.dim;
-    job j = {.target = sought,
-             .o = *o,
-             .x = *x,
-             .w = *w,
-             .y = *y,
-             .examples = image[0],
-             .channels = kernel[1],
-             .height = image[2],
-             .width = image[3],
-             .outputs = places[1] / o->groups,
-             .kh = kernel[2],
-             .kw = kernel[3],
-             .oh = places[2],
-             .ow = places[3],
-             .size = tp_dtype_size(x->dtype),
-             .kernels = tp_kernels_get()};
-    tp_tensor *written = sought == PLACES ? &j.y : sought == IMAGES ? &j.x : &j.w;
-    if (tp_numel(x) == 0 || tp_numel(w) == 0 || tp_numel(y) == 0)
-        return tp_fill(written, 0);
-    tp_data_mut(written);
-    tp_status s = make_buffers(&j, scratch);
-    for (int64_t g = 0; s == TP_OK && g < o->groups; g++) {
-        j.x.offset = x->offset + g * j.channels * x->stride[1];
-        j.w.offset = w->offset + g * j.outputs * w->stride[0];
-        j.y.offset = y->offset + g * j.outputs * y->stride[1];
-        s = run_group(&j);
+    tp_tensor *buffer[] = {&j->rows, &j->out, &j->image, &j->to_image, &j->weight, &j->to_weight};
+    for (int i = (int)(sizeof buffer / sizeof *buffer) - 1; i >= 0; i--)
+        tp_tensor_drop(buffer[i]);
+}
+
+/* Sizes, of the tensor of each role that is there, and of blocks. */
+static void measure(job *j)
+{
+    const int64_t *image = (has(&j->x) ? &j->x : &j->to_x)->shape.dim;
+    const int64_t *kernel = (has(&j->w) ? &j->w : &j->to_w)->shape.dim;
+    const tp_tensor *places = has(&j->y) ? &j->y : &j->to_y;
+    j->kernels = tp_kernels_get();
+    j->dtype = places->dtype;
+    j->size = tp_dtype_size(j->dtype);
+    j->examples = image[0], j->channels = kernel[1], j->height = image[2], j->width = image[3];
+    j->outputs = kernel[0] / j->o.groups, j->kh = kernel[2], j->kw = kernel[3];
+    j->oh = places->shape.dim[2], j->ow = places->shape.dim[3];
+    int64_t row = pitch_of(j->kh * j->kw * j->channels, j->size) + pitch_of(j->outputs, j->size);
+    int64_t fits = BLOCK / (row * j->ow * j->size); /* lines of positions */
+    j->block = fits < j->oh ? 1 : fits / j->oh < j->examples ? fits / j->oh : j->examples;
+    j->band = fits < 1 ? 1 : fits < j->oh ? fits : j->oh;
+}
+
+/* Moves a tensor, if it is there, by the elements between groups. */
+static void next_group(tp_tensor *t, int axis, int64_t n)
+{
+    if (has(t))
+        t->offset += n * t->stride[axis];
+}
+
+static tp_status run(job *j, struct tp_arena *scratch)
+{
+    tp_tensor *wanted[] = {&j->to_x, &j->to_w, &j->to_y}, *given[] = {&j->x, &j->w, &j->y};
+    bool empty = false;
+    for (int i = 0; i < 3; i++)
+        empty = empty || (has(wanted[i]) && tp_numel(wanted[i]) == 0) ||
+                (has(given[i]) && tp_numel(given[i]) == 0);
+    for (int i = 0; i < 3; i++)
+        if (has(wanted[i]) && empty)
+            TP_TRY(tp_fill(wanted[i], 0));
+        else if (has(wanted[i]))
+            tp_data_mut(wanted[i]);
+    if (empty)
+        return TP_OK;
+    measure(j);
+    tp_status s = make_buffers(j, scratch);
+    for (int64_t g = 0; s == TP_OK && g < j->o.groups; g++) {
+        s = run_group(j);
+        next_group(&j->x, 1, j->channels), next_group(&j->to_x, 1, j->channels);
+        next_group(&j->w, 0, j->outputs), next_group(&j->to_w, 0, j->outputs);
+        next_group(&j->y, 1, j->outputs), next_group(&j->to_y, 1, j->outputs);
     }
-    tp_tensor_drop(&j.weight);
-    tp_tensor_drop(&j.out);
-    tp_tensor_drop(&j.rows);
-    tp_tensor_drop(&j.image);
+    drop_buffers(j);
     return s;
 }
+
+/* --- the directions ------------------------------------------------------------------------------------ */
 
 tp_status tp_conv_into(tp_tensor *y, const tp_tensor *x, const tp_tensor *w, const tp_conv_opts *o,
                        struct tp_arena *scratch)
 {
-    return run(PLACES, x, w, y, o, scratch);
+    return run(&(job){.o = *o, .x = *x, .w = *w, .to_y = *y}, scratch);
 }
 
 tp_status tp_conv_image_into(tp_tensor *x, const tp_tensor *y, const tp_tensor *w,
                              const tp_conv_opts *o, struct tp_arena *scratch)
 {
-    return run(IMAGES, x, w, y, o, scratch);
+    return run(&(job){.o = *o, .y = *y, .w = *w, .to_x = *x}, scratch);
 }
 
 tp_status tp_conv_kernel_into(tp_tensor *w, const tp_tensor *x, const tp_tensor *y,
                               const tp_conv_opts *o, struct tp_arena *scratch)
 {
-    return run(KERNELS, x, w, y, o, scratch);
+    return run(&(job){.o = *o, .x = *x, .y = *y, .to_w = *w}, scratch);
+}
+
+tp_status tp_conv_image_kernel_into(tp_tensor *to_x, tp_tensor *to_w, const tp_tensor *x,
+                                    const tp_tensor *w, const tp_tensor *y, const tp_conv_opts *o,
+                                    struct tp_arena *scratch)
+{
+    return run(&(job){.o = *o, .x = *x, .w = *w, .y = *y, .to_x = *to_x, .to_w = *to_w}, scratch);
+}
+
+tp_status tp_conv_places_kernel_into(tp_tensor *to_y, tp_tensor *to_w, const tp_tensor *x,
+                                     const tp_tensor *w, const tp_tensor *y, const tp_conv_opts *o,
+                                     struct tp_arena *scratch)
+{
+    return run(&(job){.o = *o, .x = *x, .w = *w, .y = *y, .to_y = *to_y, .to_w = *to_w}, scratch);
 }

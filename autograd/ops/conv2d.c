@@ -89,6 +89,17 @@ static void vjp(const tp_vjp_call *c, tp_var *gx)
         gx[1] = tp_conv2d_weight(c->x[0], c->gy, w.dim[2], w.dim[3], a->opts);
 }
 
+/* Both gradients from one reading of ȳ. */
+static tp_status vjp_fused(const tp_fused_call *c)
+{
+    const tp_conv_opts *o = &((const tp_conv_attr *)c->attr)->opts;
+    if (c->want[0] && c->want[1])
+        return tp_conv_image_kernel_into(&c->gx[0], &c->gx[1], c->x[0], c->x[1], c->gy, o,
+                                         c->scratch);
+    return c->want[0] ? tp_conv_image_into(&c->gx[0], c->gy, c->x[1], o, c->scratch)
+                      : tp_conv_kernel_into(&c->gx[1], c->x[0], c->gy, o, c->scratch);
+}
+
 static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)
 {
     (void)t, (void)n;
@@ -193,5 +204,6 @@ TP_DEFINE_OP(
     .jacobian = {TP_JACOBIAN_WINDOWS, TP_JACOBIAN_KRONECKER},
     .why = "linear in each: x̄ is what every position gives back to what it saw, the transposed "
            "convolution of ȳ; w̄ sums over positions what the kernel saw there, times ȳ",
-    .shape = shape, .forward = forward, .vjp = vjp, .call = call, .attr_size = sizeof(tp_conv_attr),
-    .fields = tp_conv_fields, .field_count = TP_CONV_FIELDS, TP_REFUSALS);
+    .shape = shape, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused, .call = call,
+    .attr_size = sizeof(tp_conv_attr), .fields = tp_conv_fields, .field_count = TP_CONV_FIELDS,
+    TP_REFUSALS);

@@ -58,6 +58,17 @@ static void vjp(const tp_vjp_call *c, tp_var *gx)
         gx[1] = tp_conv2d_weight(c->gy, c->x[0], w.dim[2], w.dim[3], o);
 }
 
+/* Both gradients from what ȳ is laid out as once. */
+static tp_status vjp_fused(const tp_fused_call *c)
+{
+    const tp_conv_opts *o = &((const tp_conv_attr *)c->attr)->opts;
+    if (c->want[0] && c->want[1])
+        return tp_conv_places_kernel_into(&c->gx[0], &c->gx[1], c->gy, c->x[1], c->x[0], o,
+                                          c->scratch);
+    return c->want[0] ? tp_conv_into(&c->gx[0], c->gy, c->x[1], o, c->scratch)
+                      : tp_conv_kernel_into(&c->gx[1], c->gy, c->x[0], o, c->scratch);
+}
+
 static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)
 {
     (void)t, (void)n;
@@ -143,5 +154,6 @@ TP_DEFINE_OP(
     .why =
         "the adjoint of a convolution has that convolution as its own: x̄ is ȳ convolved, w̄ sums over "
         "positions what the kernel gave to, times x",
-    .shape = shape, .forward = forward, .vjp = vjp, .call = call, .attr_size = sizeof(tp_conv_attr),
-    .fields = tp_conv_fields, .field_count = TP_CONV_TRANSPOSE_FIELDS, TP_REFUSALS);
+    .shape = shape, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused, .call = call,
+    .attr_size = sizeof(tp_conv_attr), .fields = tp_conv_fields,
+    .field_count = TP_CONV_TRANSPOSE_FIELDS, TP_REFUSALS);
