@@ -31,6 +31,39 @@ FUNCTION(matmul, tp_matmul(x[0], x[1]))
 FUNCTION(linear, tp_linear(x[0], x[1], x[2]))
 FUNCTION(solve, tp_triangular_solve(x[0], x[1], false))
 FUNCTION(solve_transposed, tp_triangular_solve(x[0], x[1], true))
+/* Without padding, and with all that there is: a row of the image is seen by no position, and both groups are cut at
+ * another place than the threads. */
+#define PLAIN_CONV                                                                                 \
+    (tp_conv_opts)                                                                                 \
+    {                                                                                              \
+        .groups = 1                                                                                \
+    }
+#define HALVED                                                                                     \
+    (tp_conv_opts)                                                                                 \
+    {                                                                                              \
+        .stride = {2, 2}, .padding = { 1, 1 }                                                      \
+    }
+#define ODD_CONV                                                                                   \
+    (tp_conv_opts)                                                                                 \
+    {                                                                                              \
+        .stride = {3, 2}, .padding = {2, 3}, .dilation = {2, 1}, .groups = 3                       \
+    }
+#define ODD_TRANSPOSED                                                                             \
+    (tp_conv_opts)                                                                                 \
+    {                                                                                              \
+        .stride = {3, 2}, .padding = {2, 3}, .dilation = {2, 1}, .groups = 3, .output_padding = {  \
+            2,                                                                                     \
+            1                                                                                      \
+        }                                                                                          \
+    }
+FUNCTION(conv_plain, tp_conv2d(x[0], x[1], PLAIN_CONV))
+FUNCTION(conv_halved, tp_conv2d(x[0], x[1], HALVED))
+FUNCTION(conv_odd, tp_conv2d(x[0], x[1], ODD_CONV))
+FUNCTION(transposed_halved, tp_conv_transpose2d(x[0], x[1], HALVED))
+FUNCTION(transposed_odd, tp_conv_transpose2d(x[0], x[1], ODD_TRANSPOSED))
+FUNCTION(weight_plain, tp_conv2d_weight(x[0], x[1], 1, 1, PLAIN_CONV))
+FUNCTION(weight_halved, tp_conv2d_weight(x[0], x[1], 4, 4, HALVED))
+FUNCTION(weight_odd, tp_conv2d_weight(x[0], x[1], 3, 2, ODD_CONV))
 FUNCTION(tril, tp_tril(x[0], -3))
 FUNCTION(reshape, tp_reshape(tp_permute(x[0], TP_AXES(1, 0)), TP_SHAPE(200, 360)))
 FUNCTION(permute, tp_permute(x[0], TP_AXES(2, 0, 1)))
@@ -89,6 +122,47 @@ static const large cases[] = {
     {matmul, X1, INTEGERS, {"matmul, a shared factor", 2, {IN(6, 40, 50), IN(50, 60)}}},
     {linear, X0 | X2, INTEGERS, {"linear in x and bias", 3, {IN(130, 90), IN(100, 90), IN(100)}}},
     {linear, X1 | X2, INTEGERS, {"linear in W and bias", 3, {IN(130, 90), IN(100, 90), IN(100)}}},
+    {conv_plain, X0, INTEGERS, {"conv2d by x, 1 by 1", 2, {IN(40, 30, 5, 6), IN(33, 30, 1, 1)}}},
+    {conv_halved, X0, INTEGERS, {"conv2d by x", 2, {IN(40, 3, 29, 31), IN(5, 3, 4, 4)}}},
+    {conv_halved, X1, INTEGERS, {"conv2d by weight", 2, {IN(40, 3, 29, 31), IN(5, 3, 4, 4)}}},
+    {conv_odd, X0, INTEGERS, {"conv2d by x, groups", 2, {IN(40, 9, 29, 31), IN(15, 3, 3, 2)}}},
+    {conv_odd, X1, INTEGERS, {"conv2d by weight, groups", 2, {IN(40, 9, 29, 31), IN(15, 3, 3, 2)}}},
+    {transposed_halved,
+     X0,
+     INTEGERS,
+     {"conv_transpose2d by x", 2, {IN(40, 5, 14, 15), IN(5, 3, 4, 4)}}},
+    {transposed_halved,
+     X1,
+     INTEGERS,
+     {"conv_transpose2d by weight", 2, {IN(40, 5, 14, 15), IN(5, 3, 4, 4)}}},
+    {transposed_odd,
+     X0,
+     INTEGERS,
+     {"conv_transpose2d by x, groups", 2, {IN(40, 15, 9, 17), IN(15, 3, 3, 2)}}},
+    {transposed_odd,
+     X1,
+     INTEGERS,
+     {"conv_transpose2d by weight, groups", 2, {IN(40, 15, 9, 17), IN(15, 3, 3, 2)}}},
+    {weight_plain,
+     X1,
+     INTEGERS,
+     {"conv2d_weight by y, 1 by 1", 2, {IN(40, 30, 5, 6), IN(40, 33, 5, 6)}}},
+    {weight_halved,
+     X0,
+     INTEGERS,
+     {"conv2d_weight by x", 2, {IN(40, 3, 29, 31), IN(40, 5, 14, 15)}}},
+    {weight_halved,
+     X1,
+     INTEGERS,
+     {"conv2d_weight by y", 2, {IN(40, 3, 29, 31), IN(40, 5, 14, 15)}}},
+    {weight_odd,
+     X0,
+     INTEGERS,
+     {"conv2d_weight by x, groups", 2, {IN(40, 9, 29, 31), IN(40, 15, 10, 18)}}},
+    {weight_odd,
+     X1,
+     INTEGERS,
+     {"conv2d_weight by y, groups", 2, {IN(40, 9, 29, 31), IN(40, 15, 10, 18)}}},
     {solve, X1, UNIT_TRIANGLE, {"triangular_solve", 2, {IN(600, 6, 6), IN(600, 6, 20)}}},
     {solve_transposed,
      X1,

@@ -10,7 +10,13 @@
 
 enum { BATCH = 8 };
 
-static const tp_model_config config = {12, {10}, 1, 3, TP_RELU, TP_BERNOULLI, 1};
+static const tp_model_config config = {.data_dim = 12,
+                                       .hidden = {10},
+                                       .hidden_layers = 1,
+                                       .latent_dim = 3,
+                                       .activation = TP_RELU,
+                                       .likelihood = TP_BERNOULLI,
+                                       .beta = 1};
 
 ORACLE_FIXTURE("adam.safetensors");
 

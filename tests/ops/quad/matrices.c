@@ -1,6 +1,6 @@
 /* matrices.c: references of products, factors and solves. Where a result depends on a solution, the bounds of
  * Higham (Accuracy and Stability of Numerical Algorithms, 2002) say how: sizes grow by |L⁻¹||L|.
- * Read next: places.c. */
+ * Read next: convolution.c. */
 #include "tests/ops/quad/quad.h"
 
 #include <stdlib.h>
