@@ -254,6 +254,12 @@ typedef struct fuzz_generator {
 void fuzz_generate_begin(fuzz_generator *g, fuzz_program *p, fuzz_rng rng, const fuzz_ops *ops);
 /* The numbers of a seed. */
 fuzz_rng fuzz_rng_of(uint64_t seed);
+/* A live var of that shape, or a new source. */
+int fuzz_input(fuzz_generator *g, const fuzz_machine *m, tp_shape shape);
+/* Whether op is one of the three of convolution, whose shapes hang together by more than equal sizes; inputs and
+ * attributes of one of them, legal but for a few (generate_conv.c). */
+bool fuzz_is_convolution(const tp_op *op);
+void fuzz_generate_convolution(fuzz_generator *g, const fuzz_machine *m, fuzz_step *s);
 /* Appends one operation, and before it the sources it needs; false at the end. */
 bool fuzz_generate(fuzz_generator *g, const fuzz_machine *m);
 

@@ -192,6 +192,12 @@ static int find_var(fuzz_generator *g, const fuzz_machine *m, tp_shape shape, bo
     return found;
 }
 
+int fuzz_input(fuzz_generator *g, const fuzz_machine *m, tp_shape shape)
+{
+    int known = fuzz_chance(&g->rng, 75) ? find_var(g, m, shape, false) : -1;
+    return known >= 0 ? known : add_source(g, shape, &(tp_sample_input){.shape = shape});
+}
+
 static int any_var(fuzz_generator *g, const fuzz_machine *m)
 {
     for (int tries = 0; tries < 8 && g->p->count > 0; tries++) {
@@ -476,6 +482,8 @@ bool fuzz_generate(fuzz_generator *g, const fuzz_machine *m)
         from_refusal(g, &s);
     else if (fuzz_chance(&g->rng, 12))
         wild(g, m, &s);
+    else if (fuzz_is_convolution(op) && fuzz_chance(&g->rng, 80))
+        fuzz_generate_convolution(g, m, &s);
     else
         from_sample(g, m, &s);
     g->p->step[g->p->count++] = s;

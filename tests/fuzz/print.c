@@ -90,6 +90,36 @@ static void print_field(FILE *out, const tp_field *f, const void *attr)
 
 /* --- steps -------------------------------------------------------------------------------------- */
 
+static void print_sizes(FILE *out, const fuzz_step *s, const char *h, const char *w)
+{
+    fprintf(out, "{");
+    print_i64(out, fuzz_whole(&tp_op_conv_transpose2d, s->attr.bytes, h, 0));
+    fprintf(out, ", ");
+    print_i64(out, fuzz_whole(&tp_op_conv_transpose2d, s->attr.bytes, w, 0));
+    fprintf(out, "}");
+}
+
+/* Options of a convolution, behind the size of the kernel if that is asked for. */
+static void print_convolution(FILE *out, const fuzz_step *s)
+{
+    for (int i = 0; i < s->op->field_count; i++)
+        if (strncmp(s->op->fields[i].name, "kernel", 6) == 0) {
+            fprintf(out, ", ");
+            print_field(out, &s->op->fields[i], s->attr.bytes);
+        }
+    fprintf(out, ", (tp_conv_opts){");
+    print_sizes(out, s, "stride_h", "stride_w");
+    fprintf(out, ", ");
+    print_sizes(out, s, "padding_h", "padding_w");
+    fprintf(out, ", ");
+    print_sizes(out, s, "dilation_h", "dilation_w");
+    fprintf(out, ", ");
+    print_i64(out, fuzz_whole(s->op, s->attr.bytes, "groups", 0));
+    fprintf(out, ", ");
+    print_sizes(out, s, "output_padding_h", "output_padding_w");
+    fprintf(out, "}");
+}
+
 static void print_call(FILE *out, const fuzz_step *s)
 {
     const char *comma = "";
@@ -102,7 +132,9 @@ static void print_call(FILE *out, const fuzz_step *s)
         fprintf(out, "%sv[%d]", comma, s->x[i]), comma = ", ";
     if (s->op->arity == TP_ANY_ARITY)
         fprintf(out, "}, %d", s->n);
-    for (int i = 0; i < s->op->field_count; i++) {
+    if (fuzz_is_convolution(s->op))
+        print_convolution(out, s);
+    for (int i = 0; i < s->op->field_count && !fuzz_is_convolution(s->op); i++) {
         fprintf(out, "%s", comma);
         print_field(out, &s->op->fields[i], s->attr.bytes);
         comma = ", ";

@@ -15,7 +15,8 @@ typedef struct ref_row {
     }
 
 /* The families, each ended by a row without name. */
-extern const ref_row ref_reductions[], ref_matrices[], ref_places[], ref_draws[];
+extern const ref_row ref_reductions[], ref_matrices[], ref_convolutions[], ref_places[],
+    ref_draws[];
 
 /* An attribute by name. */
 int64_t ref_whole(const ref_call *c, const char *name);
