@@ -47,8 +47,10 @@ tp_status tp_conv_opts_check(tp_conv_opts *o)
 
 int64_t tp_conv_positions(const tp_conv_opts *o, int axis, int64_t size, int64_t kernel)
 {
-    int64_t reach = o->dilation[axis] * (kernel - 1) + 1, room = size + 2 * o->padding[axis];
-    return room < reach || kernel < 1 ? 0 : (room - reach) / o->stride[axis] + 1;
+    int64_t dilation = o->dilation[axis], room = size + 2 * o->padding[axis] - 1;
+    if (kernel < 1 || room < 0 || kernel - 1 > room / dilation) /* the product may be too large */
+        return 0;
+    return (room - dilation * (kernel - 1)) / o->stride[axis] + 1;
 }
 
 int64_t tp_conv_size(const tp_conv_opts *o, int axis, int64_t positions, int64_t kernel)

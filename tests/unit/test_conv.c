@@ -281,6 +281,26 @@ static bool next_level(int *level)
     return false;
 }
 
+/* Kernels beyond all bounds, whose reach no number holds. */
+static void counts_of_positions(void **state)
+{
+    (void)state;
+    const int64_t most = (int64_t)1 << 30, huge = (int64_t)1 << 61;
+    tp_conv_opts o = {.stride = {3, 1}, .padding = {2, most}, .dilation = {2, most}};
+    assert_ok(tp_conv_opts_check(&o));
+    assert_int_equal(o.groups, 1);
+    assert_int_equal(tp_conv_positions(&o, 0, 6, 5), 1);
+    assert_int_equal(tp_conv_positions(&o, 0, 5, 5), 1);
+    assert_int_equal(tp_conv_positions(&o, 0, 4, 5), 0);
+    assert_int_equal(tp_conv_positions(&o, 0, 8, 5), 2);
+    assert_int_equal(tp_conv_positions(&o, 0, 0, 1), 2);
+    assert_int_equal(tp_conv_positions(&o, 0, 4, 0), 0);
+    assert_int_equal(tp_conv_positions(&o, 0, huge, 1), (huge + 3) / 3 + 1);
+    assert_int_equal(tp_conv_positions(&o, 1, 1, 3), 1);
+    assert_int_equal(tp_conv_positions(&o, 1, huge, INT64_MAX), 0);
+    assert_int_equal(tp_conv_positions(&o, 1, 4, ((int64_t)1 << 34) + 2), 0);
+}
+
 static void random_geometries(void **state)
 {
     (void)state;
@@ -433,6 +453,7 @@ static int clean(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts_of_positions),
         cmocka_unit_test(random_geometries),
         cmocka_unit_test(every_layout),
         cmocka_unit_test(large_geometries),
