@@ -157,7 +157,7 @@ static double trained(const tp_model_type *type, tp_likelihood likelihood, uint6
     tp_stats stats;
     tp_model_config config = tp_model_defaults(type);
     tp_adam_opts adam = tp_adam_defaults();
-    adam.lr = 1e-2;
+    adam.lr = type->pictures > 0 ? 1e-3 : 1e-2; /* convolutions lose the code for good with more */
     config.data_dim = PIXELS;
     config.hidden[0] = 64;
     config.latent_dim = 12;
