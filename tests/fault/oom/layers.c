@@ -13,6 +13,8 @@ typedef struct parts {
     tp_nn_gated gated;
     tp_nn_masked_linear masked;
     tp_nn_residual residual;
+    tp_nn_conv2d down;
+    tp_nn_conv_transpose2d up;
     tp_buffer kept;
 } parts;
 
@@ -32,6 +34,8 @@ static tp_status make_parts(parts *p, tp_params *ps, tp_tensor *mask)
     TP_TRY(tp_nn_residual_init(&p->residual, ps, "block", IN, 5, TP_TANH));
     TP_TRY(tp_nn_gated_init(&p->gated, ps, "gate", IN, IN));
     TP_TRY(tp_nn_masked_linear_init(&p->masked, ps, "masked", mask));
+    TP_TRY(tp_nn_conv2d_init(&p->down, ps, "down", 1, 3, 2, 2, (tp_conv_opts){0}));
+    TP_TRY(tp_nn_conv_transpose2d_init(&p->up, ps, "up", 3, 1, 2, 2, (tp_conv_opts){0}));
     return tp_params_add_buffer(ps, &p->kept, "kept", TP_I64, TP_SHAPE(IN));
 }
 
@@ -82,13 +86,24 @@ static tp_status draw_all(scene *s)
 
 /* --- applying ------------------------------------------------------------------------------------ */
 
+/* h [5, IN] as pictures of 2 by 2 in one channel, to 1 by 1 in three, and back. */
+static tp_var convolved(const parts *p, tp_ctx *c, tp_var h)
+{
+    tp_var x = tp_reshape(h, TP_SHAPE(5, 1, 1, 2, 2)); /* [5, 1, channels, height, width] */
+    tp_var a = tp_nn_conv2d_activate(&p->down, c, x, TP_RELU),
+           b = tp_nn_conv2d_apply(&p->down, c, x);
+    tp_var y = tp_nn_conv_transpose2d_activate(&p->up, c, a, TP_TANH);
+    y = tp_add(y, tp_nn_conv_transpose2d_apply(&p->up, c, b));
+    return tp_reshape(y, TP_SHAPE(5, IN));
+}
+
 static tp_var apply(const parts *p, tp_ctx *c, tp_var index)
 {
     tp_var h = tp_nn_embedding_apply(&p->embedding, c, index); /* [5, IN] */
     h = tp_nn_residual_apply(&p->residual, c, h);
     h = tp_nn_batch_norm_apply(&p->batch_norm, c, h);
     h = tp_nn_gated_apply(&p->gated, c, h);
-    h = tp_nn_layer_norm_apply(&p->layer_norm, c, h);
+    h = tp_nn_layer_norm_apply(&p->layer_norm, c, convolved(p, c, h));
     return tp_nn_masked_linear_apply(&p->masked, c, h); /* [5, OUT] */
 }
 
