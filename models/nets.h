@@ -44,8 +44,8 @@ tp_status tp_encoder_mlp_init(tp_nn_mlp *l, tp_params *ps, const tp_model_config
                               int64_t in, int64_t n, int64_t each);
 
 typedef struct tp_decoder {
-    tp_nn_mlp body; /* z -> the likelihood's numbers, or the features of what makes them: */
-    tp_conv_up up;
+    tp_nn_mlp body; /* z -> h, */
+    tp_conv_up up;  /* h -> the likelihood's numbers; none: h itself */
     tp_likelihood likelihood;
     int64_t levels;
 } tp_decoder;

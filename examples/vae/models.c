@@ -67,6 +67,12 @@ static void print_model(const tp_model_type *type)
             break;
         print_option(i == 0 ? "--set" : "", &type->options[i]);
     }
+    if (type->pictures > 0) {
+        char text[80];
+        snprintf(text, sizeof text, "pictures of at least %d by %d, grey or in colour",
+                 (int)type->pictures, (int)type->pictures);
+        print_line("needs", text);
+    }
     if (type->labels)
         print_line("needs", "labels: a class for each image");
     if (type->indexed)
