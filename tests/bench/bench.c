@@ -207,7 +207,7 @@ int main(int argc, char **argv)
         bench_must(tp_set_threads(options.threads));
     if (options.check) {
         bench_check_agreement();
-        puts("the losses of five steps agree to 1e-5");
+        puts("the losses of five steps agree to 1e-5, of both models");
         return 0;
     }
     if (options.child != NULL) {

@@ -28,15 +28,33 @@ static double mean_of_sums(handwritten *w, const tp_tensor *elements)
     return tp_item(&w->sum) / (double)w->batches.batch_size;
 }
 
+/* Whether the model has layers that handwritten_conv.c knows. */
+static bool convolves(const tp_vae *m)
+{
+    return m->encoder.down.layers > 0;
+}
+
+static void decode(handwritten *w, const tp_vae *m)
+{
+    linear(&w->d, &w->z, &m->decoder.body.layer[0], true);
+    if (!convolves(m)) {
+        linear(&w->logits, &w->d, &m->decoder.body.layer[1], false);
+        return;
+    }
+    linear(&w->conv.up_features, &w->d, &m->decoder.body.layer[1], true);
+    handwritten_conv_up(&w->conv, m, &w->logits);
+}
+
 static void forward(handwritten *w, const tp_vae *m, const tp_tensor *x)
 {
-    linear(&w->h, x, &m->encoder.body.layer[0], true);
+    if (convolves(m))
+        handwritten_conv_down(&w->conv, m, x);
+    linear(&w->h, convolves(m) ? &w->conv.features : x, &m->encoder.body.layer[0], true);
     linear(&w->mu, &w->h, &m->encoder.mu, false);
     linear(&w->logvar, &w->h, &m->encoder.logvar, false);
     bench_must(tp_random_normal(&w->eps, tp_stream_key(BENCH_SEED, TP_STREAM_TRAIN, w->step)));
     bench_must(tp_map3(&w->z, &w->mu, &w->logvar, &w->eps, TP_K_reparameterize));
-    linear(&w->d, &w->z, &m->decoder.body.layer[0], true);
-    linear(&w->logits, &w->d, &m->decoder.body.layer[1], false);
+    decode(w, m);
     bench_must(tp_map2(&w->bce, &w->logits, x, TP_K_bce));
     bench_must(tp_map2(&w->kl, &w->mu, &w->logvar, TP_K_gaussian_kl));
     w->loss = mean_of_sums(w, &w->bce) + mean_of_sums(w, &w->kl);
@@ -71,19 +89,36 @@ static void latent_backward(handwritten *w)
     bench_must(tp_map2(&w->glogvar, &w->glogvar, &w->gkl, TP_K_add));
 }
 
+static void decode_backward(handwritten *w, tp_vae *m)
+{
+    tp_tensor *gy = &w->glogits;
+    if (convolves(m)) {
+        handwritten_conv_up_backward(&w->conv, m, &w->glogits);
+        gy = &w->conv.gup_features;
+        bench_must(tp_map2(gy, gy, &w->conv.up_features, TP_K_relu_vjp));
+    }
+    linear_backward(&m->decoder.body.layer[1], &w->d, gy, &w->gd, false);
+    bench_must(tp_map2(&w->gd, &w->gd, &w->d, TP_K_relu_vjp));
+    linear_backward(&m->decoder.body.layer[0], &w->z, &w->gd, &w->gz, false);
+}
+
 static void backward(handwritten *w, tp_vae *m, const tp_tensor *x)
 {
     tp_tensor each;
     bench_must(tp_view_expand(&w->each, w->glogits.shape, &each));
     bench_must(tp_map3(&w->glogits, &w->logits, x, &each, TP_K_bce_vjp));
-    linear_backward(&m->decoder.body.layer[1], &w->d, &w->glogits, &w->gd, false);
-    bench_must(tp_map2(&w->gd, &w->gd, &w->d, TP_K_relu_vjp));
-    linear_backward(&m->decoder.body.layer[0], &w->z, &w->gd, &w->gz, false);
+    decode_backward(w, m);
     latent_backward(w);
     linear_backward(&m->encoder.logvar, &w->h, &w->glogvar, &w->gh, false);
     linear_backward(&m->encoder.mu, &w->h, &w->gmu, &w->gh, true);
     bench_must(tp_map2(&w->gh, &w->gh, &w->h, TP_K_relu_vjp));
-    linear_backward(&m->encoder.body.layer[0], x, &w->gh, NULL, false);
+    if (!convolves(m)) {
+        linear_backward(&m->encoder.body.layer[0], x, &w->gh, NULL, false);
+        return;
+    }
+    linear_backward(&m->encoder.body.layer[0], &w->conv.features, &w->gh, &w->conv.gfeatures,
+                    false);
+    handwritten_conv_down_backward(&w->conv, m, x);
 }
 
 /* --- the loop ----------------------------------------------------------------------------------- */
@@ -112,15 +147,15 @@ void handwritten_run(void *state)
     DO(glogvar, LATENT) DO(gz, LATENT) DO(gd, hidden) DO(glogits, PIXELS) DO(gkl, LATENT)
 /* clang-format on */
 
-handwritten *handwritten_new(const tp_dataset *data, int64_t hidden, int64_t batch, int64_t window)
+handwritten *handwritten_new(const tp_model_type *type, const tp_dataset *data, int64_t hidden,
+                             int64_t batch, int64_t window)
 {
     handwritten *w = bench_calloc(1, sizeof *w);
-    tp_model_config config = tp_model_defaults(&tp_model_vae);
-    config.data_dim = PIXELS, config.hidden[0] = hidden, config.latent_dim = LATENT;
     w->window = window;
     bench_must(tp_batches_init(&w->batches, data, batch, TP_F32));
-    bench_must(tp_model_init(&w->model, &tp_model_vae, config, TP_F32, BENCH_SEED));
-    bench_must(tp_adam_init(&w->adam, &w->model.params, tp_adam_defaults()));
+    training_model_init(&w->model, &w->adam, type, hidden);
+    if (convolves(w->model.self))
+        handwritten_conv_init(&w->conv, w->model.self, batch);
 #define NEW(member, columns)                                                                       \
     bench_must(tp_tensor_new(&w->member, TP_F32, TP_SHAPE(batch, columns)));
     EACH_BUFFER(NEW)
@@ -138,6 +173,7 @@ void handwritten_free(handwritten *w)
     tp_tensor_free(&w->per_example);
     tp_tensor_free(&w->sum);
     tp_tensor_free(&w->each);
+    handwritten_conv_free(&w->conv);
     tp_optimizer_free(&w->adam);
     tp_model_free(&w->model);
     tp_batches_free(&w->batches);

@@ -6,10 +6,11 @@
 #ifndef TP_BENCH_HANDWRITTEN_H
 #define TP_BENCH_HANDWRITTEN_H
 
+#include "tests/bench/handwritten_conv.h"
 #include "tests/bench/training.h"
 
 typedef struct handwritten {
-    tp_model model; /* for its parameters alone */
+    tp_model model; /* for its parameters alone: vae or conv_vae */
     tp_batches batches;
     tp_optimizer adam;
     uint64_t epoch, step;
@@ -20,10 +21,12 @@ typedef struct handwritten {
     tp_tensor gh, gmu, glogvar, gz, gd, glogits, gkl; /* gradients of the same shapes */
     tp_tensor per_example, sum;                       /* [batch], [] */
     tp_tensor each;                                   /* [1]: 1/batch, the gradient of a mean */
+    handwritten_conv conv;                            /* of conv_vae */
 } handwritten;
 
-/* The model, data and noise that training_new(data, hidden, batch, window) starts from. */
-handwritten *handwritten_new(const tp_dataset *data, int64_t hidden, int64_t batch, int64_t window);
+/* The model, data and noise that training_new of the same arguments starts from. */
+handwritten *handwritten_new(const tp_model_type *type, const tp_dataset *data, int64_t hidden,
+                             int64_t batch, int64_t window);
 /* Trains for a window of full batches; state is a handwritten. */
 void handwritten_run(void *state);
 void handwritten_free(handwritten *w);

@@ -81,15 +81,15 @@ def decode_400(p, z):
 
 
 def encode_conv(p, x):
-    h = relu(conv(p, "encoder.0", pictures(x, 1, peer.SIDE)))  # 32 channels of 14x14
-    h = relu(conv(p, "encoder.2", h))                         # 64 of 7x7
-    return relu(linear(p, "encoder.5", flat(h)))              # [batch, 256]
+    h = relu(conv(p, "encoder.conv.0", pictures(x, 1, peer.SIDE)))  # 32 channels of 14x14
+    h = relu(conv(p, "encoder.conv.2", h))                         # 64 of 7x7
+    return relu(linear(p, "encoder.fc.0", flat(h)))              # [batch, 256]
 
 
 def decode_conv(p, z):
-    h = relu(linear(p, "decoder.2", relu(linear(p, "decoder.0", z))))
-    h = relu(conv_transpose(p, "decoder.5", pictures(h, 64, 7)))
-    return flat(conv_transpose(p, "decoder.7", h))
+    h = relu(linear(p, "decoder.fc.2", relu(linear(p, "decoder.fc.0", z))))
+    h = relu(conv_transpose(p, "decoder.conv.0", pictures(h, 64, 7)))
+    return flat(conv_transpose(p, "decoder.conv.2", h))
 
 
 ENCODE, DECODE = {"vae-400": (encode_400, decode_400), "vae-conv": (encode_conv, decode_conv)}[MODEL]

@@ -43,16 +43,16 @@ def decode_400(p, z):
 
 def encode_conv(p, x):
     h = x.view(-1, 1, peer.SIDE, peer.SIDE).to(memory_format=FORMAT)
-    h = F.relu(conv(p, "encoder.0", h))                         # [batch, 32, 14, 14]
-    h = F.relu(conv(p, "encoder.2", h))                         # [batch, 64, 7, 7]
-    return F.relu(linear(p, "encoder.5", h.flatten(1)))         # [batch, 256]
+    h = F.relu(conv(p, "encoder.conv.0", h))                         # [batch, 32, 14, 14]
+    h = F.relu(conv(p, "encoder.conv.2", h))                         # [batch, 64, 7, 7]
+    return F.relu(linear(p, "encoder.fc.0", h.flatten(1)))         # [batch, 256]
 
 
 def decode_conv(p, z):
-    h = F.relu(linear(p, "decoder.2", F.relu(linear(p, "decoder.0", z))))
+    h = F.relu(linear(p, "decoder.fc.2", F.relu(linear(p, "decoder.fc.0", z))))
     h = h.view(-1, 64, 7, 7).to(memory_format=FORMAT)
-    h = F.relu(conv_transpose(p, "decoder.5", h))               # [batch, 32, 14, 14]
-    return conv_transpose(p, "decoder.7", h).flatten(1)
+    h = F.relu(conv_transpose(p, "decoder.conv.0", h))               # [batch, 32, 14, 14]
+    return conv_transpose(p, "decoder.conv.2", h).flatten(1)
 
 
 ENCODE, DECODE = {"vae-400": (encode_400, decode_400), "vae-conv": (encode_conv, decode_conv)}[MODEL]

@@ -23,7 +23,7 @@ static void child_start(void)
 {
     tp_dataset digits;
     bench_must(tp_dataset_read(&digits, TAPIR_SOURCE_DIR "/examples/data", "train"));
-    training *t = training_new(&digits, 400, 128, 1);
+    training *t = training_new(&tp_model_vae, &digits, 400, 128, 1);
     training_run(t);
     printf("%" PRId64 "\n", (int64_t)(bench_now() * 1e9));
     training_free(t);
@@ -34,7 +34,7 @@ static void child_start(void)
  * Not getrusage: it counts the parent's memory before exec, too. */
 static void child_rss(void)
 {
-    training *t = training_new(training_digits(), 400, 128, INT64_MAX);
+    training *t = training_new(&tp_model_vae, training_digits(), 400, 128, INT64_MAX);
     training_run(t);
     training_free(t);
     long long kib = 0;

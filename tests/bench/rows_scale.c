@@ -21,7 +21,7 @@ static void run(void *state)
 /* Steps of about 10 GFLOP, so that wide layers and large batches do not take minutes on a slow machine. */
 static int64_t steps(int64_t hidden, int64_t batch)
 {
-    double n = 10e9 / (training_flops(hidden) * (double)batch);
+    double n = 10e9 / (training_flops(&tp_model_vae, hidden) * (double)batch);
     return n < 2 ? 2 : n > 64 ? 64 : (int64_t)n;
 }
 
@@ -30,10 +30,10 @@ static bool begin(bench_row *r)
     int64_t hidden = r->arg[0], batch = r->arg[1], window = steps(hidden, batch);
     scaled *s = bench_calloc(1, sizeof *s);
     bench_must(tp_view_slice(&training_digits()->x, 0, 0, window * batch, 1, &s->part.x));
-    s->training = training_new(&s->part, hidden, batch, window);
+    s->training = training_new(&tp_model_vae, &s->part, hidden, batch, window);
     r->state = s;
     r->work = (double)(window * batch);
-    r->flops = r->work * training_flops(hidden);
+    r->flops = r->work * training_flops(&tp_model_vae, hidden);
     return true;
 }
 

@@ -60,7 +60,7 @@ static void adam_run(void *state)
 
 static bool adam_begin(bench_row *r)
 {
-    training *t = training_new(training_digits(), 400, 128, 1);
+    training *t = training_new(&tp_model_vae, training_digits(), 400, 128, 1);
     training_run(t); /* leaves gradients behind */
     r->state = t;
     /* reads value, gradient and two moments, writes all but the gradient */
@@ -82,7 +82,7 @@ static void gather_run(void *state)
 
 static bool gather_begin(bench_row *r)
 {
-    training *t = training_new(training_digits(), 400, 128, 1);
+    training *t = training_new(&tp_model_vae, training_digits(), 400, 128, 1);
     tp_batches_shuffle(&t->batches, BENCH_SEED, 1);
     r->state = t;
     r->work = 128.0 * PIXELS * (1 + sizeof(float));

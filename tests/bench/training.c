@@ -27,15 +27,21 @@ static bool within_window(void *user, const tp_stats *so_far)
     return so_far->batches < t->window;
 }
 
-training *training_new(const tp_dataset *data, int64_t hidden, int64_t batch, int64_t window)
+void training_model_init(tp_model *m, tp_optimizer *adam, const tp_model_type *type, int64_t hidden)
+{
+    tp_model_config config = tp_model_defaults(type);
+    config.data_dim = PIXELS, config.hidden[0] = hidden, config.latent_dim = LATENT;
+    bench_must(tp_model_init(m, type, config, TP_F32, BENCH_SEED));
+    bench_must(tp_adam_init(adam, &m->params, tp_adam_defaults()));
+}
+
+training *training_new(const tp_model_type *type, const tp_dataset *data, int64_t hidden,
+                       int64_t batch, int64_t window)
 {
     training *t = bench_calloc(1, sizeof *t);
-    tp_model_config config = tp_model_defaults(&tp_model_vae);
-    config.data_dim = PIXELS, config.hidden[0] = hidden, config.latent_dim = LATENT;
     t->window = window;
     bench_must(tp_batches_init(&t->batches, data, batch, TP_F32));
-    bench_must(tp_model_init(&t->model, &tp_model_vae, config, TP_F32, BENCH_SEED));
-    bench_must(tp_adam_init(&t->adam, &t->model.params, tp_adam_defaults()));
+    training_model_init(&t->model, &t->adam, type, hidden);
     bench_must(tp_tape_new(&t->tape));
     t->trainer = (tp_trainer){.tape = t->tape,
                               .loss = tp_model_loss,
@@ -62,9 +68,14 @@ void training_free(training *t)
     free(t);
 }
 
-double training_flops(int64_t hidden)
+double training_flops(const tp_model_type *type, int64_t hidden)
 {
-    double h = (double)hidden, data = PIXELS, latent = LATENT;
-    double forward = 2 * h * (data + 3 * latent + data), to_data = 2 * h * data;
-    return 3 * forward - to_data;
+    double h = (double)hidden, in = PIXELS, to_data = 2 * h * PIXELS, convolutions = 0;
+    if (type == &tp_model_conv_vae) { /* positions times the kernel's elements times its channels */
+        double first = 2 * (14 * 14) * 16 * 32, second = 2 * (7 * 7) * 16 * (32 * 64);
+        convolutions = 2 * (first + second); /* and back */
+        to_data = first;
+        in = 64 * 7 * 7;
+    }
+    return 3 * (convolutions + 2 * h * (in + 3 * LATENT + in)) - to_data;
 }
