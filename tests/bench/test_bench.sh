@@ -64,6 +64,23 @@ refuse "--rounds wants a number from 1 to 1000, not 'many'" --rounds many --list
 
 "$bench" --check
 
+# The peers read weights by the names that tapir's models have.
+for model in vae-400 vae-conv; do
+    mkdir "$work/$model"
+    cp examples/data/train-images* "$work/$model/"
+    printf 'plan 2\ncheck 2\n' | "$TAPIR_BIN/tapir-racer" "$work/$model" 1 "$model" >"$work/out" ||
+        fail "tapir-racer does not train $model"
+    [ "$(wc -l <"$work/out")" = 4 ] || fail "tapir-racer says of $model: $(cat "$work/out")"
+    names=$(head -c 4096 "$work/$model/weights.safetensors" | grep -ao '"[a-z0-9.]*\.weight"' | sed 's/^"//; s/\.weight"$//')
+    [ -n "$names" ] || fail "no weights of $model"
+    for name in $names; do
+        for racer in tests/bench/race_torch.py tests/bench/race_jax.py; do
+            grep -qF "\"$name\"" "$racer" || fail "$racer does not know $model's $name"
+        done
+    done
+done
+"$TAPIR_BIN/tapir-racer" "$work" 1 nonesuch 2>/dev/null && fail "tapir-racer trains what there is not"
+
 if command -v python3 >/dev/null; then
     python3 tests/bench/race.py --tapir "$TAPIR_BIN/tapir-racer" --data examples/data --only '' --rounds 1 \
         --seconds 0.05 --threads 1 --json "$work/race" >"$work/said" || fail "the race ends with $?"
