@@ -198,8 +198,7 @@ static tp_status step(void)
     tp_sweep s = tp_sweep_begin(r.loss, (tp_sweep_opts){.composed = true});
     while (tp_sweep_next(&s))
         if (s.at == r.y.id)
-            TP_TRY(tp_explain_step(
-                stdout, &s, (tp_explain_opts){.numbers = true, .check = true, .index = true}));
+            TP_TRY(tp_explain_step(stdout, &s, (tp_explain_opts){TP_EXPLAIN_ALL}));
     TP_TRY(tp_sweep_end(&s));
     learn_close(&p);
     return TP_OK;
@@ -329,9 +328,11 @@ int main(int argc, char **argv)
                                         {"orders", orders},
                                         {"sizes", layers_sizes},
                                         {"stamps", layers_stamps},
+                                        {"strided", layers_strided},
                                         {"decoder", layers_decoder},
                                         {"columns", columns},
                                         {"counts", layers_counts},
+                                        {"model", layers_model},
                                         {"field", layers_field},
                                         {"covered", layers_covered},
                                         {"pooling", layers_pooling},

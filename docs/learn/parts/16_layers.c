@@ -45,6 +45,25 @@ tp_status layers_stamps(void)
     return TP_OK;
 }
 
+/* The rule of a strided one by elements, as the framework shows it. */
+tp_status layers_strided(void)
+{
+    learn_page p;
+    TP_TRY(learn_open(&p));
+    tp_var x = learn_leaf(&p, TP_SHAPE(1, 1, 1, 6), (const double[]){4, 1, 3, 2, 5, 9});
+    tp_var w = learn_leaf(&p, TP_SHAPE(1, 1, 1, 3), (const double[]){1, 2, 3});
+    tp_var y = tp_conv2d(tp_name(x, "x", NULL, 0), tp_name(w, "w", NULL, 0),
+                         (tp_conv_opts){.stride = {1, 2}});
+    tp_var loss = tp_sum(tp_name(y, "y", NULL, 0), TP_ALL_AXES, false);
+    tp_sweep s = tp_sweep_begin(loss, (tp_sweep_opts){.composed = true});
+    while (tp_sweep_next(&s))
+        if (s.at == y.id)
+            TP_TRY(tp_explain_step(stdout, &s, (tp_explain_opts){.index = true}));
+    TP_TRY(tp_sweep_end(&s));
+    learn_close(&p);
+    return TP_OK;
+}
+
 tp_status layers_decoder(void)
 {
     learn_page p;
@@ -127,6 +146,34 @@ tp_status layers_counts(void)
            windows / numel(y[0]));
     learn_close(&p);
     return TP_OK;
+}
+
+static tp_status list_weights(const tp_model *m)
+{
+    char text[TP_SHAPE_TEXT];
+    int64_t all = 0, convolved = 0;
+    for (int i = 0; i < m->params.n; i++) {
+        const tp_parameter *p = m->params.item[i];
+        int64_t n = tp_shape_numel(p->value.shape);
+        all += n, convolved += strstr(p->name, "conv") != NULL ? n : 0;
+        if (p->value.shape.ndim > 1)
+            printf("%-24s %-13s %7d\n", p->name, tp_shape_text(p->value.shape, text), (int)n);
+    }
+    printf("with biases %d, of which %d in convolutions: %.1f%%\n", (int)all, (int)convolved,
+           100. * (double)convolved / (double)all);
+    return TP_OK;
+}
+
+tp_status layers_model(void)
+{
+    const tp_model_type *type = tp_model_find("conv_vae");
+    tp_model_config config = tp_model_defaults(type);
+    tp_model m;
+    config.data_dim = 28 * 28, config.data_shape = TP_SHAPE(28, 28);
+    TP_TRY(tp_model_init(&m, type, config, TP_F32, 1));
+    tp_status s = list_weights(&m);
+    tp_model_free(&m);
+    return s;
 }
 
 /* How far y sees: the pixels that get a gradient from its element (row, row), and how much of it, from the one at

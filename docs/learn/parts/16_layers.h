@@ -7,8 +7,10 @@
 
 tp_status layers_sizes(void);
 tp_status layers_stamps(void);
+tp_status layers_strided(void);
 tp_status layers_decoder(void);
 tp_status layers_counts(void);
+tp_status layers_model(void);
 tp_status layers_field(void);
 tp_status layers_covered(void);
 tp_status layers_pooling(void);
