@@ -5,6 +5,7 @@
 
 #include "autograd/op.h"
 #include "tensor/conv.h"
+#include "tensor/pool.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -307,8 +307,8 @@ const char *ref_name(const tp_op *op)
 
 static tp_status run_family(ref_call *c, bool *known)
 {
-    const ref_row *families[] = {ref_reductions, ref_matrices, ref_convolutions, ref_places,
-                                 ref_draws};
+    const ref_row *families[] = {ref_reductions, ref_matrices, ref_convolutions,
+                                 ref_places,     ref_pool,     ref_draws};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         for (const ref_row *row = families[i]; row->name != NULL; row++)
             if (strcmp(row->name, ref_name(c->op)) == 0)

@@ -15,7 +15,7 @@ typedef struct ref_row {
     }
 
 /* The families, each ended by a row without name. */
-extern const ref_row ref_reductions[], ref_matrices[], ref_convolutions[], ref_places[],
+extern const ref_row ref_reductions[], ref_matrices[], ref_convolutions[], ref_places[], ref_pool[],
     ref_draws[];
 
 /* An attribute by name. */

@@ -225,9 +225,10 @@ static void check_sample(entry *row, const quad_op *ref, const budget *b, const 
 
 const quad_op *quad_find(const char *name)
 {
-    const quad_op *const families[] = {quad_pointwise_ops, quad_loss_ops,        quad_reduction_ops,
-                                       quad_matrix_ops,    quad_convolution_ops, quad_place_ops,
-                                       quad_noise_ops,     quad_composition_ops};
+    const quad_op *const families[] = {
+        quad_pointwise_ops, quad_loss_ops,        quad_reduction_ops,
+        quad_matrix_ops,    quad_convolution_ops, quad_place_ops,
+        quad_pool_ops,      quad_noise_ops,       quad_composition_ops};
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const quad_op *op = families[f]; op->name != NULL; op++)
             if (strcmp(op->name, name) == 0)

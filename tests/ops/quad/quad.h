@@ -78,7 +78,8 @@ const quad_op *quad_find(const char *name);
 
 /* Tables of the families, ended by a row without name. */
 extern const quad_op quad_pointwise_ops[], quad_loss_ops[], quad_reduction_ops[], quad_matrix_ops[],
-    quad_convolution_ops[], quad_place_ops[], quad_noise_ops[], quad_composition_ops[];
+    quad_convolution_ops[], quad_place_ops[], quad_pool_ops[], quad_noise_ops[],
+    quad_composition_ops[];
 
 /* --- arrays and attributes (arrays.c) -------------------------------------------------------------- */
 

@@ -1,0 +1,26 @@
+/* pool.h: what the rows of pooling share. Private to autograd/ops/. */
+#ifndef TP_AUTOGRAD_OPS_POOL_H
+#define TP_AUTOGRAD_OPS_POOL_H
+
+#include "autograd/ops.h"
+
+/* The attributes of all four; size is of avg_unpool2d only. */
+typedef struct tp_pool_attr {
+    tp_pool_opts opts;
+    int64_t size[2];
+} tp_pool_attr;
+
+/* Their table. Maxima take the first TP_POOL_FIELDS of them, averages one more, avg_unpool2d all. */
+enum { TP_POOL_FIELDS = 6, TP_POOL_AVERAGE_FIELDS = 7, TP_POOL_UNPOOL_FIELDS = 9 };
+extern const tp_field tp_pool_fields[TP_POOL_UNPOOL_FIELDS];
+
+/* That x is images of at least one row and column; name is what the message calls it. TP_ESHAPE. */
+tp_status tp_pool_images(const char *name, tp_shape x);
+
+/* The shape [n,c,oh,ow] of the windows in x. TP_ESHAPE, TP_EARG. Fills o in. */
+tp_status tp_pool_shape(tp_shape x, tp_pool_opts *o, tp_shape *y);
+/* Of maxima, which have no divisor: options with the other defaults filled in | the same as .shape. */
+tp_pool_opts tp_pool_max_opts(tp_pool_opts o);
+tp_status tp_pool_max_shape(const tp_op_call *c);
+
+#endif
