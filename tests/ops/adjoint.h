@@ -84,6 +84,9 @@ static const linear_row linear_rows[] = {
     {"gather", X0, INTEGERS},
     {"scatter_add", X0, INTEGERS},
     {"cumsum", X0, INTEGERS},
+    {"avg_pool2d", X0, INTEGERS}, /* of windows of a power of two, or with divisor 1 */
+    {"avg_unpool2d", X0, INTEGERS},
+    {"upsample_nearest2d", X0, INTEGERS},
     {"reparameterize", X0 | X2, ZEROS}, /* with σ = e⁰ */
     /* compositions */
     {"scale", X0, INTEGERS},

@@ -77,6 +77,21 @@ FUNCTION(scatter_add, tp_scatter_add(x[0], x[1], 1, 50))
 FUNCTION(scatter_add_rows, tp_scatter_add(x[0], x[1], 0, 50))
 FUNCTION(cumsum, tp_cumsum(x[0], 1))
 FUNCTION(cumsum_first, tp_cumsum(x[0], 0))
+#define HALVES                                                                                     \
+    (tp_pool_opts)                                                                                 \
+    {                                                                                              \
+        .kernel = { 2, 2 }                                                                         \
+    }
+#define OVERLAPPING                                                                                \
+    (tp_pool_opts)                                                                                 \
+    {                                                                                              \
+        .kernel = {4, 2}, .stride = {3, 1}, .padding = { 2, 1 }                                    \
+    }
+FUNCTION(average, tp_avg_pool2d(x[0], HALVES))
+FUNCTION(average_odd, tp_avg_pool2d(x[0], OVERLAPPING))
+FUNCTION(unpool, tp_avg_unpool2d(x[0], 29, 31, HALVES))
+FUNCTION(unpool_odd, tp_avg_unpool2d(x[0], 29, 31, OVERLAPPING))
+FUNCTION(upsample, tp_upsample_nearest2d(x[0], 2, 3))
 FUNCTION(reparameterize, tp_reparameterize(x[0], x[1], x[2]))
 
 /* Inputs: of a shape; a mask; indices below n. */
@@ -181,6 +196,11 @@ static const large cases[] = {
     {scatter_add_rows, X0, INTEGERS, {"scatter_add, rows", 2, {IN(300, 240), INDEX(50, 300, 240)}}},
     {cumsum, X0, INTEGERS, {"cumsum", 1, {IN(300, 240)}}},
     {cumsum_first, X0, INTEGERS, {"cumsum, first axis", 1, {IN(300, 240)}}},
+    {average, X0, INTEGERS, {"avg_pool2d", 1, {IN(40, 3, 29, 31)}}},
+    {average_odd, X0, INTEGERS, {"avg_pool2d, overlapping", 1, {IN(40, 3, 29, 31)}}},
+    {unpool, X0, INTEGERS, {"avg_unpool2d", 1, {IN(40, 3, 14, 15)}}},
+    {unpool_odd, X0, INTEGERS, {"avg_unpool2d, overlapping", 1, {IN(40, 3, 10, 32)}}},
+    {upsample, X0, INTEGERS, {"upsample_nearest2d", 1, {IN(40, 3, 14, 15)}}},
     {reparameterize,
      X0 | X2,
      ZEROS,

@@ -3,8 +3,8 @@
 
 Writes ops.safetensors, vae.safetensors, adam.safetensors and SHA256SUMS beside itself. Knows nothing of tapir:
 every number comes from PyTorch and seeded NumPy draws. Inputs are rounded to f32 first, so that one f64 answer
-judges both element types. More ops stand in algebra.py and convolution.py, VAEs of pictures in conv_vae.py, optimizers in
-optim.py, layers in layers.py. Read next: README.md, then cases.def, which has tapir's side of every op case.
+judges both element types. More ops stand in algebra.py, convolution.py and pooling.py, VAEs of pictures in conv_vae.py,
+optimizers in optim.py, layers in layers.py. Read next: README.md, then cases.def, which has tapir's side of every op case.
 """
 import hashlib
 import json
@@ -19,6 +19,7 @@ from torch import distributions as D
 import algebra
 import conv_vae
 import convolution
+import pooling
 from inputs import F32, F64, INF, Draw, grad_of, values
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -294,7 +295,7 @@ def data_inputs(name):
 def op_cases():
     groups = (arithmetic, elementwise, reductions, matrices, rearranging, distributions, second_order,
               wider)
-    for seed, group in enumerate(groups + algebra.GROUPS + convolution.GROUPS):
+    for seed, group in enumerate(groups + algebra.GROUPS + convolution.GROUPS + pooling.GROUPS):
         d = Draw([2013, seed])
         for name, f, inputs, *data in group(d):
             yield name, f, inputs, data[0] if data else data_inputs(name), d

@@ -14,6 +14,7 @@ static tp_var second(tp_var y, tp_var x)
 }
 #define SECOND(f) second(f, x[0])
 #define CONV(...) ((tp_conv_opts){__VA_ARGS__})
+#define POOL(...) ((tp_pool_opts){__VA_ARGS__})
 
 /* The second of three pieces. */
 static tp_var middle_of_tp_split(tp_var x, int axis, int64_t a, int64_t b, int64_t c)
