@@ -14,12 +14,15 @@
 #include <string.h>
 
 #include "tensor/kernels/kernels.h"
+#include "tensor/map.h"
 #include "tensor/matmul.h"
 #include "tensor/mem.h"
 #include "tensor/parallel.h"
 
 /* BLOCK: bytes of rows, which several cores share in their second-level caches. */
-enum { MOST = 1 << 30, BLOCK = 2 << 20 };
+/* PARTS: into which the gradient of a kernel is summed, each from images of its own, so that a thread reads what it
+ * has laid out itself. */
+enum { MOST = 1 << 30, BLOCK = 2 << 20, PARTS = 4 };
 
 tp_status tp_conv_opts_check(tp_conv_opts *o)
 {
@@ -220,12 +223,36 @@ static tp_tensor matrix(const tp_tensor *t, int64_t m, int64_t n)
     return v;
 }
 
+/* A matrix [m, n] as parts of it, one below the other. */
+static tp_tensor in_parts(const tp_tensor *t, int64_t parts, int64_t m, int64_t n)
+{
+    tp_tensor v = *t;
+    v.shape = TP_SHAPE(parts, m / parts, n);
+    v.stride[2] = t->stride[1], v.stride[1] = t->stride[0];
+    v.stride[0] = m / parts * t->stride[0];
+    return v;
+}
+
 static tp_status add_to_weight(const job *j, int64_t m, int64_t k)
 {
-    tp_tensor rows = matrix(&j->rows, m, k), out = matrix(&j->out, m, j->outputs), turned;
-    tp_tensor weight = matrix(&j->to_weight, j->outputs, k);
-    TP_TRY(tp_view_transpose(&out, 0, 1, &turned));
+    int64_t parts = j->count % PARTS == 0 ? PARTS : 1;
+    tp_tensor rows = in_parts(&j->rows, parts, m, k);
+    tp_tensor out = in_parts(&j->out, parts, m, j->outputs), turned;
+    tp_tensor weight = in_parts(&j->to_weight, parts, parts * j->outputs, k);
+    TP_TRY(tp_view_transpose(&out, 1, 2, &turned));
     return tp_matmul_into(&weight, &turned, &rows, (tp_matmul_opts){.accumulate = true});
+}
+
+/* The sum of all parts in the place of the first. */
+static tp_status add_parts(const job *j)
+{
+    tp_tensor first, part;
+    TP_TRY(tp_view_slice(&j->to_weight, 0, 0, j->outputs, 1, &first));
+    for (int64_t i = 1; i < PARTS; i++) {
+        TP_TRY(tp_view_slice(&j->to_weight, 0, i * j->outputs, (i + 1) * j->outputs, 1, &part));
+        TP_TRY(tp_map2(&first, &first, &part, TP_K_add));
+    }
+    return TP_OK;
 }
 
 static tp_status make_rows(const job *j, int64_t m, int64_t k)
@@ -281,8 +308,10 @@ static tp_status run_group(job *j)
         if (has(&j->to_x))
             tp_parallel(j->count, image_out, j);
     }
-    if (has(&j->to_w))
+    if (has(&j->to_w)) {
+        TP_TRY(add_parts(j));
         tp_parallel(j->outputs, kernel_out, j);
+    }
     return TP_OK;
 }
 
@@ -300,6 +329,7 @@ static tp_status make_buffers(job *j, struct tp_arena *scratch)
         TP_TRY(tp_arena_tensor(scratch, &j->to_image, j->dtype, image));
     if (has(&j->w))
         TP_TRY(tp_arena_tensor(scratch, &j->weight, j->dtype, weight));
+    weight.dim[0] *= PARTS;
     return has(&j->to_w) ? tp_arena_tensor(scratch, &j->to_weight, j->dtype, weight) : TP_OK;
 }
 
@@ -325,6 +355,7 @@ static void measure(job *j)
     int64_t row = pitch_of(j->kh * j->kw * j->channels, j->size) + pitch_of(j->outputs, j->size);
     int64_t fits = BLOCK / (row * j->ow * j->size); /* lines of positions */
     j->block = fits < j->oh ? 1 : fits / j->oh < j->examples ? fits / j->oh : j->examples;
+    j->block -= j->block > PARTS ? j->block % PARTS : 0;
     j->band = fits < 1 ? 1 : fits < j->oh ? fits : j->oh;
 }
 
