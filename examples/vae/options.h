@@ -1,7 +1,7 @@
 /* options.h: what a call of the tool asks for: flags, presets and config.json.
  *
  * One table of flags drives parsing, --help, suggestions, and the keys of config.json. Values come from a
- * preset, then from a config.json, then from flags; the later wins. Read next: options.c, config.c.
+ * preset, then from a config.json, then from flags; the later wins. Read next: options.c, values.c, config.c.
  */
 #ifndef VAE_OPTIONS_H
 #define VAE_OPTIONS_H
@@ -122,9 +122,9 @@ extern const int flag_count;
  * the exit code after saying what is wrong. */
 int options_read(options *o, command c, const char *name, int argc, char **argv);
 /* Sets one value from text; an OPTION_LIST keeps what text does not name. TP_EARG says what is wrong with it, without
- * naming the flag. */
+ * naming the flag. (values.c) */
 tp_status flag_set(options *o, const flag *f, const char *text);
-/* The value as text that flag_set reads; empty for none. */
+/* The value as text that flag_set reads; empty for none. (values.c) */
 void flag_text(const options *o, const flag *f, char text[PATH_SIZE]);
 /* The model's settings. TP_EARG for what its type cannot have, whatever the data are. (config.c) */
 tp_status options_model(const options *o, tp_model_config *config);

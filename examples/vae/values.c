@@ -1,0 +1,228 @@
+/* values.c: what a flag or a key of config.json is set to: text into the struct of options, and back.
+ *
+ * Which flags there are, and what each takes, stands in options.c. Read next: config.c. */
+#include "options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- from text ---------------------------------------------------------------------------------- */
+
+static tp_status outside(const flag *f, const char *text)
+{
+    return tp_fail(TP_EARG, "%s is outside %.15g to %.15g", text, f->min, f->max);
+}
+
+static bool is_integer(const char *text)
+{
+    size_t sign = *text == '-';
+    return text[sign] != '\0' && strspn(text + sign, "0123456789") == strlen(text + sign);
+}
+
+static tp_status set_integer(int64_t *to, const flag *f, const char *text)
+{
+    if (!is_integer(text))
+        return tp_fail(TP_EARG, "'%s' is not a whole number", text);
+    errno = 0;
+    long long v = strtoll(text, NULL, 10);
+    if (errno != 0 || (double)v < f->min || (double)v > f->max)
+        return outside(f, text);
+    *to = v;
+    return TP_OK;
+}
+
+static tp_status set_seed(uint64_t *to, const char *text)
+{
+    if (!is_integer(text))
+        return tp_fail(TP_EARG, "'%s' is not a whole number", text);
+    errno = 0;
+    unsigned long long v = strtoull(text, NULL, 10);
+    if (errno != 0 || *text == '-')
+        return tp_fail(TP_EARG, "%s is outside 0 to %llu", text, (unsigned long long)UINT64_MAX);
+    *to = v;
+    return TP_OK;
+}
+
+/* Decimal notation only: strtod also takes hexadecimal, infinities, NaN and space in front. */
+static tp_status set_number(double *to, const flag *f, const char *text)
+{
+    char *end = NULL;
+    double v = strspn(text, "0123456789+-.eE") == strlen(text) ? strtod(text, &end) : 0;
+    if (end == NULL || end == text || *end != '\0')
+        return tp_fail(TP_EARG, "'%s' is not a number", text);
+    if (!isfinite(v))
+        return tp_fail(TP_EARG, "%s is too large a number", text);
+    if (v < f->min || v > f->max)
+        return outside(f, text);
+    *to = v;
+    return TP_OK;
+}
+
+static tp_status set_sizes(sizes *to, const flag *f, const char *text)
+{
+    sizes made = {0};
+    for (const char *at = text;; at++) {
+        char one[32];
+        size_t n = strcspn(at, ",");
+        if (made.n == TP_MLP_LAYERS - 1)
+            return tp_fail(TP_EARG, "'%s' has more than %d sizes", text, TP_MLP_LAYERS - 1);
+        snprintf(one, sizeof one, "%.*s", (int)(n < 31 ? n : 31), at);
+        if (!is_integer(one))
+            return tp_fail(TP_EARG, "'%s' is not a list of sizes as 400 or 400,200", text);
+        TP_TRY(set_integer(&made.size[made.n++], f, one));
+        at += n;
+        if (*at == '\0')
+            break;
+    }
+    *to = made;
+    return TP_OK;
+}
+
+static int find_option(const option_list *in, const char *name)
+{
+    int i = 0;
+    while (i < in->n && strcmp(in->item[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+/* One more, "warmup=1000" up to a comma. */
+static tp_status set_one(option_list *to, const flag *f, const char *at)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    char name[NAME_SIZE], number[PATH_SIZE];
+    size_t n = strspn(at, letters), whole = strcspn(at, ",");
+    if (n == 0 || n >= sizeof name || at[n] != '=')
+        return tp_fail(TP_EARG, "'%.*s' is not an option and its value as warmup=1000", (int)whole,
+                       at);
+    snprintf(name, sizeof name, "%.*s", (int)n, at);
+    snprintf(number, sizeof number, "%.*s", (int)(whole - n - 1), at + n + 1);
+    if (find_option(to, name) < to->n)
+        return tp_fail(TP_EARG, "'%s' is there twice", name);
+    if (to->n == TP_MODEL_OPTIONS)
+        return tp_fail(TP_EARG, "more than %d options", TP_MODEL_OPTIONS);
+    TP_TRY(set_number(&to->item[to->n].value, f, number));
+    snprintf(to->item[to->n++].name, NAME_SIZE, "%s", name);
+    return TP_OK;
+}
+
+/* What is there and not in text stays. */
+static tp_status set_options(option_list *to, const flag *f, const char *text)
+{
+    option_list given = {0}, made = *to;
+    for (const char *at = text;; at++) {
+        TP_TRY(set_one(&given, f, at));
+        at += strcspn(at, ",");
+        if (*at == '\0')
+            break;
+    }
+    for (int i = 0; i < given.n; i++) {
+        int k = find_option(&made, given.item[i].name);
+        if (k == TP_MODEL_OPTIONS)
+            return tp_fail(TP_EARG, "more than %d options", TP_MODEL_OPTIONS);
+        made.item[k] = given.item[i];
+        made.n += k == made.n;
+    }
+    *to = made;
+    return TP_OK;
+}
+
+static tp_status set_choice(int64_t *to, const flag *f, const char *text)
+{
+    char all[PATH_SIZE] = "";
+    nearest near = nearest_to(text);
+    for (int i = 0; f->choice(i) != NULL; i++) {
+        if (strcmp(f->choice(i), text) == 0) {
+            *to = i;
+            return TP_OK;
+        }
+        nearest_offer(&near, f->choice(i));
+        snprintf(all + strlen(all), sizeof all - strlen(all), i > 0 ? ", %s" : "%s", f->choice(i));
+    }
+    if (near.best != NULL)
+        return tp_fail(TP_EARG, "there is no '%s'; did you mean '%s'?", text, near.best);
+    return tp_fail(TP_EARG, "there is no '%s', only: %s", text, all);
+}
+
+tp_status flag_set(options *o, const flag *f, const char *text)
+{
+    void *to = (char *)o + f->offset;
+    if (strlen(text) > PATH_MAX_GIVEN)
+        return tp_fail(TP_EARG, "is longer than %d bytes", PATH_MAX_GIVEN);
+    switch (f->kind) {
+    case INTEGER:
+        return set_integer(to, f, text);
+    case NUMBER:
+        return set_number(to, f, text);
+    case SEED:
+        return set_seed(to, text);
+    case SIZES:
+        return set_sizes(to, f, text);
+    case OPTION_LIST:
+        return set_options(to, f, text);
+    case CHOICE:
+        return set_choice(to, f, text);
+    case TEXT:
+        if (*text == '\0')
+            return tp_fail(TP_EARG, "is empty");
+        snprintf(to, PATH_SIZE, "%s", text);
+        return TP_OK;
+    case SWITCH:
+        *(bool *)to = true;
+        return TP_OK;
+    }
+    return TP_OK;
+}
+
+/* --- to text ------------------------------------------------------------------------------------ */
+
+static void list_text(const option_list *from, char text[PATH_SIZE])
+{
+    size_t used = 0;
+    for (int i = 0; i < from->n; i++) {
+        char number[TP_NUMBER_TEXT];
+        json_number_text(number, from->item[i].value);
+        used += (size_t)snprintf(text + used, PATH_SIZE - used, i > 0 ? ",%s=%s" : "%s=%s",
+                                 from->item[i].name, number);
+    }
+}
+
+void flag_text(const options *o, const flag *f, char text[PATH_SIZE])
+{
+    const void *from = (const char *)o + f->offset;
+    const sizes *list = from;
+    size_t used = 0;
+    *text = '\0';
+    switch (f->kind) {
+    case INTEGER:
+        if (*(const int64_t *)from >= (int64_t)f->min)
+            snprintf(text, PATH_SIZE, "%lld", (long long)*(const int64_t *)from);
+        break;
+    case NUMBER:
+        json_number_text(text, *(const double *)from);
+        break;
+    case SEED:
+        snprintf(text, PATH_SIZE, "%llu", (unsigned long long)*(const uint64_t *)from);
+        break;
+    case SIZES:
+        for (int i = 0; i < list->n; i++)
+            used += (size_t)snprintf(text + used, PATH_SIZE - used, i > 0 ? ",%lld" : "%lld",
+                                     (long long)list->size[i]);
+        break;
+    case OPTION_LIST:
+        list_text(from, text);
+        break;
+    case CHOICE:
+        if (*(const int64_t *)from != UNSAID)
+            snprintf(text, PATH_SIZE, "%s", f->choice((int)*(const int64_t *)from));
+        break;
+    case TEXT:
+        snprintf(text, PATH_SIZE, "%s", (const char *)from);
+        break;
+    case SWITCH: /* there or not: not part of config.json */
+        break;
+    }
+}
