@@ -20,6 +20,15 @@ int64_t tp_dataset_width(const tp_dataset *d)
     return tp_dataset_size(d) > 0 ? tp_numel(&d->x) / tp_dataset_size(d) : 0;
 }
 
+tp_shape tp_dataset_shape(const tp_dataset *d)
+{
+    const tp_shape *all = &d->x.shape;
+    tp_shape one = {.ndim = all->ndim > 0 ? all->ndim - 1 : 0};
+    for (int i = 0; i < one.ndim; i++)
+        one.dim[i] = all->dim[i + 1];
+    return one;
+}
+
 /* --- cutting ------------------------------------------------------------------------------------- */
 
 /* A copy of n rows of x; nothing of an empty handle. */

@@ -20,22 +20,38 @@ typedef struct tp_dataset {
     tp_tensor labels; /* [n] u8; empty (storage NULL) if there are none */
 } tp_dataset;
 
+/* What becomes of a folder of PNG. Grey or colour is what a file says of itself: one with a palette is colour. */
+typedef enum tp_channels {
+    TP_CHANNELS_GREY, /* [n, height, width]: colour becomes grey */
+    TP_CHANNELS_COLOUR, /* [n, 3, height, width]: red, green and blue planes; those of grey are equal */
+    TP_CHANNELS_AUTO /* as they are: COLOUR if any is colour, else GREY */
+} tp_channels;
+
+typedef struct tp_dataset_opts {
+    tp_channels channels;
+} tp_dataset_opts;
+
 /* Reads one split ("train", "test", "t10k", "valid", …) of whatever path is. A folder holds, looked for in this order,
  *   <split>-images-idx3-ubyte and, if there, <split>-labels-idx1-ubyte, as MNIST; each plain or with .gz;
  *   <split>.npy: u8, f32 or f64 [n, …] and, if there, <split>-labels.npy: u8 or i64 [n], 0 to 255;
  *   <split>/: a folder of PNG, see below;
  *   only for "train": the pictures themselves, if nothing of the above is there for any split.
- * A file is an idx (plain or gzip) or npy array, told by its first bytes, and has the split "train" only.
+ * A file is an idx (plain or gzip) or npy array, told by its first bytes, and has the split "train" only. An array has
+ * whatever shape it has behind the count; pictures in colour are [n, 3, height, width] for everything that knows of
+ * pictures.
  *
- * A folder of PNG gives u8 [n, height, width]: every *.png in it, in bytewise order of names; names with a dot in
- * front are left out, and so is every other file. Or it holds folders of them only, one for each class (as
+ * A folder of PNG gives u8, here grey, [n, height, width]: every *.png in it, in bytewise order of names; names with a
+ * dot in front are left out, and so is every other file. Or it holds folders of them only, one for each class (as
  * torchvision's ImageFolder): in bytewise order of their names they are the labels 0, 1, …. All pictures are of
  * one size. Colour becomes grey by ITU-R 601 luma as in Pillow's convert("L"): (19595 R + 38470 G + 7471 B + 2^15)
- * / 2^16, rounded down; alpha is dropped.
+ * / 2^16, rounded down; alpha is dropped; of 16 bits the nearest 8 are kept.
  *
  * TP_EIO names what was looked for; TP_EFORMAT if files are damaged, are not lists of examples, or do not fit
  * together; TP_EDTYPE, TP_EVALUE for labels, TP_ENOMEM. On failure *d is untouched. */
 tp_status tp_dataset_read(tp_dataset *d, const char *path, const char *split);
+/* The same with a choice of what a folder of PNG becomes. Arrays are as they are. TP_EARG for no tp_channels. */
+tp_status tp_dataset_read_as(tp_dataset *d, const char *path, const char *split,
+                             tp_dataset_opts opts);
 /* Whether there is such a split; one that cannot be looked at counts, so that reading it says why. */
 bool tp_dataset_exists(const char *path, const char *split);
 /* Frees images and labels; an empty one is fine. */
@@ -43,6 +59,9 @@ void tp_dataset_free(tp_dataset *d);
 int64_t tp_dataset_size(const tp_dataset *d);
 /* Elements of one example. */
 int64_t tp_dataset_width(const tp_dataset *d);
+/* The shape of one example, [height, width] or [3, height, width] of pictures: what tp_model_config.data_shape takes.
+ * No dimensions if there is no data set. */
+tp_shape tp_dataset_shape(const tp_dataset *d);
 
 typedef struct tp_split_opts {
     bool

@@ -1,7 +1,7 @@
 /* pictures.c: folders of PNG, or of folders of them, as torchvision's ImageFolder has them.
  *
  * Lists names first, so that order and number are known before a pixel is read; one picture at a time is in memory
- * beside the data set. Read next: tensor/io/png.h. */
+ * beside the data set. Pictures as they are begin as grey ones, and are widened when the first one in colour comes. Read next: tensor/io/png.h. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "nn/data/source.h"
@@ -267,25 +267,86 @@ static void to_grey(unsigned char *to, const tp_tensor *image)
                                     16);
 }
 
-/* Places picture i; the first one says how large all are. */
-static tp_status place(tp_dataset *d, const char *folder, const names *pictures, int64_t i)
+/* u8 [H,W,C] into planes [3,H,W]. */
+static void to_planes(unsigned char *to, const tp_tensor *image)
+{
+    int64_t channels = image->shape.dim[2], n = tp_numel(image) / channels;
+    const unsigned char *from = tp_data(image);
+    for (int64_t c = 0; c < 3; c++, to += n)
+        for (int64_t i = 0; i < n; i++)
+            to[i] = from[channels * i + (channels == 1 ? 0 : c)];
+}
+
+/* Pictures on their way into a data set. */
+typedef struct filling {
+    tp_dataset made;
+    const char *folder;
+    const names *pictures;
+    tp_channels channels; /* AUTO until there is a picture in colour */
+} filling;
+
+static bool in_planes(const filling *f)
+{
+    return f->channels == TP_CHANNELS_COLOUR;
+}
+
+/* Room for all, of the size of one. */
+static tp_status make_room(const filling *f, tp_tensor *x, int64_t height, int64_t width)
+{
+    int64_t n = f->pictures->n;
+    tp_shape shape = in_planes(f) ? TP_SHAPE(n, 3, height, width) : TP_SHAPE(n, height, width);
+    tp_status s = tp_tensor_new(x, TP_U8, shape);
+    if (s != TP_OK)
+        tp_fail_prefix("%s: %lld pictures: ", f->folder, (long long)n);
+    return s;
+}
+
+/* The first picture in colour, behind so many in grey: they become planes, too. */
+static tp_status widen(filling *f, int64_t pictures)
+{
+    tp_tensor wide, *grey = &f->made.x;
+    int64_t height = grey->shape.dim[1], width = grey->shape.dim[2], n = height * width;
+    f->channels = TP_CHANNELS_COLOUR;
+    TP_TRY(make_room(f, &wide, height, width));
+    const unsigned char *from = tp_data(grey);
+    unsigned char *to = tp_data_mut(&wide);
+    for (int64_t i = 0; i < 3 * pictures; i++)
+        memcpy(to + i * n, from + i / 3 * n, (size_t)n);
+    tp_tensor_free(grey);
+    *grey = wide;
+    return TP_OK;
+}
+
+/* Makes room with the first picture, which says how large all are, and again with the first one in colour. */
+static tp_status fit(filling *f, const char *path, const tp_tensor *image, int64_t i)
+{
+    const int64_t *is = image->shape.dim;
+    bool wider = f->channels == TP_CHANNELS_AUTO && is[2] == 3;
+    if (i == 0) {
+        f->channels = wider ? TP_CHANNELS_COLOUR : f->channels;
+        return make_room(f, &f->made.x, is[0], is[1]);
+    }
+    const tp_shape *all = &f->made.x.shape;
+    const int64_t *want = all->dim + all->ndim - 2;
+    if (is[0] != want[0] || is[1] != want[1])
+        return tp_fail(TP_EFORMAT, "%s: is %lldx%lld (height x width), expected %lldx%lld as %s",
+                       path, (long long)is[0], (long long)is[1], (long long)want[0],
+                       (long long)want[1], name_of(f->pictures, 0));
+    return wider ? widen(f, i) : TP_OK;
+}
+
+static tp_status place(filling *f, int64_t i)
 {
     char path[TP_SOURCE_PATH];
     tp_tensor image;
-    TP_TRY(tp_source_path(path, folder, name_of(pictures, i)));
+    TP_TRY(tp_source_path(path, f->folder, name_of(f->pictures, i)));
     TP_TRY(tp_png_read(path, &image));
-    const int64_t *is = image.shape.dim, *want = d->x.shape.dim + 1;
-    tp_status s = TP_OK;
-    if (i == 0) {
-        s = tp_tensor_new(&d->x, TP_U8, TP_SHAPE(pictures->n, is[0], is[1]));
-        if (s != TP_OK)
-            tp_fail_prefix("%s: %lld pictures: ", folder, (long long)pictures->n);
-    } else if (is[0] != want[0] || is[1] != want[1])
-        s = tp_fail(TP_EFORMAT, "%s: is %lldx%lld (height x width), expected %lldx%lld as %s", path,
-                    (long long)is[0], (long long)is[1], (long long)want[0], (long long)want[1],
-                    name_of(pictures, 0));
-    if (s == TP_OK)
-        to_grey((unsigned char *)tp_data_mut(&d->x) + i * is[0] * is[1], &image);
+    tp_status s = fit(f, path, &image, i);
+    if (s == TP_OK) {
+        unsigned char *to = tp_data_mut(&f->made.x);
+        to += i * tp_dataset_width(&f->made);
+        in_planes(f) ? to_planes(to, &image) : to_grey(to, &image);
+    }
     tp_tensor_free(&image);
     return s;
 }
@@ -302,21 +363,21 @@ static tp_status make_labels(tp_tensor *labels, const catalogue *c)
     return TP_OK;
 }
 
-tp_status tp_read_pictures(tp_dataset *d, const char *folder)
+tp_status tp_read_pictures(tp_dataset *d, const char *folder, tp_channels channels)
 {
     listing l = {0};
     catalogue c = {0};
-    tp_dataset made = {0};
+    filling f = {.folder = folder, .pictures = &c.pictures, .channels = channels};
     tp_status s = add_folder(&c, folder, &l);
     for (int64_t i = 0; i < c.pictures.n && s == TP_OK; i++)
-        s = place(&made, folder, &c.pictures, i);
+        s = place(&f, i);
     if (s == TP_OK)
-        s = make_labels(&made.labels, &c);
+        s = make_labels(&f.made.labels, &c);
     listing_free(&l);
     names_free(&c.pictures);
     if (s == TP_OK)
-        *d = made;
+        *d = f.made;
     else
-        tp_dataset_free(&made);
+        tp_dataset_free(&f.made);
     return s;
 }

@@ -141,13 +141,22 @@ static tp_status not_found(const char *path, const char *split)
 
 tp_status tp_dataset_read(tp_dataset *d, const char *path, const char *split)
 {
+    return tp_dataset_read_as(d, path, split, (tp_dataset_opts){TP_CHANNELS_GREY});
+}
+
+tp_status tp_dataset_read_as(tp_dataset *d, const char *path, const char *split,
+                             tp_dataset_opts opts)
+{
     tp_source s;
+    if ((unsigned)opts.channels > TP_CHANNELS_AUTO)
+        return tp_fail(TP_EARG, "channels %d: expected TP_CHANNELS_GREY, _COLOUR or _AUTO",
+                       (int)opts.channels);
     TP_TRY(tp_source_find(&s, path, split));
     switch (s.kind) {
     case TP_SOURCE_NONE:
         return not_found(path, split);
     case TP_SOURCE_PICTURES:
-        return tp_read_pictures(d, s.x);
+        return tp_read_pictures(d, s.x, opts.channels);
     default:
         return tp_read_arrays(d, &s);
     }

@@ -30,7 +30,7 @@ tp_status tp_source_find(tp_source *s, const char *path, const char *split);
 tp_status tp_read_arrays(tp_dataset *d, const tp_source *s);
 
 /* A folder of PNG, or of folders of them. */
-tp_status tp_read_pictures(tp_dataset *d, const char *folder);
+tp_status tp_read_pictures(tp_dataset *d, const char *folder, tp_channels channels);
 /* Whether a folder is such a one, and holds no arrays; takes no memory. */
 tp_status tp_holds_pictures(const char *folder, bool *yes);
 

@@ -93,7 +93,17 @@ static tp_status read_arrays(scene *s)
     return read_split(s, "few");
 }
 
-/* Two classes, one of them with colour. */
+/* As they are: those before the first one in colour are widened. */
+static tp_status read_colour(scene *s)
+{
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s", oom_path("."));
+    TP_TRY(tp_dataset_read_as(&s->made_data, folder, "few", (tp_dataset_opts){TP_CHANNELS_AUTO}));
+    TP_TRY(oom_note(s, &s->made_data.x));
+    return oom_note(s, &s->made_data.labels);
+}
+
+/* Two classes; the second picture of the first one is in colour. */
 static tp_status put_pictures(scene *s)
 {
     static const char *const names[] = {"few/a/2.png", "few/a/1.png", "few/b/3.png"};
@@ -101,7 +111,7 @@ static tp_status put_pictures(scene *s)
     mkdir(oom_path("few"), 0700), mkdir(oom_path("few/a"), 0700), mkdir(oom_path("few/b"), 0700);
     for (int i = 0; i < 3; i++) {
         tp_tensor image;
-        TP_TRY(tp_tensor_new(&image, TP_U8, TP_SHAPE(4, 5, i == 1 ? 3 : 1)));
+        TP_TRY(tp_tensor_new(&image, TP_U8, TP_SHAPE(4, 5, i == 0 ? 3 : 1)));
         tp_status status = tp_fill(&image, 10 * i);
         if (status == TP_OK)
             status = tp_png_write(oom_path(names[i]), &image);
@@ -407,6 +417,11 @@ const scenario oom_files[] = {
     {.name = "read a folder of pictures",
      .prepare = put_pictures,
      .act = read_arrays,
+     .files = true,
+     .foreign = "libc"},
+    {.name = "read a folder of pictures in colour",
+     .prepare = put_pictures,
+     .act = read_colour,
      .files = true,
      .foreign = "libc"},
     {.name = "cut a data set", .prepare = whole_data, .act = cut_off},
