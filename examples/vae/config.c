@@ -44,6 +44,7 @@ options preset_options(int i)
                  .images = 4,
                  .levels = 8,
                  .data = DIGITS,
+                 .channels = TP_CHANNELS_AUTO,
                  .hidden = {1, {presets[i].hidden}},
                  .latent_dim = presets[i].latent_dim,
                  .epochs = presets[i].epochs,
@@ -59,12 +60,21 @@ options preset_options(int i)
 
 /* --- the model ---------------------------------------------------------------------------------- */
 
+tp_shape options_shape(const options *o)
+{
+    if (o->height <= 0 || o->width <= 0)
+        return (tp_shape){0};
+    return o->channels == TP_CHANNELS_COLOUR ? TP_SHAPE(3, o->height, o->width)
+                                             : TP_SHAPE(o->height, o->width);
+}
+
 tp_status options_model(const options *o, tp_model_config *config)
 {
     const tp_model_type *type = tp_model_types[o->model];
     tp_model_config c = tp_model_defaults(type);
     bool kept = *o->run != '\0' || *o->resume != '\0'; /* once, any β was taken from any model */
-    c.data_dim = o->height > 0 && o->width > 0 ? o->height * o->width : 1;
+    c.data_shape = options_shape(o);
+    c.data_dim = tp_shape_numel(c.data_shape);
     c.hidden_layers = o->hidden.n;
     memcpy(c.hidden, o->hidden.size, sizeof c.hidden);
     c.latent_dim = o->latent_dim;
@@ -201,6 +211,14 @@ static tp_status read_member(tp_json *j, options *o, bool *seen)
     return s;
 }
 
+static bool is_set(const bool *seen, size_t offset)
+{
+    for (int i = 0; i < flag_count; i++)
+        if (seen[i] && flags[i].offset == offset)
+            return true;
+    return false;
+}
+
 tp_status config_read(options *o, const char *path, bool *preset_set)
 {
     char *data;
@@ -217,9 +235,10 @@ tp_status config_read(options *o, const char *path, bool *preset_set)
     if (s == TP_OK)
         s = tp_json_finish(&j);
     tp_free(data, bytes + 1);
-    *preset_set = false;
-    for (int i = 0; i < flag_count; i++)
-        *preset_set |= seen[i] && flags[i].offset == offsetof(options, preset);
+    *preset_set = is_set(seen, offsetof(options, preset));
+    /* A run of a version that knew no colour. */
+    if (is_set(seen, offsetof(options, height)) && !is_set(seen, offsetof(options, channels)))
+        o->channels = TP_CHANNELS_GREY;
     return s;
 }
 
@@ -231,6 +250,8 @@ static bool nothing_new(const options *o, const flag *f)
     case offsetof(options, binarize):
     case offsetof(options, binarize_seed):
         return o->binarize == TP_BINARIZE_GREY;
+    case offsetof(options, channels):
+        return o->channels != TP_CHANNELS_COLOUR;
     case offsetof(options, levels):
         return o->likelihood != TP_CATEGORICAL;
     case offsetof(options, classes):

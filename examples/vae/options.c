@@ -24,6 +24,13 @@ static const char *binarize_choice(int i)
     return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
 }
 
+static const char *channels_choice(int i)
+{
+    static const char *const names[] = {
+        [TP_CHANNELS_GREY] = "grey", [TP_CHANNELS_COLOUR] = "colour", [TP_CHANNELS_AUTO] = "auto"};
+    return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
+}
+
 static const char *gradient_name(int i)
 {
     static const char *const names[] = {"bar", "partial", "delta", NULL};
@@ -55,6 +62,7 @@ const flag flags[] = {
     {"model",      "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(model),      .choice = model_choice, .help = "one of those that the command 'models' lists"},
     {"set",        "NAME=X,…", TRAIN | EXPLAIN,       0,        true,  OPTION_LIST,   AT(set),        -1e300, 1e300, .help = "the model's options; 'models' says which there are"},
     {"data",       "PATH", TRAIN | EVAL | RECONSTRUCT | EXPLAIN | RESUME | EXPLAIN_RUN, 0, true, TEXT, AT(data),       .help = "folder with the splits train and, if there is one, t10k or test: idx files as MNIST's\n(plain or .gz), train.npy or folders of PNG; or one file or folder of PNG.\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
+    {"channels",   "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(channels),   .choice = channels_choice, .help = "of PNG: grey; colour; auto: colour if any picture has it. Arrays are as they are, in colour\nof shape count, 3, height, width. A run keeps what its training images are"},
     {"binarize",   "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(binarize),   .choice = binarize_choice, .help = "grey: pixels as they are; threshold: 1 above a half, else 0; static: 1 with the pixel as\nprobability, drawn once; dynamic: drawn anew in each epoch, and measured as static"},
     {"binarize-seed", "N", TRAIN | EXPLAIN,           0,        true,  SEED,    AT(binarize_seed), .help = "of the static draw; apart from --seed, so that several runs can have the same"},
     {"height",     NULL,   0,               0,        true,  INTEGER, AT(height),     1, 16384, .help = "of one picture"},

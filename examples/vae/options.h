@@ -49,8 +49,9 @@ typedef struct options {
     int64_t model, preset;
     int64_t likelihood; /* UNSAID: the model's default */
     int64_t levels;
-    option_list set;                          /* behind options_read all that the model has */
-    char data[PATH_SIZE];                     /* a folder or file, or DIGITS */
+    option_list set;      /* behind options_read all that the model has */
+    char data[PATH_SIZE]; /* a folder or file, or DIGITS */
+    int64_t channels;     /* GREY or COLOUR as soon as there are data, or a run */
     int64_t height, width, classes, examples; /* what the training data say; 0: not yet */
     sizes hidden;
     int64_t latent_dim, epochs, batch_size, threads, checkpoint_every;
@@ -126,6 +127,9 @@ int options_read(options *o, command c, const char *name, int argc, char **argv)
 tp_status flag_set(options *o, const flag *f, const char *text);
 /* The value as text that flag_set reads; empty for none. (values.c) */
 void flag_text(const options *o, const flag *f, char text[PATH_SIZE]);
+/* The shape of one picture: [height,width] in grey, [3,height,width] in colour; no dimensions before the data are known.
+ * (config.c) */
+tp_shape options_shape(const options *o);
 /* The model's settings. TP_EARG for what its type cannot have, whatever the data are. (config.c) */
 tp_status options_model(const options *o, tp_model_config *config);
 /* (help.c) */

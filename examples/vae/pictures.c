@@ -15,15 +15,38 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PAD = 2, SCALE = 2, SIDE = 20, SHOWN = 10 };
+enum { PAD = 2, SMALL = 64, SIDE = 20, SHOWN = 10 };
+
+static int64_t longer_side(const run *r)
+{
+    return r->o.height > r->o.width ? r->o.height : r->o.width;
+}
+
+/* Small pictures are shown twice as large. */
+static int scale_of(const run *r)
+{
+    return longer_side(r) <= SMALL ? 2 : 1;
+}
+
+/* Pictures in a row of a square grid: as many as asked for, or as a PNG has room for. */
+static int fitting_side(const run *r, int most)
+{
+    enum { ROOM = 8192 };
+    _Static_assert(ROOM * ROOM == TP_PNG_MAX_PIXELS && (int)ROOM <= TP_PNG_MAX_SIDE,
+                   "a square of so many pixels a side can be written");
+    int64_t fit = (ROOM - PAD) / (longer_side(r) * scale_of(r) + PAD);
+    return fit >= most ? most : fit > 0 ? (int)fit : 1;
+}
 
 /* Writes values [n, width] as n pictures. */
 static tp_status write_grid(const run *r, const char *path, const tp_tensor *values, int columns)
 {
     tp_tensor images;
-    TP_TRY(
-        tp_view_reshape(values, TP_SHAPE(values->shape.dim[0], r->o.height, r->o.width), &images));
-    return tp_png_grid(path, &images, columns, PAD, SCALE);
+    int64_t n = values->shape.dim[0], height = r->o.height, width = r->o.width;
+    bool colour = r->o.channels == TP_CHANNELS_COLOUR;
+    tp_shape shape = colour ? TP_SHAPE(n, 3, height, width) : TP_SHAPE(n, height, width);
+    TP_TRY(tp_view_reshape(values, shape, &images));
+    return tp_png_grid(path, &images, columns, PAD, scale_of(r));
 }
 
 static tp_ctx begin(run *r, uint64_t seed)
@@ -55,11 +78,12 @@ static tp_status make_labels(tp_tensor *labels, int64_t n, int64_t classes)
 
 tp_status picture_samples(run *r, const char *path, int64_t count, uint64_t seed)
 {
-    enum { USUAL = 64 };
+    enum { USUAL = 8 };
     int64_t classes = r->model.type->labels ? r->model.config.classes : 0;
+    int64_t side = fitting_side(r, USUAL), usual = side * side;
     tp_tensor labels = {0};
     if (count == 0)
-        count = classes > 0 ? (USUAL + classes - 1) / classes * classes : USUAL;
+        count = classes > 0 ? (usual + classes - 1) / classes * classes : usual;
     if (classes > 0)
         TP_TRY(make_labels(&labels, count, classes));
     tp_ctx c = begin(r, seed);
@@ -110,7 +134,7 @@ bool picture_has_reconstructions(const run *r)
 tp_status picture_reconstructions(run *r, const char *path)
 {
     const tp_dataset *d = r->test.x.storage != NULL ? &r->test : &r->train;
-    int64_t size = tp_dataset_size(d), n = size < SHOWN ? size : SHOWN;
+    int64_t size = tp_dataset_size(d), most = fitting_side(r, SHOWN), n = size < most ? size : most;
     int64_t row[SHOWN] = {0};
     for (int64_t i = 0; i < n; i++)
         row[i] = i * size / n; /* some test sets are sorted by digit: never the first ones */
@@ -155,7 +179,7 @@ static tp_status count_latents(run *r, int64_t *n)
         tp_dist p = tp_model_prior(&r->model, &c);
         shape = tp_dist_shape(&p);
     } else {
-        tp_var x = tp_full(r->tape, TP_F32, TP_SHAPE(1, r->o.height * r->o.width), 0);
+        tp_var x = tp_full(r->tape, TP_F32, TP_SHAPE(1, r->model.config.data_dim), 0);
         shape = tp_shape_of(tp_model_code(&r->model, &c, x));
     }
     tp_no_grad_end(r->tape);
@@ -188,16 +212,17 @@ tp_status picture_manifold(run *r, const char *path)
         return tp_fail(TP_EARG, "%s: %s does not decode pictures from two numbers alone", r->o.run,
                        r->model.type->name);
     float grid[SIDE * SIDE][2];
-    for (int i = 0; i < SIDE * SIDE; i++) {
-        int column = i % SIDE, row = SIDE - 1 - i / SIDE;
-        grid[i][0] = (float)normal_quantile((column + 0.5) / SIDE);
-        grid[i][1] = (float)normal_quantile((row + 0.5) / SIDE);
+    int side = fitting_side(r, SIDE);
+    for (int i = 0; i < side * side; i++) {
+        int column = i % side, row = side - 1 - i / side;
+        grid[i][0] = (float)normal_quantile((column + 0.5) / side);
+        grid[i][1] = (float)normal_quantile((row + 0.5) / side);
     }
     tp_tensor z;
-    TP_TRY(tp_tensor_from(&z, TP_F32, TP_SHAPE(SIDE * SIDE, 2), grid));
+    TP_TRY(tp_tensor_from(&z, TP_F32, TP_SHAPE(side * side, 2), grid));
     tp_ctx c = begin(r, r->o.seed);
     tp_dist p = tp_model_decode(&r->model, &c, tp_constant(r->tape, &z));
-    tp_status s = write_means(r, p, path, SIDE);
+    tp_status s = write_means(r, p, path, side);
     tp_tape_reset(r->tape);
     tp_tensor_free(&z);
     return s;

@@ -123,24 +123,61 @@ static tp_status check_values(const options *o, const tp_dataset *d, const char 
                    type->name, tp_likelihood_name((int)o->likelihood));
 }
 
-/* Reads a split and checks or, for the first, takes the size of its pictures. */
-static tp_status read_split(run *r, tp_dataset *d, const char *path, const char *split)
+enum { LONGEST_SIDE = 8188 }; /* two of them above each other, framed, fit into a PNG */
+
+/* The pictures of an array, [n,height,width], [n,1,height,width] or [n,3,height,width], into p. */
+static tp_status take_pictures(options *p, const tp_dataset *d, const char *path, const char *split)
 {
-    TP_TRY(tp_dataset_read(d, path, split));
     const tp_shape s = d->x.shape;
     char text[TP_SHAPE_TEXT];
-    if (s.ndim != 3)
-        return tp_fail(TP_EFORMAT, "%s: the %s images have shape %s, expected count, height, width",
-                       path, split, tp_shape_text(s, text));
-    if (r->o.height == 0) {
-        r->o.height = s.dim[1];
-        r->o.width = s.dim[2];
+    bool planes = s.ndim == 4 && (s.dim[1] == 1 || s.dim[1] == 3);
+    if (s.ndim != 3 && !planes)
+        return tp_fail(TP_EFORMAT,
+                       "%s: the %s images have shape %s, expected count, height, width, or count, "
+                       "3, height, width in colour%s",
+                       path, split, tp_shape_text(s, text),
+                       s.ndim == 4 && (s.dim[3] == 1 || s.dim[3] == 3)
+                           ? "; in NumPy, x.transpose(0, 3, 1, 2) puts channels first"
+                           : "");
+    p->channels = planes && s.dim[1] == 3 ? TP_CHANNELS_COLOUR : TP_CHANNELS_GREY;
+    p->height = s.dim[s.ndim - 2];
+    p->width = s.dim[s.ndim - 1];
+    if (p->height > LONGEST_SIDE || p->width > LONGEST_SIDE)
+        return tp_fail(TP_ESHAPE, "%s: the %s images are %lldx%lld, expected at most %d a side",
+                       path, split, (long long)p->height, (long long)p->width, LONGEST_SIDE);
+    return TP_OK;
+}
+
+enum { SIZE_TEXT = 64 };
+
+/* "28x20", and where it matters whether that is grey or colour. */
+static const char *size_text(char text[SIZE_TEXT], const options *o, bool kind)
+{
+    const char *colour = o->channels == TP_CHANNELS_COLOUR ? " in colour" : " in grey";
+    snprintf(text, SIZE_TEXT, "%lldx%lld%s", (long long)o->height, (long long)o->width,
+             kind ? colour : "");
+    return text;
+}
+
+/* Reads a split and checks or, for the first, takes the size of its pictures and whether they are in colour. */
+static tp_status read_split(run *r, tp_dataset *d, const char *path, const char *split)
+{
+    options *o = &r->o, is = *o;
+    char text[2][SIZE_TEXT];
+    TP_TRY(tp_dataset_read_as(d, path, split, (tp_dataset_opts){(tp_channels)o->channels}));
+    TP_TRY(take_pictures(&is, d, path, split));
+    if (o->channels == TP_CHANNELS_AUTO)
+        o->channels = is.channels;
+    if (o->height == 0) {
+        o->height = is.height;
+        o->width = is.width;
     }
-    if (s.dim[1] != r->o.height || s.dim[2] != r->o.width)
-        return tp_fail(TP_ESHAPE, "%s: the %s images are %lldx%lld, expected %lldx%lld", path,
-                       split, (long long)s.dim[1], (long long)s.dim[2], (long long)r->o.height,
-                       (long long)r->o.width);
-    return check_values(&r->o, d, path, split);
+    bool other = is.channels != o->channels; /* an array: PNG are read as they are wanted */
+    if (other || is.height != o->height || is.width != o->width)
+        return tp_fail(TP_ESHAPE, "%s: the %s images are %s, expected %s%s", path, split,
+                       size_text(text[0], &is, other), size_text(text[1], o, other),
+                       other ? ": only PNG are turned from one into the other" : "");
+    return check_values(o, d, path, split);
 }
 
 /* What a model may want to know of the training data. */

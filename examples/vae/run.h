@@ -17,7 +17,8 @@ typedef struct run {
 
 /* Each step needs those above it; run_close frees whatever was opened. */
 tp_status run_open(run *r, const options *o);
-/* Reads the training images and, if there are any, the test images; all must be of one size. With a split
+/* Reads the training images and, if there are any, the test images; all must be of one size, and grey or in colour: the
+ * first ones settle what o.channels leaves open. With a split
  * given, its images are the test images. */
 tp_status run_data(run *r);
 /* The training images alone. */

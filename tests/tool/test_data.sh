@@ -32,9 +32,6 @@ pixels() { # SPLIT COUNT
 
 # --- formats ------------------------------------------------------------------------------------------
 
-npy() { # TYPE SHAPE: the header of an array; its bytes follow
-    printf '\x93NUMPY\1\0\x76\0%-117s\n' "{'descr': '$1', 'fortran_order': False, 'shape': ($2), }"
-}
 mkdir idx npy
 { printf '\0\0\10\3\0\0\1\376\0\0\0\34\0\0\0\34' && pixels train 510; } >idx/train-images-idx3-ubyte
 { printf '\0\0\10\3\0\0\0\156\0\0\0\34\0\0\0\34' && pixels t10k 110; } >idx/t10k-images-idx3-ubyte
@@ -75,7 +72,8 @@ fails "png/4.png: is 118x118 (height x width), expected 60x60 as 1.png" train --
 { npy '<i8' '1, 2, 2' && head -c 32 /dev/zero; } >whole.npy
 fails "whole.npy: elements are i64, expected u8 (0 to 255), f32 or f64" train --data whole.npy --out new
 { npy '|u1' '4, 9' && head -c 36 /dev/zero; } >flat.npy
-fails "flat.npy: the train images have shape [4,9], expected count, height, width" train --data flat.npy --out new
+fails "flat.npy: the train images have shape [4,9], expected count, height, width, or count, 3, height, width \
+in colour" train --data flat.npy --out new
 { npy '<f4' '2, 1, 2' && printf '\0\0\200\77\0\0\0\77\0\0\200\77\0\0\0\100'; } >bright.npy # 1, 1/2, 1, 2
 fails "$PWD/bright.npy: $alone
 vae: $PWD/bright.npy: the data cannot be binarized: x[1,0,1] = 2, expected 0 to 1" \

@@ -26,7 +26,8 @@ mkdir few empty flat
 printf '\0\0\10\2\0\0\0\2\0\0\0\2abcd' >flat/train-images-idx3-ubyte
 
 # Data that are no pictures.
-says 1 "vae: flat: the train images have shape [2,2], expected count, height, width" train --data flat --out new
+says 1 "vae: flat: the train images have shape [2,2], expected count, height, width, or count, 3, height, width \
+in colour" train --data flat --out new
 [ ! -e new ] || { echo "FAILED: a run was begun" && failures=$((failures + 1)); }
 
 # A run of images without a test set has nothing to be evaluated on, and says how.

@@ -7,12 +7,6 @@ set -uo pipefail
 
 # --- data: idx files without a generator ----------------------------------------------------------
 
-# be32 N: a number as idx headers have it.
-be32() {
-    printf "\\x$(printf %02x $(($1 >> 24 & 255)))\\x$(printf %02x $(($1 >> 16 & 255)))"
-    printf "\\x$(printf %02x $(($1 >> 8 & 255)))\\x$(printf %02x $(($1 & 255)))"
-}
-
 # images SPLIT COUNT HEIGHT WIDTH: the first bytes of the digits as pictures of that size.
 images() {
     printf '\0\0\10\3'
@@ -39,19 +33,6 @@ images train 130 28 20 >frey/train-images-idx3-ubyte # no test images
 good() {
     "$vae" "$@" >stdout 2>stderr || bad "exit $?: vae $*: $(cat stderr)"
     out=$(cat stdout) err=$(cat stderr)
-}
-
-# size FILE: "WIDTHxHEIGHT" of a PNG.
-size() {
-    local b
-    [ "$(od -An -tx1 -N8 "$1" | tr -d ' \n')" = 89504e470d0a1a0a ] || { echo "no PNG" && return; }
-    read -r -a b <<<"$(od -An -tu1 -j16 -N8 "$1" | tr '\n' ' ')"
-    echo "$((b[2] * 256 + b[3]))x$((b[6] * 256 + b[7]))"
-}
-
-# is_png FILE SIZE
-is_png() {
-    [ -f "$1" ] && [ "$(size "$1")" = "$2" ] || bad "$1 is $(size "$1" 2>&1), want $2"
 }
 
 # has TEXT: standard output of the last call contains it.
