@@ -16,12 +16,11 @@
 
 static const struct {
     const char *name, *summary;
-    int64_t hidden, latent_dim, epochs, batch_size;
+    int64_t latent_dim, epochs, batch_size;
 } presets[] = {
-    {"quick", "for the digits in examples/data: good pictures in half a minute", 400, 20, 60, 100},
-    {"pytorch-example", "as the VAE of the PyTorch examples, for the whole of MNIST", 400, 20, 10,
-     128},
-    {"manifold", "two latent dimensions, so that they fit on a page", 400, 2, 50, 100},
+    {"quick", "for the digits in examples/data: good pictures in half a minute", 20, 60, 100},
+    {"pytorch-example", "as the VAE of the PyTorch examples, for the whole of MNIST", 20, 10, 128},
+    {"manifold", "two latent dimensions, so that they fit on a page", 2, 50, 100},
 };
 
 enum { PRESETS = sizeof presets / sizeof *presets };
@@ -45,7 +44,6 @@ options preset_options(int i)
                  .levels = 8,
                  .data = DIGITS,
                  .channels = TP_CHANNELS_AUTO,
-                 .hidden = {1, {presets[i].hidden}},
                  .latent_dim = presets[i].latent_dim,
                  .epochs = presets[i].epochs,
                  .batch_size = presets[i].batch_size,
@@ -73,10 +71,14 @@ tp_status options_model(const options *o, tp_model_config *config)
     const tp_model_type *type = tp_model_types[o->model];
     tp_model_config c = tp_model_defaults(type);
     bool kept = *o->run != '\0' || *o->resume != '\0'; /* once, any β was taken from any model */
-    c.data_shape = options_shape(o);
-    c.data_dim = tp_shape_numel(c.data_shape);
-    c.hidden_layers = o->hidden.n;
-    memcpy(c.hidden, o->hidden.size, sizeof c.hidden);
+    if (o->height > 0 && o->width > 0) {               /* else pictures that any model can have */
+        c.data_shape = options_shape(o);
+        c.data_dim = tp_shape_numel(c.data_shape);
+    }
+    if (o->hidden.n > 0) {
+        c.hidden_layers = o->hidden.n;
+        memcpy(c.hidden, o->hidden.size, sizeof c.hidden);
+    }
     c.latent_dim = o->latent_dim;
     if (o->likelihood != UNSAID)
         c.likelihood = (tp_likelihood)o->likelihood;

@@ -54,12 +54,23 @@ static void print_likelihoods(const tp_model_type *type)
     print_line("--likelihood", all);
 }
 
+/* Where it is not what it is elsewhere. */
+static void print_hidden(const tp_model_type *type)
+{
+    char text[32];
+    int64_t units = tp_model_defaults(type).hidden[0];
+    snprintf(text, sizeof text, "%lld by default", (long long)units);
+    if (units != tp_model_defaults(&tp_model_vae).hidden[0])
+        print_line("--hidden", text);
+}
+
 static void print_model(const tp_model_type *type)
 {
     printf("\n%s: %s\n", type->name, type->summary);
     print_line("minimises", type->objective);
     print_line("from", type->source);
     print_likelihoods(type);
+    print_hidden(type);
     if (type->beta)
         print_line("--beta", "β, the weight of the KL (1)");
     for (int i = 0; type->options != NULL && i < TP_MODEL_OPTIONS; i++) {

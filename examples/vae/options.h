@@ -53,7 +53,7 @@ typedef struct options {
     char data[PATH_SIZE]; /* a folder or file, or DIGITS */
     int64_t channels;     /* GREY or COLOUR as soon as there are data, or a run */
     int64_t height, width, classes, examples; /* what the training data say; 0: not yet */
-    sizes hidden;
+    sizes hidden;                             /* none: not said */
     int64_t latent_dim, epochs, batch_size, threads, checkpoint_every;
     double lr, beta;
     uint64_t seed;
