@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "models/model.h"
 #include "nn/data.h"
 #include "tensor/io/npy.h"
 #include "tensor/io/png.h"
@@ -175,6 +176,32 @@ static void test_kinds_of_png(void **state)
     }
 }
 
+static tp_status open_pictures(const char *folder, tp_dataset *data, tp_model_config *config)
+{
+    TP_TRY(tp_dataset_read_as(data, folder, "train", (tp_dataset_opts){TP_CHANNELS_AUTO}));
+    config->data_shape = tp_dataset_shape(data); /* [height,width] or [3,height,width] */
+    config->data_dim = tp_dataset_width(data);
+    return TP_OK;
+}
+
+/* The guide's way from a folder to a model. */
+static void test_guide(void **state)
+{
+    (void)state;
+    tp_dataset d;
+    tp_model m;
+    tp_model_config config = tp_model_defaults(&tp_model_vae);
+    fresh("guide");
+    picture("1.png", 0, true), picture("2.png", 1, false);
+    assert_ok(open_pictures(root, &d, &config));
+    check_planes(&d, "cg");
+    assert_true(tp_shape_equal(config.data_shape, TP_SHAPE(3, HEIGHT, WIDTH)));
+    assert_ok(tp_model_init(&m, &tp_model_vae, config, TP_F32, 1));
+    assert_int_equal(m.config.data_dim, 3 * PIXELS);
+    tp_model_free(&m);
+    tp_dataset_free(&d);
+}
+
 static void refuse(tp_channels channels, tp_status status, const char *says)
 {
     tp_dataset d, before;
@@ -252,7 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mixtures),     cmocka_unit_test(test_classes),
         cmocka_unit_test(test_kinds_of_png), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_arrays),       cmocka_unit_test(test_guide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

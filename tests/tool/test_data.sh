@@ -81,6 +81,18 @@ vae: $PWD/bright.npy: the data cannot be binarized: x[1,0,1] = 2, expected 0 to 
 : >empty.npy
 fails "empty.npy: looks like an empty file, expected a folder, an idx or an npy file" train --data empty.npy --out new
 
+# Fashion-MNIST where the guide says it is, if it is there.
+fashion=$(sed -n 's/^vae train --data \(\/usr[^ ]*\) .*/\1/p' "$TAPIR_SOURCE/docs/guide.md")
+[ -n "$fashion" ] || bad "the guide does not say where Fashion-MNIST is"
+if [ -d "$fashion" ]; then
+    good train --data "$fashion" --batch-size 1000 --hidden 4 --latent-dim 2 --epochs 1 --out of_fashion
+    for line in '"height": 28' '"width": 28' '"channels": "grey"' '"classes": 10' '"examples": 60000'; do
+        grep -qxF "  $line," of_fashion/config.json || bad "no $line: $(cat of_fashion/config.json)"
+    done
+    good eval --run of_fashion
+    has '"samples": 10000,'
+fi
+
 # --- binarization -------------------------------------------------------------------------------------
 
 number() { # KEY FILE
