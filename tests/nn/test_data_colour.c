@@ -35,7 +35,7 @@ static const char *in(const char *name)
     return path;
 }
 
-enum { HEIGHT = 3, WIDTH = 5, PIXELS = HEIGHT * WIDTH, MANY = 6 };
+enum { HEIGHT = 4, WIDTH = 5, PIXELS = HEIGHT * WIDTH, MANY = 6 };
 
 /* What stands in pixel i of plane c of picture number k. */
 static int value(int k, int c, int i)
@@ -190,14 +190,16 @@ static void test_guide(void **state)
     (void)state;
     tp_dataset d;
     tp_model m;
-    tp_model_config config = tp_model_defaults(&tp_model_vae);
+    int64_t size[3];
+    tp_model_config config = tp_model_defaults(&tp_model_conv_vae);
     fresh("guide");
     picture("1.png", 0, true), picture("2.png", 1, false);
     assert_ok(open_pictures(root, &d, &config));
     check_planes(&d, "cg");
     assert_true(tp_shape_equal(config.data_shape, TP_SHAPE(3, HEIGHT, WIDTH)));
-    assert_ok(tp_model_init(&m, &tp_model_vae, config, TP_F32, 1));
-    assert_int_equal(m.config.data_dim, 3 * PIXELS);
+    assert_ok(tp_model_init(&m, &tp_model_conv_vae, config, TP_F32, 1));
+    assert_ok(tp_model_picture(&m.config, size));
+    assert_true(size[0] == 3 && size[1] == HEIGHT && size[2] == WIDTH);
     tp_model_free(&m);
     tp_dataset_free(&d);
 }
@@ -225,11 +227,11 @@ static void test_refusals(void **state)
     picture("1.png", 0, false);
     assert_ok(tp_png_write(in("2.png"), &odd));
     for (int c = TP_CHANNELS_GREY; c <= TP_CHANNELS_AUTO; c++)
-        refuse((tp_channels)c, TP_EFORMAT, "2.png: is 5x3 (height x width), expected 3x5 as 1.png");
+        refuse((tp_channels)c, TP_EFORMAT, "2.png: is 5x4 (height x width), expected 4x5 as 1.png");
     picture("2.png", 1, true);
     assert_ok(tp_png_write(in("3.png"), &odd));
     for (int c = TP_CHANNELS_GREY; c <= TP_CHANNELS_AUTO; c++)
-        refuse((tp_channels)c, TP_EFORMAT, "3.png: is 5x3 (height x width), expected 3x5 as 1.png");
+        refuse((tp_channels)c, TP_EFORMAT, "3.png: is 5x4 (height x width), expected 4x5 as 1.png");
     tp_tensor_free(&odd);
     FILE *text = fopen(in("3.png"), "wb");
     assert_non_null(text);

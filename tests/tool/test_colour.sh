@@ -212,6 +212,47 @@ is_png wide/reconstructions.png 8192x8
 { npy '|u1' "2, 3, 3" && head -c 18 bytes; } >tiny.npy
 good "${short[@]}" --data tiny.npy --out tiny
 
+# --- convolutions -----------------------------------------------------------------------------------------
+
+# conv RUN CHANNELS PICTURE SAMPLES DATA...: trained, stopped and gone on with, drawn and measured.
+conv() {
+    local run=$1 shape=$2 drawn=$3
+    shift 3
+    conv=(--model conv_vae --set channels1=3,channels2=4 --hidden 8 --latent-dim 2 --batch-size 8)
+    good train --epochs 2 "${conv[@]}" "$@" --out "$run"
+    good train --epochs 1 "${conv[@]}" "$@" --out part_"$run"
+    good train --resume part_"$run" --epochs 2
+    alike "$run" part_"$run" "${same[@]}"
+    is_png "$run/samples.png" "$drawn"
+    good info --run "$run"
+    has "f32[3,$shape,4,4]" # kernels of 4 x 4, of so many channels
+    good sample --run "$run" --out s.png && cmp s.png "$run/samples.png" || bad "sample"
+    good reconstruct --run "$run" --out r.png && cmp r.png "$run/reconstructions.png" || bad "reconstruct"
+    good manifold --run "$run" --out g.png && cmp g.png "$run/manifold.png" || bad "manifold"
+    good eval --run "$run" --split train --importance 3
+    has '"nll": '
+}
+
+good models
+sed -n '/^conv_vae: /,/^$/p' stdout | grep -qx '  needs         pictures of at least 4 by 4, grey or in colour' ||
+    bad "models: conv_vae: $(cat stdout)"
+mkdir digits
+{ printf '\0\0\10\3' && be32 40 && be32 28 && be32 28 && head -c 31360 bytes; } >digits/train-images-idx3-ubyte
+conv conv_digits 1 466x466 --data digits
+kind conv_digits/samples.png 0
+conv conv_colour 3 402x338 --data colour
+for name in samples reconstructions manifold; do kind conv_colour/$name.png 2; done
+good eval --run conv_colour
+conv conv_grey 1 162x226 --data grey
+conv conv_array 3 402x338 --data npy
+alike conv_colour conv_array "${same[@]}"
+good train --epochs 1 --model conv_vae --latent-dim 2 --data grey --out usual
+grep -qxF '  "hidden": [256],' usual/config.json || bad "--hidden of conv_vae: $(cat usual/config.json)"
+fails 1 "model 'conv_vae': pictures of 3 rows and 3 columns: at least 4 each needed" \
+    train --model conv_vae --data tiny.npy --out new
+fails 1 "$data: the train images are 28x28 in grey, expected 20x24 in colour: only PNG are turned from one into the \
+other" eval --run conv_colour --data "$data"
+
 # --- what does not fit ------------------------------------------------------------------------------------
 
 cp colour/train/00.png two/a.png && cp grey/00.png two/b.png
