@@ -163,7 +163,7 @@ good "${short[@]}" --data grey --out of_grey
 keeps of_grey grey
 is_png of_grey/samples.png 162x226
 kind of_grey/samples.png 0
-grep -qa '"channels"' of_grey/model.safetensors && bad "a setting of old is not told as it was"
+grep -qa channels of_grey/model.safetensors && bad "a setting of old is not told as it was"
 good "${short[@]}" --data grey --channels grey --out of_grey2
 alike of_grey of_grey2 config.json "${same[@]}" checkpoint-6.safetensors
 good "${short[@]}" --data colour --channels grey --out greyed
