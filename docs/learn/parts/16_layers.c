@@ -235,7 +235,7 @@ tp_var layers_cover(learn_page *p, int which)
             x, w, (tp_conv_opts){.stride = {2, 2}, .padding = {1, 1}, .output_padding = {1, 1}});
     if (which == 1)
         return tp_conv_transpose2d(x, w, half);
-    tp_var larger = tp_repeat(tp_repeat(x, 2, 2), 3, 2);
+    tp_var larger = tp_upsample_nearest2d(x, 2, 2);
     return tp_conv2d(larger, w, (tp_conv_opts){.padding = {1, 1}});
 }
 
@@ -258,21 +258,21 @@ tp_status layers_covered(void)
 
 tp_status layers_pooling(void)
 {
-    const double pixels[] = {1, 5, 2, 0, 3, 4, 8, 1, 7, 0, 1, 1, 2, 6, 9, 3};
+    const double pixels[] = {1, 5, 2, 0, 3, 4, 8, 1, 7, 0, 1, 1, 2, 6, 9, 9};
+    const tp_pool_opts tiles = {.kernel = {2, 2}};
     learn_page p;
     TP_TRY(learn_open(&p));
     tp_var x = learn_leaf(&p, TP_SHAPE(1, 1, 4, 4), pixels), by_max, by_mean;
     tp_var g = learn_constant(&p, TP_SHAPE(1, 1, 2, 2), (const double[]){4, 8, -4, 12});
-    tp_var tiles = tp_reshape(x, TP_SHAPE(1, 1, 2, 2, 2, 2)); /* [n,c,row,u,column,v] */
-    tp_var most = tp_max(tiles, TP_AXES(3, 5), false), mean = tp_mean(tiles, TP_AXES(3, 5), false);
+    tp_var most = tp_max_pool2d(x, tiles), mean = tp_avg_pool2d(x, tiles);
     const tp_grad_opts from = {.grad_outputs = &g};
     TP_TRY(tp_grad(1, &most, 1, &x, &by_max, from));
     TP_TRY(tp_grad(1, &mean, 1, &x, &by_mean, from));
     TP_TRY(grid_show_var("x", x));
-    TP_TRY(grid_show_var("the largest of each 2×2", most));
+    TP_TRY(grid_show_var("max_pool2d(x), the largest of each 2×2", most));
     TP_TRY(grid_show_var("ȳ", g));
-    TP_TRY(grid_show_var("x̄ of the largest", by_max));
-    TP_TRY(grid_show_var("x̄ of the mean", by_mean));
+    TP_TRY(grid_show_var("x̄ of max_pool2d", by_max));
+    TP_TRY(grid_show_var("x̄ of avg_pool2d", by_mean));
     tp_var quarter = tp_full(p.tape, TP_F64, TP_SHAPE(1, 1, 2, 2), 0.25);
     TP_TRY(grid_same("the mean", mean, tp_conv2d(x, quarter, (tp_conv_opts){.stride = {2, 2}})));
     learn_close(&p);
