@@ -125,17 +125,28 @@ extern const tp_kernels tp_kernels_avx2, tp_kernels_avx512;
  * environment variable TAPIR_ISA (ref, avx2, avx512) names, if the processor runs it. */
 const tp_kernels *tp_kernels_get(void);
 
-/* n strided elements of 4 or 8 bytes into contiguous memory, as kernels want them. stride in bytes. */
+/* n strided elements of 4 or 8 bytes into contiguous memory, as kernels want them. stride in bytes; a repeated element
+ * (0) is read once, so that the compiler fills with vectors. */
 static inline void tp_gather_run(int64_t n, void *to, const char *from, int64_t stride,
                                  int64_t size)
 {
     char *y = (char *)to;
-    if (size == 4)
+    if (stride == 0 && n > 0) {
+        uint64_t value = 0;
+        memcpy(&value, from, (size_t)size);
+        if (size == 4)
+            for (int64_t i = 0; i < n; i++)
+                memcpy(y + 4 * i, &value, 4);
+        else
+            for (int64_t i = 0; i < n; i++)
+                memcpy(y + 8 * i, &value, 8);
+    } else if (size == 4) {
         for (int64_t i = 0; i < n; i++)
             memcpy(y + 4 * i, from + i * stride, 4);
-    else
+    } else {
         for (int64_t i = 0; i < n; i++)
             memcpy(y + 8 * i, from + i * stride, 8);
+    }
 }
 
 /* The name of the level in use. */
