@@ -123,7 +123,7 @@ static void test_page(void **state)
         "Parts are what the file brings beside its loss; the rest is `models/uses.c`. Lines are those of the file,\n"
         "comments and all. The last three columns were measured on the 10,000 test images of MNIST after 10 epochs on the\n"
         "60,000 others, each pixel drawn once: `vae train --model NAME --data … --binarize static --epochs 10\n"
-        "--batch-size 128`, all else as the model has it (784-400-20, ReLU, Adam 1e-3, unless its row says otherwise); then `vae eval --importance 100`.\n"
+        "--batch-size 128`, all else as the model has it (mostly 784-400-20, ReLU, Adam 1e-3); then `vae eval --importance 100`.\n"
         "Loss is the objective in evaluation, in nats; −log p(x) an estimate from 100 samples of the posterior, or\n"
         "exact where the model knows it; active are latent dimensions that the data move. Objectives differ, so losses\n"
         "do not compare with each other; −log p(x) does, but for densities of real numbers (`gmm`, `linear_vae`) and for\n"
