@@ -80,8 +80,13 @@ static const tp_refusal refusals[] = {
      "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(argmax_pool2d, .arity = 1, .smooth = TP_NO_GRADIENT, .text = "argmax_pool2d(#0)",
-             .tex = "\\operatorname{arg\\,maxpool}(#0)",
+TP_DEFINE_OP(argmax_pool2d, .arity = 1, .smooth = TP_NO_GRADIENT,
+             .text = "argmax_pool2d(#0, @kernel_h×@kernel_w)",
+             .tex = "\\operatorname{arg\\,maxpool}_{@kernel_h \\times @kernel_w}(#0)",
+             .index =
+                 "y[n,c,i,j] = (@stride_h·i − @padding_h)·|#0:3| + @stride_w·j + " TP_POOL_ARGMAX
+                 " + (|#0:3| − @kernel_w)·⌊(" TP_POOL_ARGMAX
+                 ") / @kernel_w⌋ − @padding_w" TP_POOL_EDGE("#0", "−inf"),
              .why = "a position is a whole number: it jumps and does not move",
              .domain = "at least one row and one column; padding of at most half the kernel",
              .shape = shape, .forward = forward, .call = call, .attr_size = sizeof(tp_pool_attr),

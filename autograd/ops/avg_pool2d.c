@@ -165,8 +165,13 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(
-    avg_pool2d, .arity = 1, .smooth = TP_SMOOTH, .text = "avg_pool2d(#0)",
-    .tex = "\\operatorname{avgpool}(#0)", .jacobian = {TP_JACOBIAN_KRONECKER},
+    avg_pool2d, .arity = 1, .smooth = TP_SMOOTH, .text = "avg_pool2d(#0, @kernel_h×@kernel_w)",
+    .tex = "\\operatorname{avgpool}_{@kernel_h \\times @kernel_w}(#0)",
+    .index = "y[n,c,i,j] = Σ_" TP_POOL_ELEMENTS " #0[n,c," TP_POOL_PIXEL
+             "] / @divisor" TP_POOL_EDGE("#0", "0"),
+    .index_vjp = {"#0'[n,c,p,q] = Σ_{i,j} " TP_POOL_IN_ROWS "·" TP_POOL_IN_COLUMNS
+                  "·y'[n,c,i,j] / @divisor"},
+    .jacobian = {TP_JACOBIAN_WINDOWS},
     .why =
         "linear: every element of a window has the weight 1/(kh·kw) there, and gets that share of ȳ "
         "from each window that sees it",

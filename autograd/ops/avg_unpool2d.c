@@ -129,8 +129,13 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(
-    avg_unpool2d, .arity = 1, .smooth = TP_SMOOTH, .text = "avg_unpool2d(#0)",
-    .tex = "\\operatorname{avgpool}^\\top(#0)", .jacobian = {TP_JACOBIAN_KRONECKER},
+    avg_unpool2d, .arity = 1, .smooth = TP_SMOOTH, .text = "avg_unpool2d(#0, @kernel_h×@kernel_w)",
+    .tex = "\\operatorname{avgpool}_{@kernel_h \\times @kernel_w}^\\top(#0)",
+    .index = "y[n,c,p,q] = Σ_{i,j} " TP_POOL_IN_ROWS "·" TP_POOL_IN_COLUMNS
+             "·#0[n,c,i,j] / @divisor",
+    .index_vjp = {"#0'[n,c,i,j] = Σ_" TP_POOL_ELEMENTS " y'[n,c," TP_POOL_PIXEL
+                  "] / @divisor" TP_POOL_EDGE("y'", "0")},
+    .jacobian = {TP_JACOBIAN_WINDOWS},
     .why =
         "linear: what gave 1/(kh·kw) of itself to a window gets that share of all ȳ there: their "
         "average",

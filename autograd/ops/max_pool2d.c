@@ -122,8 +122,15 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(
-    max_pool2d, .arity = 1, .smooth = TP_PIECEWISE, .reads = TP_READS(0), .text = "max_pool2d(#0)",
-    .tex = "\\operatorname{maxpool}(#0)", .jacobian = {TP_JACOBIAN_SELECTION},
+    max_pool2d, .arity = 1, .smooth = TP_PIECEWISE, .reads = TP_READS(0),
+    .text = "max_pool2d(#0, @kernel_h×@kernel_w)",
+    .tex = "\\operatorname{maxpool}_{@kernel_h \\times @kernel_w}(#0)",
+    .index = "y[n,c,i,j] = max_" TP_POOL_ELEMENTS " #0[n,c," TP_POOL_PIXEL
+             "]" TP_POOL_EDGE("#0", "−inf"),
+    .index_vjp = {"#0'[n,c,p,q] = Σ_{i,j} " TP_POOL_IN_COLUMNS "·[(" TP_POOL_ROW
+                  ")·@kernel_w + " TP_POOL_COLUMN " = " TP_POOL_ARGMAX
+                  "]·y'[n,c,i,j]" TP_POOL_EDGE("#0", "−inf")},
+    .jacobian = {TP_JACOBIAN_SELECTION},
     .why = "each window gives its gradient to its largest element; at a kink, where several are "
            "largest, to the first of them, row by row",
     .domain = "at least one row and one column; padding of at most half the kernel",

@@ -14,6 +14,17 @@ typedef struct tp_pool_attr {
 enum { TP_POOL_FIELDS = 6, TP_POOL_AVERAGE_FIELDS = 7, TP_POOL_UNPOOL_FIELDS = 9 };
 extern const tp_field tp_pool_fields[TP_POOL_UNPOOL_FIELDS];
 
+/* Parts of their index forms: the pixel that element u,v of window i,j lies on, over all of them; whether window i,j holds
+ * pixel p,q; and where the largest of a window is in it, row by row. What is seen of a tensor at the edge. */
+#define TP_POOL_PIXEL "(@stride_h·i + u − @padding_h),(@stride_w·j + v − @padding_w)"
+#define TP_POOL_ELEMENTS "{u<@kernel_h,v<@kernel_w}"
+#define TP_POOL_ROW "p + @padding_h − @stride_h·i"
+#define TP_POOL_COLUMN "q + @padding_w − @stride_w·j"
+#define TP_POOL_IN_ROWS "[0 ≤ " TP_POOL_ROW " < @kernel_h]"
+#define TP_POOL_IN_COLUMNS "[0 ≤ " TP_POOL_COLUMN " < @kernel_w]"
+#define TP_POOL_ARGMAX "argmax_" TP_POOL_ELEMENTS " #0[n,c," TP_POOL_PIXEL "]"
+#define TP_POOL_EDGE(tensor, is) "{@padding_h + @padding_w > 0: ; " tensor " = " is " outside}"
+
 /* That x is images of at least one row and column; name is what the message calls it. TP_ESHAPE. */
 tp_status tp_pool_images(const char *name, tp_shape x);
 

@@ -92,9 +92,14 @@ static const tp_refusal refusals[] = {
      "more elements than memory can address"},
 };
 
-TP_DEFINE_OP(upsample_nearest2d, .arity = 1, .smooth = TP_SMOOTH,
-             .text = "upsample_nearest2d(#0, @scale_h by @scale_w)",
-             .tex = "\\operatorname{upsample}(#0)", .jacobian = {TP_JACOBIAN_SELECTION},
-             .why = "an element that stands in a block of y gets the sum of ȳ over that block",
-             .domain = "at least one row and one column", .shape = shape, .forward = forward,
-             .vjp = vjp, .call = call, TP_ATTR(struct attr), TP_REFUSALS);
+TP_DEFINE_OP(
+    upsample_nearest2d, .arity = 1, .smooth = TP_SMOOTH,
+    .text = "upsample_nearest2d(#0, @scale_h×@scale_w)",
+    .tex = "\\operatorname{upsample}_{@scale_h \\times @scale_w}(#0)",
+    .index = "y[n,c,i,j] = #0[n,c,(⌊i / @scale_h⌋),(⌊j / @scale_w⌋)]",
+    .index_vjp =
+        {"#0'[n,c,i,j] = Σ_{u<@scale_h,v<@scale_w} y'[n,c,(@scale_h·i + u),(@scale_w·j + v)]"},
+    .jacobian = {TP_JACOBIAN_SELECTION},
+    .why = "an element that stands in a block of y gets the sum of ȳ over that block",
+    .domain = "at least one row and one column", .shape = shape, .forward = forward, .vjp = vjp,
+    .call = call, TP_ATTR(struct attr), TP_REFUSALS);

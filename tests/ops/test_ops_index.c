@@ -295,6 +295,9 @@ static const struct {
 #define T "((q + @padding_w − @stride_w·j) / @dilation_w)"
 #define VALUE(terms) "y[n,k,i,j] = Σ_{c,u,v} " terms
 #define BY_X(terms) "#0'[n,c,p,q] = Σ_{k,i,j} y'[n,k,i,j]·" terms
+#define PH "(@stride_h·i + u − @padding_h)"
+#define PV "(@stride_w·j + v − @padding_w)"
+#define POOLED(terms) "y[n,c,i,j] = Σ_{u<@kernel_h,v<@kernel_w} " terms
 #define TURNED(terms) "y[n,k,p,q] = Σ_{c,i,j} #0[n,c,i,j]·" terms
 
 static const struct {
@@ -335,6 +338,25 @@ static const struct {
     {&tp_op_conv_transpose2d, false, TURNED(W(U, T) "; #1 = 0 outside"), NULL},
     {&tp_op_conv_transpose2d, false,
      TURNED(WT(U, "((q − @stride_w·j) / @dilation_w)") "; #1 = 0 outside"), NULL},
+    {&tp_op_avg_pool2d, true, POOLED("#0[n,c," PH "," PV "] / @divisor; #0 = 0 outside"), NULL},
+    {&tp_op_avg_pool2d, false, POOLED("#0[n,c," PH "," PV "]; #0 = 0 outside"), NULL},
+    {&tp_op_avg_pool2d, false, POOLED("#0[n,c," PV "," PH "] / @divisor; #0 = 0 outside"), NULL},
+    {&tp_op_avg_pool2d, false, POOLED("#0[n,c," PH "," PV "] / @divisor"), NULL},
+    {&tp_op_avg_pool2d, false,
+     "y[n,c,i,j] = Σ_{u<@kernel_w,v<@kernel_h} #0[n,c," PH "," PV "] / @divisor; #0 = 0 outside",
+     NULL},
+    {&tp_op_avg_pool2d, false, NULL,
+     "#0'[n,c,p,q] = Σ_{i,j} [0 ≤ p − @stride_h·i < @kernel_h]·[0 ≤ q − @stride_w·j < "
+     "@kernel_w]·y'[n,c,i,j] / @divisor"}, /* without the padding */
+    {&tp_op_max_pool2d, false,
+     "y[n,c,i,j] = max_{u<@kernel_h,v<@kernel_w} #0[n,c," PH "," PV "]; #0 = 0 outside", NULL},
+    {&tp_op_argmax_pool2d, false, /* in the window, not in the plane */
+     "y[n,c,i,j] = argmax_{u<@kernel_h,v<@kernel_w} #0[n,c," PH "," PV "]; #0 = −inf outside",
+     NULL},
+    {&tp_op_upsample_nearest2d, false, "y[n,c,i,j] = #0[n,c,(⌊i / @scale_w⌋),(⌊j / @scale_h⌋)]",
+     NULL},
+    {&tp_op_upsample_nearest2d, false, NULL,
+     "#0'[n,c,i,j] = Σ_{u<@scale_h,v<@scale_w} y'[n,c,(i + u),(j + v)]"},
 };
 
 static void test_wrong_windows(void **state)
