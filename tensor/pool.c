@@ -6,7 +6,12 @@
 #include "tensor/mem.h"
 #include "tensor/parallel.h"
 
-enum { MOST = 1 << 30, CHUNK = 1 << 14 }; /* elements of images per chunk */
+enum {
+    MOST = 1 << 30,
+    CHUNK = 1 << 14,
+    BLOCK = 64
+};                        /* chunks of so many elements; windows at a time */
+enum { EXACT = 1 << 24 }; /* up to here a float holds whole numbers */
 
 tp_status tp_pool_opts_check(tp_pool_opts *o)
 {
