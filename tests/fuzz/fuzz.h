@@ -260,6 +260,9 @@ int fuzz_input(fuzz_generator *g, const fuzz_machine *m, tp_shape shape);
  * attributes of one of them, legal but for a few (generate_conv.c). */
 bool fuzz_is_convolution(const tp_op *op);
 void fuzz_generate_convolution(fuzz_generator *g, const fuzz_machine *m, fuzz_step *s);
+/* The same of windows over images (generate_pool.c). */
+bool fuzz_is_pool(const tp_op *op);
+void fuzz_generate_pool(fuzz_generator *g, const fuzz_machine *m, fuzz_step *s);
 /* Appends one operation, and before it the sources it needs; false at the end. */
 bool fuzz_generate(fuzz_generator *g, const fuzz_machine *m);
 

@@ -484,6 +484,8 @@ bool fuzz_generate(fuzz_generator *g, const fuzz_machine *m)
         wild(g, m, &s);
     else if (fuzz_is_convolution(op) && fuzz_chance(&g->rng, 80))
         fuzz_generate_convolution(g, m, &s);
+    else if (fuzz_is_pool(op) && fuzz_chance(&g->rng, 80))
+        fuzz_generate_pool(g, m, &s);
     else
         from_sample(g, m, &s);
     g->p->step[g->p->count++] = s;

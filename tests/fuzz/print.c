@@ -90,12 +90,14 @@ static void print_field(FILE *out, const tp_field *f, const void *attr)
 
 /* --- steps -------------------------------------------------------------------------------------- */
 
-static void print_sizes(FILE *out, const fuzz_step *s, const char *h, const char *w)
+/* Attributes as op has them, which stand in the same place of a step whose own table has fewer. */
+static void print_sizes(FILE *out, const fuzz_step *s, const tp_op *op, const char *h,
+                        const char *w)
 {
     fprintf(out, "{");
-    print_i64(out, fuzz_whole(&tp_op_conv_transpose2d, s->attr.bytes, h, 0));
+    print_i64(out, fuzz_whole(op, s->attr.bytes, h, 0));
     fprintf(out, ", ");
-    print_i64(out, fuzz_whole(&tp_op_conv_transpose2d, s->attr.bytes, w, 0));
+    print_i64(out, fuzz_whole(op, s->attr.bytes, w, 0));
     fprintf(out, "}");
 }
 
@@ -108,15 +110,36 @@ static void print_convolution(FILE *out, const fuzz_step *s)
             print_field(out, &s->op->fields[i], s->attr.bytes);
         }
     fprintf(out, ", (tp_conv_opts){");
-    print_sizes(out, s, "stride_h", "stride_w");
+    print_sizes(out, s, &tp_op_conv_transpose2d, "stride_h", "stride_w");
     fprintf(out, ", ");
-    print_sizes(out, s, "padding_h", "padding_w");
+    print_sizes(out, s, &tp_op_conv_transpose2d, "padding_h", "padding_w");
     fprintf(out, ", ");
-    print_sizes(out, s, "dilation_h", "dilation_w");
+    print_sizes(out, s, &tp_op_conv_transpose2d, "dilation_h", "dilation_w");
     fprintf(out, ", ");
     print_i64(out, fuzz_whole(s->op, s->attr.bytes, "groups", 0));
     fprintf(out, ", ");
-    print_sizes(out, s, "output_padding_h", "output_padding_w");
+    print_sizes(out, s, &tp_op_conv_transpose2d, "output_padding_h", "output_padding_w");
+    fprintf(out, "}");
+}
+
+/* Options of windows over images, behind the size of an image if that is asked for. */
+static void print_pool(FILE *out, const fuzz_step *s)
+{
+    const tp_op *all = &tp_op_avg_unpool2d;
+    for (int i = 0; i < s->op->field_count; i++)
+        if (strcmp(s->op->fields[i].name, "height") == 0 ||
+            strcmp(s->op->fields[i].name, "width") == 0) {
+            fprintf(out, ", ");
+            print_field(out, &s->op->fields[i], s->attr.bytes);
+        }
+    fprintf(out, ", (tp_pool_opts){");
+    print_sizes(out, s, all, "kernel_h", "kernel_w");
+    fprintf(out, ", ");
+    print_sizes(out, s, all, "stride_h", "stride_w");
+    fprintf(out, ", ");
+    print_sizes(out, s, all, "padding_h", "padding_w");
+    fprintf(out, ", ");
+    print_i64(out, fuzz_whole(all, s->attr.bytes, "divisor", 0));
     fprintf(out, "}");
 }
 
@@ -132,9 +155,12 @@ static void print_call(FILE *out, const fuzz_step *s)
         fprintf(out, "%sv[%d]", comma, s->x[i]), comma = ", ";
     if (s->op->arity == TP_ANY_ARITY)
         fprintf(out, "}, %d", s->n);
-    if (fuzz_is_convolution(s->op))
+    bool convolution = fuzz_is_convolution(s->op), pool = fuzz_is_pool(s->op);
+    if (convolution)
         print_convolution(out, s);
-    for (int i = 0; i < s->op->field_count && !fuzz_is_convolution(s->op); i++) {
+    if (pool)
+        print_pool(out, s);
+    for (int i = 0; i < s->op->field_count && !convolution && !pool; i++) {
         fprintf(out, "%s", comma);
         print_field(out, &s->op->fields[i], s->attr.bytes);
         comma = ", ";

@@ -86,6 +86,34 @@ static tp_status drive(scene *s)
     return oom_note(s, y);
 }
 
+static tp_status images(scene *s)
+{
+    TP_TRY(oom_draw(&s->t[0], TP_F32, TP_SHAPE(5, 5, 2, 2), 1));
+    TP_TRY(tp_tensor_new(&s->t[1], TP_F32, TP_SHAPE(2, 2, 2, 2)));
+    TP_TRY(tp_tensor_new(&s->t[2], TP_I64, TP_SHAPE(2, 2, 2, 2)));
+    TP_TRY(tp_tensor_new(&s->t[3], TP_F32, TP_SHAPE(2, 2, 5, 5)));
+    return oom_watch(s, &s->t[0]);
+}
+
+/* Windows over images that do not lie one row behind the other: these are copied. */
+static tp_status pool(scene *s)
+{
+    tp_pool_opts o = {.kernel = {3, 2}, .stride = {2, 3}};
+    tp_arena scratch = {0};
+    tp_tensor x, y;
+    TP_TRY(tp_pool_opts_check(&o));
+    TP_TRY(tp_view_permute(&s->t[0], TP_ALL_AXES, &x));
+    TP_TRY(tp_view_transpose(&s->t[1], 2, 3, &y));
+    tp_status status = tp_pool_average(&s->t[1], &x, &o, &scratch);
+    status = status == TP_OK ? tp_pool_max(&s->t[2], &x, &o, &scratch) : status;
+    status = status == TP_OK ? tp_pool_max_adjoint(&s->t[3], &y, &x, &o, &scratch) : status;
+    status = status == TP_OK ? tp_pool_spread(&s->t[3], &y, &o, &scratch) : status;
+    tp_arena_free(&scratch);
+    for (int i = 1; i < 4 && status == TP_OK; i++)
+        status = oom_note(s, &s->t[i]);
+    return status;
+}
+
 static tp_status multiply(scene *s)
 {
     TP_TRY(tp_tensor_new(&s->made[0], TP_F32, TP_SHAPE(5, 3)));
@@ -150,6 +178,7 @@ const scenario oom_tensors[] = {
     {.name = "tensors", .prepare = two_matrices, .act = make_tensors},
     {.name = "views", .prepare = two_matrices, .act = look},
     {.name = "drivers", .prepare = places, .act = drive},
+    {.name = "windows", .prepare = images, .act = pool, .bare = true},
     {.name = "product", .prepare = two_matrices, .act = multiply},
     {.name = "product on two threads",
      .prepare = large_matrices,
