@@ -28,10 +28,24 @@ tp_status tp_pool_images(const char *name, tp_shape x)
     return TP_OK;
 }
 
-tp_status tp_pool_shape(tp_shape x, tp_pool_opts *o, tp_shape *y)
+/* A row may be applied by itself, with anything. What it computes, its rule and its index form take the options as they
+ * are. */
+tp_status tp_pool_opts_filled(const tp_pool_opts *o, bool average)
+{
+    tp_pool_opts f = *o;
+    TP_TRY(tp_pool_opts_check(&f));
+    if (f.stride[0] != o->stride[0] || f.stride[1] != o->stride[1] ||
+        (average && f.divisor != o->divisor))
+        return tp_fail(TP_EARG,
+                       "stride %lld,%lld and divisor %lld: numbers needed, 0 is a default of the "
+                       "function, not of its row",
+                       (long long)o->stride[0], (long long)o->stride[1], (long long)o->divisor);
+    return TP_OK;
+}
+
+tp_status tp_pool_shape(tp_shape x, const tp_pool_opts *o, tp_shape *y)
 {
     char text[TP_SHAPE_TEXT];
-    TP_TRY(tp_pool_opts_check(o));
     TP_TRY(tp_pool_images("x", x));
     *y = x;
     for (int i = 0; i < 2; i++) {
@@ -55,8 +69,9 @@ tp_var tp_avg_pool2d(tp_var x, tp_pool_opts opts)
 
 static tp_status shape(const tp_op_call *c)
 {
-    tp_pool_opts o = ((const tp_pool_attr *)c->attr)->opts;
-    return tp_pool_shape(c->x[0]->shape, &o, &c->y->shape);
+    const tp_pool_attr *a = c->attr;
+    TP_TRY(tp_pool_opts_filled(&a->opts, true));
+    return tp_pool_shape(c->x[0]->shape, &a->opts, &c->y->shape);
 }
 
 static tp_status forward(const tp_op_call *c)
@@ -103,11 +118,11 @@ static const tp_sample samples[] = {
      OPTS(.kernel = {1, 1})},
     {"sums instead of averages",
      1,
-     {{TP_DIMS(1, 2, 4, 3)}},
+     {{TP_DIMS(2, 2, 4, 3)}},
      OPTS(.kernel = {2, 3}, .stride = {1, 1}, .padding = {0, 1}, .divisor = 1)},
     {"one pixel, and padding",
      1,
-     {{TP_DIMS(1, 2, 1, 1)}},
+     {{TP_DIMS(4, 4, 1, 1)}},
      OPTS(.kernel = {2, 2}, .stride = {1, 1}, .padding = {1, 1})},
     {"no examples", 1, {{TP_DIMS(0, 1, 4, 4)}}, OPTS(.kernel = {2, 2})},
     {"no channels", 1, {{TP_DIMS(2, 0, 4, 4)}}, OPTS(.kernel = {2, 2})},
@@ -165,8 +180,9 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(
-    avg_pool2d, .arity = 1, .smooth = TP_SMOOTH, .text = "avg_pool2d(#0, @kernel_h×@kernel_w)",
-    .tex = "\\operatorname{avgpool}_{@kernel_h \\times @kernel_w}(#0)",
+    avg_pool2d, .arity = 1, .smooth = TP_SMOOTH,
+    .text = "avg_pool2d(#0, @kernel_h×@kernel_w, divisor @divisor)", .prec = 1,
+    .tex = "\\tfrac{1}{@divisor} \\operatorname{sumpool}_{@kernel_h \\times @kernel_w}(#0)",
     .index = "y[n,c,i,j] = Σ_" TP_POOL_ELEMENTS " #0[n,c," TP_POOL_PIXEL
              "] / @divisor" TP_POOL_EDGE("#0", "0"),
     .index_vjp = {"#0'[n,c,p,q] = Σ_{i,j} " TP_POOL_IN_ROWS "·" TP_POOL_IN_COLUMNS

@@ -14,8 +14,7 @@ static tp_status shape(const tp_op_call *c)
     const tp_pool_attr *a = c->attr;
     char text[TP_SHAPE_TEXT];
     tp_shape x = c->x[0]->shape, windows;
-    tp_pool_opts o = a->opts;
-    TP_TRY(tp_pool_opts_check(&o));
+    TP_TRY(tp_pool_opts_filled(&a->opts, true));
     TP_TRY(tp_pool_images("x", x));
     if (a->size[0] < 1 || a->size[1] < 1)
         return tp_fail(TP_ESHAPE, "an image of %lld,%lld: at least one row and column needed",
@@ -23,7 +22,7 @@ static tp_status shape(const tp_op_call *c)
     c->y->shape = TP_SHAPE(x.dim[0], x.dim[1], a->size[0], a->size[1]);
     TP_TRY(tp_shape_check(c->y->shape, 1));
     for (int i = 0; i < 2; i++)
-        windows.dim[i] = tp_pool_windows(&o, i, a->size[i]);
+        windows.dim[i] = tp_pool_windows(&a->opts, i, a->size[i]);
     if (windows.dim[0] != x.dim[2] || windows.dim[1] != x.dim[3])
         return tp_fail(TP_ESHAPE, "x %s for an image of %lld,%lld: that has %lld,%lld windows",
                        tp_shape_text(x, text), (long long)a->size[0], (long long)a->size[1],
@@ -129,8 +128,9 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(
-    avg_unpool2d, .arity = 1, .smooth = TP_SMOOTH, .text = "avg_unpool2d(#0, @kernel_h×@kernel_w)",
-    .tex = "\\operatorname{avgpool}_{@kernel_h \\times @kernel_w}^\\top(#0)",
+    avg_unpool2d, .arity = 1, .smooth = TP_SMOOTH,
+    .text = "avg_unpool2d(#0, @kernel_h×@kernel_w, divisor @divisor)", .prec = 1,
+    .tex = "\\tfrac{1}{@divisor} \\operatorname{sumpool}_{@kernel_h \\times @kernel_w}^\\top(#0)",
     .index = "y[n,c,p,q] = Σ_{i,j} " TP_POOL_IN_ROWS "·" TP_POOL_IN_COLUMNS
              "·#0[n,c,i,j] / @divisor",
     .index_vjp = {"#0'[n,c,i,j] = Σ_" TP_POOL_ELEMENTS " y'[n,c," TP_POOL_PIXEL

@@ -13,10 +13,11 @@ tp_pool_opts tp_pool_max_opts(tp_pool_opts o)
 
 tp_status tp_pool_max_shape(const tp_op_call *c)
 {
-    tp_pool_opts o = ((const tp_pool_attr *)c->attr)->opts;
-    if (o.divisor != 0)
-        return tp_fail(TP_EARG, "divisor %lld: only averages have one", (long long)o.divisor);
-    return tp_pool_shape(c->x[0]->shape, &o, &c->y->shape);
+    const tp_pool_opts *o = &((const tp_pool_attr *)c->attr)->opts;
+    if (o->divisor != 0)
+        return tp_fail(TP_EARG, "divisor %lld: only averages have one", (long long)o->divisor);
+    TP_TRY(tp_pool_opts_filled(o, false));
+    return tp_pool_shape(c->x[0]->shape, o, &c->y->shape);
 }
 
 tp_var tp_max_pool2d(tp_var x, tp_pool_opts opts)

@@ -28,8 +28,11 @@ extern const tp_field tp_pool_fields[TP_POOL_UNPOOL_FIELDS];
 /* That x is images of at least one row and column; name is what the message calls it. TP_ESHAPE. */
 tp_status tp_pool_images(const char *name, tp_shape x);
 
-/* The shape [n,c,oh,ow] of the windows in x. TP_ESHAPE, TP_EARG. Fills o in. */
-tp_status tp_pool_shape(tp_shape x, tp_pool_opts *o, tp_shape *y);
+/* Whether a node has its options as the functions leave them, of averages with a divisor: TP_EARG. */
+tp_status tp_pool_opts_filled(const tp_pool_opts *o, bool average);
+
+/* The shape [n,c,oh,ow] of the windows in x, with options filled in. TP_ESHAPE. */
+tp_status tp_pool_shape(tp_shape x, const tp_pool_opts *o, tp_shape *y);
 /* Of maxima, which have no divisor: options with the other defaults filled in | the same as .shape. */
 tp_pool_opts tp_pool_max_opts(tp_pool_opts o);
 tp_status tp_pool_max_shape(const tp_op_call *c);

@@ -298,13 +298,30 @@ static void third_derivatives(void **state)
     }
 }
 
+/* The functions fill their defaults in, a row is given what it computes with. */
+static void rows_by_themselves(void **state)
+{
+    (void)state;
+    const tp_op *const rows[] = {&tp_op_avg_pool2d, &tp_op_avg_unpool2d, &tp_op_max_pool2d,
+                                 &tp_op_argmax_pool2d};
+    for (int i = 0; i < 4; i++) {
+        const tp_sample *s = &rows[i]->samples[0];
+        struct bench b = bench_new(TP_F64);
+        tp_var x = tp_full(b.tape, TP_F64, s->x[0].shape, 1);
+        assert_status(tp_var_status(rows[i]->call(b.tape, 1, &x, s->attr)), TP_OK);
+        assert_status(tp_var_status(tp_apply(rows[i], 1, &x, s->attr)), TP_EARG);
+        assert_message("stride 0,0 and divisor 0: numbers needed");
+        tp_tape_reset(b.tape);
+        bench_free(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(against_loops),
-        cmocka_unit_test(options),
-        cmocka_unit_test(extremes),
-        cmocka_unit_test(third_derivatives),
+        cmocka_unit_test(against_loops),      cmocka_unit_test(options),
+        cmocka_unit_test(extremes),           cmocka_unit_test(third_derivatives),
+        cmocka_unit_test(rows_by_themselves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
