@@ -60,7 +60,8 @@ static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)
         .opts = { __VA_ARGS__ }                                                                    \
     }
 static const tp_sample samples[] = {
-    {"windows of 2 by 2, side by side", 1, {{TP_DIMS(2, 2, 4, 4)}}, OPTS(.kernel = {2, 2})},
+    {"windows of 2 by 2, side by side", 1, {{TP_DIMS(1, 1, 2, 6)}}, OPTS(.kernel = {2, 2})},
+    {"channels and examples", 1, {{TP_DIMS(2, 2, 4, 4)}}, OPTS(.kernel = {2, 2})},
     {"a row and a column that no window reaches",
      1,
      {{TP_DIMS(1, 2, 5, 5)}},

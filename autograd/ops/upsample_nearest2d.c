@@ -58,7 +58,7 @@ static tp_var call(tp_tape *t, int n, const tp_var *x, const void *attr)
 }
 
 static const tp_sample samples[] = {
-    {"twice", 1, {{TP_DIMS(1, 1, 2, 2)}}, &(const struct attr){2, 2}},
+    {"twice", 1, {{TP_DIMS(1, 1, 1, 3)}}, &(const struct attr){2, 2}},
     {"images and channels", 1, {{TP_DIMS(2, 3, 2, 1)}}, &(const struct attr){3, 2}},
     {"different by height and width", 1, {{TP_DIMS(1, 2, 3, 2)}}, &(const struct attr){1, 3}},
     {"one pixel", 1, {{TP_DIMS(2, 2, 1, 1)}}, &(const struct attr){3, 4}},
