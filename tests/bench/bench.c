@@ -167,6 +167,7 @@ static void list_rows(void)
     bench_rows_train();
     bench_rows_matmul();
     bench_rows_conv();
+    bench_rows_pool();
     bench_rows_map();
     bench_rows_tape();
     bench_rows_process();

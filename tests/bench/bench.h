@@ -75,6 +75,7 @@ bench_add(bench_unit unit, const char *format, ...);
 void bench_rows_machine(void);
 void bench_rows_matmul(void);
 void bench_rows_conv(void);
+void bench_rows_pool(void);
 void bench_rows_map(void);
 void bench_rows_tape(void);
 void bench_rows_train(void);
