@@ -64,6 +64,8 @@ typedef struct tp_field {
     const char *name;
     tp_field_kind kind;
     size_t offset;
+    const char
+        *usual; /* explain does not mention the attribute when it reads like this; NULL: always */
 } tp_field;
 
 #define TP_FIELD(type, member, kind)                                                               \

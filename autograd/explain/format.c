@@ -366,6 +366,26 @@ static void add_kind(tp_text *t, const tp_formula *f, const tp_node *node)
     tp_text_add(t, f->tex ? "\\colon \\text{%s}" : ": %s", kind);
 }
 
+/* Whether the second is the first one's by width: "stride_h", "stride_w". */
+static bool by_width(const tp_field *h, const tp_field *w)
+{
+    size_t n = strlen(h->name);
+    return n > 2 && strcmp(h->name + n - 2, "_h") == 0 && strncmp(h->name, w->name, n - 1) == 0 &&
+           strcmp(w->name + n - 2, "_w") == 0;
+}
+
+/* " 2", " 2,1" of a pair that differs; false if that is not worth a mention. */
+static bool add_value(tp_text *t, const tp_field *f, const tp_field *width, const void *attr)
+{
+    tp_text h = {0}, w = {0};
+    tp_format_attr(&h, f, attr);
+    if (width != NULL)
+        tp_format_attr(&w, width, attr);
+    bool same = width == NULL || strcmp(h.data, w.data) == 0;
+    tp_text_add(t, same ? " %s" : " %s,%s", h.data, w.data);
+    return f->usual == NULL || !same || strcmp(h.data, f->usual) != 0;
+}
+
 /* ", axis 1": what the formula does not mention. */
 static void add_unmentioned(tp_text *t, const tp_formula *f, const tp_node *node)
 {
@@ -379,12 +399,14 @@ static void add_unmentioned(tp_text *t, const tp_formula *f, const tp_node *node
         if (off || field->kind == TP_FIELD_SHAPE || field->kind == TP_FIELD_DTYPE ||
             strstr(text, mention) != NULL)
             continue; /* shape and type are shown anyhow */
+        bool pair = i + 1 < node->op->field_count && by_width(field, field + 1);
         tp_text value = {0};
-        if (field->kind != TP_FIELD_BOOL) {
-            tp_text_add(&value, " ");
-            tp_format_attr(&value, field, node->attr);
-        }
-        tp_text_add(t, f->tex ? ",\\ \\text{%s%s}" : ", %s%s", field->name, value.data);
+        i += pair;
+        if (field->kind != TP_FIELD_BOOL &&
+            !add_value(&value, field, pair ? field + 1 : NULL, node->attr))
+            continue;
+        tp_text_add(t, f->tex ? ",\\ \\text{%.*s%s}" : ", %.*s%s",
+                    (int)strlen(field->name) - (pair ? 2 : 0), field->name, value.data);
     }
 }
 

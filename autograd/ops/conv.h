@@ -28,6 +28,9 @@ extern const tp_field tp_conv_fields[TP_CONV_WEIGHT_FIELDS];
 #define TP_CONV_EDGE(tensor) "{@padding_h + @padding_w > 0: ; " tensor " = 0 outside}"
 #define TP_CONV_GAPS(tensor) "; " tensor " = 0 outside{@dilation_h + @dilation_w > 2:  and between}"
 
+/* Whether a node has its options as tp_conv_opts_check leaves them: TP_EARG. */
+tp_status tp_conv_opts_filled(const tp_conv_opts *o);
+
 /* The shape [N,O,OH,OW] of what x [N,C,H,W] and weight [O,C/groups,kh,kw] make. TP_ESHAPE, TP_EARG. Fills o in. */
 tp_status tp_conv_shape(tp_shape x, tp_shape weight, tp_conv_opts *o, tp_shape *y);
 

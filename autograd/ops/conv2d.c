@@ -3,23 +3,40 @@
 #include "autograd/compose.h"
 #include "autograd/ops/conv.h"
 
-#define I64(name, member, i)                                                                       \
+#define I64(name, member, i, usual)                                                                \
     {                                                                                              \
-        name, TP_FIELD_I64, offsetof(tp_conv_attr, member) + (i) * sizeof(int64_t)                 \
+        name, TP_FIELD_I64, offsetof(tp_conv_attr, member) + (i) * sizeof(int64_t), usual          \
     }
 const tp_field tp_conv_fields[TP_CONV_WEIGHT_FIELDS] = {
-    I64("stride_h", opts.stride, 0),
-    I64("stride_w", opts.stride, 1),
-    I64("padding_h", opts.padding, 0),
-    I64("padding_w", opts.padding, 1),
-    I64("dilation_h", opts.dilation, 0),
-    I64("dilation_w", opts.dilation, 1),
-    I64("groups", opts.groups, 0),
-    I64("output_padding_h", opts.output_padding, 0),
-    I64("output_padding_w", opts.output_padding, 1),
-    I64("kernel_h", kernel, 0),
-    I64("kernel_w", kernel, 1),
+    I64("stride_h", opts.stride, 0, "1"),
+    I64("stride_w", opts.stride, 1, "1"),
+    I64("padding_h", opts.padding, 0, "0"),
+    I64("padding_w", opts.padding, 1, "0"),
+    I64("dilation_h", opts.dilation, 0, "1"),
+    I64("dilation_w", opts.dilation, 1, "1"),
+    I64("groups", opts.groups, 0, "1"),
+    I64("output_padding_h", opts.output_padding, 0, "0"),
+    I64("output_padding_w", opts.output_padding, 1, "0"),
+    I64("kernel_h", kernel, 0, NULL),
+    I64("kernel_w", kernel, 1, NULL),
 };
+
+/* A row may be applied by itself, with anything. What it computes, its rules and its index form take the options as
+ * they are. */
+tp_status tp_conv_opts_filled(const tp_conv_opts *o)
+{
+    tp_conv_opts f = *o;
+    TP_TRY(tp_conv_opts_check(&f));
+    for (int i = 0; i < 2; i++)
+        if (f.stride[i] != o->stride[i] || f.dilation[i] != o->dilation[i] || f.groups != o->groups)
+            return tp_fail(TP_EARG,
+                           "stride %lld,%lld, dilation %lld,%lld and %lld groups: numbers needed, "
+                           "0 is a default of the function, not of its row",
+                           (long long)o->stride[0], (long long)o->stride[1],
+                           (long long)o->dilation[0], (long long)o->dilation[1],
+                           (long long)o->groups);
+    return TP_OK;
+}
 
 tp_status tp_conv_shape(tp_shape x, tp_shape weight, tp_conv_opts *o, tp_shape *y)
 {
@@ -67,6 +84,7 @@ tp_var tp_conv2d(tp_var x, tp_var weight, tp_conv_opts opts)
 static tp_status shape(const tp_op_call *c)
 {
     tp_conv_opts o = ((const tp_conv_attr *)c->attr)->opts;
+    TP_TRY(tp_conv_opts_filled(&o));
     if (o.output_padding[0] != 0 || o.output_padding[1] != 0)
         return tp_fail(TP_EARG, "output_padding %lld,%lld: only the transposed convolution has one",
                        (long long)o.output_padding[0], (long long)o.output_padding[1]);
@@ -202,8 +220,10 @@ TP_DEFINE_OP(
     .index_vjp = {"#0'[n,c,p,q] = Σ_{k,i,j} y'[n,k,i,j]·" SEEING TP_CONV_GAPS("#1"),
                   "#1'[k,c,u,v] = Σ_{n,i,j} y'[n,k,i,j]·" SEEN TP_CONV_EDGE("#0")},
     .jacobian = {TP_JACOBIAN_WINDOWS, TP_JACOBIAN_KRONECKER},
-    .why = "linear in each: x̄ is what every position gives back to what it saw, the transposed "
-           "convolution of ȳ; w̄ sums over positions what the kernel saw there, times ȳ",
+    .why =
+        "linear in each: x̄ is what every position gives back to what it saw, the transposed "
+        "convolution of ȳ; w̄ sums over positions what the kernel saw there, times ȳ. A column of "
+        "im2col(x) is what the kernel sees at one position, and col2im adds columns back",
     .shape = shape, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused, .call = call,
     .attr_size = sizeof(tp_conv_attr), .fields = tp_conv_fields, .field_count = TP_CONV_FIELDS,
     TP_REFUSALS);

@@ -15,7 +15,7 @@ static tp_status shape(const tp_op_call *c)
     const tp_conv_attr *attr = c->attr;
     tp_conv_opts o = attr->opts;
     tp_shape x = c->x[0]->shape, y = c->x[1]->shape, positions;
-    TP_TRY(tp_conv_opts_check(&o));
+    TP_TRY(tp_conv_opts_filled(&o));
     if (attr->kernel[0] < 1 || attr->kernel[1] < 1 || o.output_padding[0] != 0 ||
         o.output_padding[1] != 0)
         return tp_fail(

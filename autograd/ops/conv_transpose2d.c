@@ -15,7 +15,7 @@ static tp_status shape(const tp_op_call *c)
     char a[TP_SHAPE_TEXT], b[TP_SHAPE_TEXT];
     tp_conv_opts o = ((const tp_conv_attr *)c->attr)->opts;
     tp_shape x = c->x[0]->shape, w = c->x[1]->shape;
-    TP_TRY(tp_conv_opts_check(&o));
+    TP_TRY(tp_conv_opts_filled(&o));
     if (x.ndim != 4 || w.ndim != 4 || x.dim[1] != w.dim[0] || x.dim[1] % o.groups != 0)
         return tp_fail(
             TP_ESHAPE,
@@ -152,7 +152,7 @@ TP_DEFINE_OP(
                   "#1'[c,k,u,v] = Σ_{n,i,j} #0[n,c,i,j]·" GIVEN TP_CONV_EDGE("y'")},
     .jacobian = {TP_JACOBIAN_WINDOWS, TP_JACOBIAN_KRONECKER},
     .why =
-        "the adjoint of a convolution has that convolution as its own: x̄ is ȳ convolved, w̄ sums over "
+        "the adjoint of a convolution has that convolution as its own: x̄ is ȳ convolved, w̄ sums over "
         "positions what the kernel gave to, times x",
     .shape = shape, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused, .call = call,
     .attr_size = sizeof(tp_conv_attr), .fields = tp_conv_fields,

@@ -215,6 +215,23 @@ static void test_freed_things(void **state)
     assert_status(tp_var_status(tp_full(heir, TP_F64, TP_SHAPE(), 1)), TP_ETAPE);
 }
 
+/* The functions fill their defaults in, a row is given what it computes with. */
+static void test_rows_of_convolution(void **state)
+{
+    (void)state;
+    const tp_op *const rows[] = {&tp_op_conv2d, &tp_op_conv_transpose2d, &tp_op_conv2d_weight};
+    for (int i = 0; i < 3; i++) {
+        const tp_sample *s = &rows[i]->samples[0];
+        tp_var x[2];
+        for (int k = 0; k < 2; k++)
+            x[k] = tp_full(t, TP_F64, s->x[k].shape, 1);
+        assert_status(tp_var_status(rows[i]->call(t, 2, x, s->attr)), TP_OK);
+        assert_status(tp_var_status(tp_apply(rows[i], 2, x, s->attr)), TP_EARG);
+        assert_message("stride 0,0, dilation 0,0 and 1 groups: numbers needed");
+        tp_tape_reset(t);
+    }
+}
+
 static void test_pad_at_the_limits(void **state)
 {
     (void)state;
@@ -241,6 +258,7 @@ int main(void)
         CASE(test_release_spares_the_rest),
         CASE(test_larger_than_memory),
         CASE(test_freed_things),
+        CASE(test_rows_of_convolution),
         CASE(test_pad_at_the_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
