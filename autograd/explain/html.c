@@ -268,12 +268,14 @@ static void put_heading(const tp_page *p, const tp_step *s)
     fputs("</h3>\n", p->out);
 }
 
-/* The op, or the rule of an input, in index form. */
+/* The op, or the rule of an input, in index form, and as matrices. */
 static void put_elements(const tp_page *p, uint32_t id, int input)
 {
-    tp_text line = {0};
+    tp_text line = {0}, matrices = {0};
     if (tp_page_index(&line, p, id, input))
         put_equation(p, "by elements", &line, NULL);
+    if (tp_page_matrices(&matrices, p, id, input))
+        put_equation(p, "as matrices", &matrices, NULL);
 }
 
 /* What the op computed, where, and why its rule is what it is. */

@@ -19,4 +19,10 @@ void tp_html_element(tp_page *p, const tp_element *e);
  * Below stand range and norm, with shape also that. */
 void tp_html_tensor(FILE *out, const tp_tensor *x, bool shape);
 
+/* Of pictures [n,c,h,w] the first planes, drawn, in shades of most, the largest size of an element. Nothing of other
+ * tensors, nor of kernels. */
+void tp_html_pictures(FILE *out, const tp_tensor *x, double most);
+/* From −4 to 4, the further from 0, the nearer v is to most; 0 of what is not finite. */
+int tp_html_shade(double v, double most);
+
 #endif

@@ -29,12 +29,14 @@ static void put_term(const tp_page *p, const tp_element *e, uint32_t user, const
 
 static void put_use(const tp_page *p, const tp_element *e, const tp_element_use *use)
 {
-    tp_text line = {0}, sum = {0};
+    tp_text line = {0}, rule = {0}, sum = {0};
     tp_text_add(&line, "It moves %lld of the %lld elements of <span class=\"f\">",
                 (long long)use->moved, (long long)use->of);
     tp_format_definition(&line, &p->look, use->user);
     tp_text_add(&line, "</span>%s", use->moved > use->terms ? ". Those that count most:" : ":");
     tp_html_line(p, "use", &line);
+    if (tp_page_indexed(&rule, p, use->user, use->input))
+        tp_html_line(p, "f rule", &rule);
     for (int i = 0; i < use->terms; i++)
         put_term(p, e, use->user, &use->term[i]);
     tp_text_add(&sum, use->moved > use->terms ? "sum of all " : "sum ");

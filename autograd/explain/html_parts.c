@@ -3,6 +3,7 @@
 #include "autograd/explain/graph.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* The longest part of t that ends outside of elements, tags and entities. */
 static size_t whole_part(const tp_text *t)
@@ -50,17 +51,16 @@ void tp_html_badge(FILE *out, const char *class, const char *words)
 
 enum { WHOLE = 64, CORNER = 4, BLOCK = 8 };
 
-/* The darker, the nearer to the largest: four shades. */
 static void put_cell(FILE *out, const tp_tensor *x, int64_t i, double most)
 {
     tp_text text = {0};
     double v = tp_flat(x, i);
-    int shade = isfinite(v) && most > 0 ? (int)ceil(4 * fabs(v) / most) : 0;
+    int shade = tp_html_shade(v, most);
     tp_text_element(&text, x, i);
     if (!isfinite(v))
         fprintf(out, "<td class=\"odd\">%s</td>", text.data);
-    else if (shade > 0)
-        fprintf(out, "<td class=\"%c%d\">%s</td>", v < 0 ? 'm' : 'p', shade, text.data);
+    else if (shade != 0)
+        fprintf(out, "<td class=\"%c%d\">%s</td>", v < 0 ? 'm' : 'p', abs(shade), text.data);
     else
         fprintf(out, "<td>%s</td>", text.data);
 }
@@ -128,6 +128,7 @@ static void put_matrices(FILE *out, const tp_tensor *x)
         for (int64_t c = 0; c < show; c += BLOCK)
             put_table(out, x, at, c, c + BLOCK < show ? c + BLOCK : show, most);
     }
+    tp_html_pictures(out, x, most);
 }
 
 void tp_html_tensor(FILE *out, const tp_tensor *x, bool shape)

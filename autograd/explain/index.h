@@ -47,6 +47,10 @@ bool tp_format_index(tp_text *t, const tp_formula *f, uint32_t id);
 /* "W̄[j,k] = Σ_i h̄[i,j]·x[i,k]": what the rule of node id adds to the gradient of that input. */
 bool tp_format_index_vjp(tp_text *t, const tp_formula *f, uint32_t id, int input);
 
+/* A convolution, or the rule of an input, as a product of matrices, with their sizes: "W̄ = h̄·im2col(x)ᵀ   [4,48] =
+ * [4,98]·[98,48]". False of other ops. */
+bool tp_format_columns(tp_text *t, const tp_formula *f, uint32_t id, int input);
+
 /* How much of ∂y/∂x, y of node id and x its input, can differ from 0. */
 typedef struct tp_blocks {
     tp_jacobian structure;

@@ -31,10 +31,15 @@ static const struct {
     {"[", "[", "[", NULL, "]", "]", "]"},
     {"_{", "_{", "_{", "<sub>", "}", "}", "</sub>"},
     {"⟨", "⟨", "_{\\langle ", NULL, "⟩", " \\rangle}", "⟩"},
+    {"⌊", "⌊", "\\lfloor ", NULL, "⌋", " \\rfloor ", "⌋"},
     /* and what needs no end */
     {"argmax", "argmax", "\\operatorname{arg\\,max}", NULL, NULL, NULL, NULL},
     {"max", "max", "\\max", NULL, NULL, NULL, NULL},
     {"Σ", "Σ", "\\sum", NULL, NULL, NULL, NULL},
+    {"; ", ";  ", ";\\quad ", NULL, NULL, NULL, NULL},
+    {"outside and between", "outside and between", "\\text{ outside and between}", NULL, NULL, NULL,
+     NULL},
+    {"outside", "outside", "\\text{ outside}", NULL, NULL, NULL, NULL},
     {"π", "π", "\\pi", NULL, NULL, NULL, NULL},
     {"·", "·", " \\, ", NULL, NULL, NULL, NULL},
     {"²", "²", "^2", NULL, NULL, NULL, NULL},
@@ -56,7 +61,8 @@ typedef struct reader {
     const tp_formula *f;
     uint32_t id;
     const char *end[DEPTH]; /* what the brackets that are open end with */
-    int depth;
+    int depth, indices;     /* the depth of a tensor's indices; 0: outside */
+    bool computed;          /* an index among them is: a comma needs room */
 } reader;
 
 static void open_bracket(reader *r, const char *begin, const char *end)
@@ -64,6 +70,33 @@ static void open_bracket(reader *r, const char *begin, const char *end)
     tp_text_add(r->out, "%s", begin);
     if (r->depth < DEPTH)
         r->end[r->depth++] = end;
+}
+
+/* Whether there is more than letters and numbers between p and the end of the indices. */
+static bool is_computed(const char *p)
+{
+    int depth = 0;
+    for (; *p != '\0' && depth >= 0; p++) {
+        depth += (*p == '[') - (*p == ']');
+        if (*p == ' ')
+            return true;
+    }
+    return false;
+}
+
+/* Among indices "2·i" is 2i. Returns what is behind what was written, NULL if there is nothing special here. */
+static const char *put_among_indices(reader *r, const char *p)
+{
+    static const char times[] = "·";
+    bool factor = strncmp(p, times, strlen(times)) == 0;
+    if (r->indices == 0 || r->depth < r->indices)
+        return NULL;
+    if (factor && isdigit((unsigned char)p[-1]))
+        return p + strlen(times);
+    if (*p != ',' || !r->computed || r->depth > r->indices)
+        return NULL;
+    tp_text_add(r->out, r->f->tex ? ",\\, " : ", ");
+    return p + 1;
 }
 
 /* The symbol of "y" or "#1", barred before a ', and the bracket behind it; NULL if there is no such input.
@@ -86,6 +119,8 @@ static const char *put_tensor(reader *r, const char *p)
     tp_text_add(r->out, group ? "{{}%s}" : "%s", symbol.data); /* {}: see format.c */
     if (*p != '[')
         return p;
+    r->indices = r->depth + 1;
+    r->computed = is_computed(p + 1);
     open_bracket(r,
                  tex          ? "_{"
                  : r->f->html ? "<sub>"
@@ -136,14 +171,18 @@ static const char *put_spelled(reader *r, const char *p)
 
 static void put_all(reader *r, const char *p)
 {
-    static const char *const closing[] = {")", "]", "}", "⟩"};
+    static const char *const closing[] = {")", "]", "}", "⟩", "⌋"};
     while (*p != '\0' && !r->out->cut) {
         const char *next = NULL;
-        for (int i = 0; i < 4 && next == NULL; i++)
+        for (int i = 0; i < 5 && next == NULL; i++)
             if (strncmp(p, closing[i], strlen(closing[i])) == 0 && r->depth > 0) {
                 next = p + strlen(closing[i]);
                 tp_text_add(r->out, "%s", r->end[--r->depth]);
             }
+        if (r->depth < r->indices)
+            r->indices = 0;
+        if (next == NULL)
+            next = put_among_indices(r, p);
         if (next == NULL && (*p == 'y' || *p == '#'))
             next = put_tensor(r, p);
         if (next == NULL && isdigit((unsigned char)*p))

@@ -191,14 +191,24 @@ void tp_page_jacobian(tp_text *t, const tp_page *p, const tp_step *s, const tp_p
     tp_text_add(t, ", never built: the rule gives the product with the upstream gradient");
 }
 
-bool tp_page_index(tp_text *t, const tp_page *p, uint32_t id, int input)
+bool tp_page_indexed(tp_text *t, const tp_page *p, uint32_t id, int input)
 {
     const tp_node *node = tp_node_at(p->passage->tape, id);
     int axes = node->value.shape.ndim;
     for (int i = 0; i < node->n; i++)
         axes += tp_node_at(p->passage->tape, node->x[i])->value.shape.ndim;
-    if (!p->o->index || axes == 0)
+    if (axes == 0)
         return false;
     return input < 0 ? tp_format_index(t, &p->look, id)
                      : tp_format_index_vjp(t, &p->look, id, input);
+}
+
+bool tp_page_index(tp_text *t, const tp_page *p, uint32_t id, int input)
+{
+    return p->o->index && tp_page_indexed(t, p, id, input);
+}
+
+bool tp_page_matrices(tp_text *t, const tp_page *p, uint32_t id, int input)
+{
+    return p->o->index && tp_format_columns(t, &p->look, id, input);
 }

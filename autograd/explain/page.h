@@ -55,8 +55,13 @@ void tp_page_shapes(tp_text *t, const tp_part *part);
 /* "∂h/∂W is 4×6: …", and for one that is too large to show why nobody builds it. */
 void tp_page_jacobian(tp_text *t, const tp_page *p, const tp_step *s, const tp_part *part);
 
-/* The op in index form, or with input >= 0 its rule. False if there is none, or nothing to index. */
+/* The op in index form, or with input >= 0 its rule. False if there is none, or nothing to index; the second also if
+ * it is not asked for. */
+bool tp_page_indexed(tp_text *t, const tp_page *p, uint32_t id, int input);
 bool tp_page_index(tp_text *t, const tp_page *p, uint32_t id, int input);
+
+/* The same as a product of matrices. False if it is no convolution, or index forms are not asked for. */
+bool tp_page_matrices(tp_text *t, const tp_page *p, uint32_t id, int input);
 
 /* A tensor as rows and columns, the last axis being the columns: whole if neither is more than most, else its
  * first few. Element (r, c) is number r·columns + c. */

@@ -1,6 +1,7 @@
 /* symbol.c: what a node is called, in plain text, TeX and HTML. Read next: format.c. */
 #include "autograd/explain/format.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* What stands for itself neither in LaTeX's text nor in its formulas. */
@@ -63,8 +64,6 @@ static const struct {
     {"₃", "\\ensuremath{{}_3}"},
     {"₄", "\\ensuremath{{}_4}"},
     {"…", "\\ensuremath{\\dots}"},
-    {"ȳ", "\\ensuremath{\\bar y}"},
-    {"b̄", "\\ensuremath{\\bar b}"},
     {"‘", "`"},
     {"’", "'"},
 };
@@ -73,6 +72,12 @@ static const struct {
  * known to it; what is not is written as its number. */
 static size_t put_tex(tp_text *t, const char *text)
 {
+    static const char macron[] = "\xcc\x84";
+    if ((unsigned char)*text < 0x80 && isalpha((unsigned char)*text) &&
+        strncmp(text + 1, macron, 2) == 0) {
+        tp_text_add(t, "\\ensuremath{\\bar %c}", *text);
+        return 3;
+    }
     for (size_t i = 0; i < sizeof tex_signs / sizeof *tex_signs; i++) {
         size_t n = strlen(tex_signs[i].from);
         if (strncmp(text, tex_signs[i].from, n) == 0) {

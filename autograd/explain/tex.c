@@ -212,15 +212,26 @@ static void put_shared(const tp_page *p, tp_step *s, const tp_formula *f)
     }
 }
 
-/* The op (input −1) or its rule element by element. */
+/* An equation of its own line, aligned at its first sign of equality. */
+static void put_aligned(const tp_page *p, const tp_text *line)
+{
+    char *equals = strstr(line->data, " = ");
+    if (equals != NULL)
+        fprintf(p->out, "%.*s &= %s", (int)(equals - line->data), line->data, equals + 3);
+}
+
+/* The op (input −1) or its rule element by element, and as matrices. */
 static void put_index(const tp_page *p, uint32_t id, int input)
 {
-    tp_text index = {0};
-    char *equals = tp_page_index(&index, p, id, input) ? strstr(index.data, " = ") : NULL;
-    if (equals == NULL)
-        return;
-    next_equation(p);
-    fprintf(p->out, "%.*s &= %s", (int)(equals - index.data), index.data, equals + 3);
+    tp_text index = {0}, matrices = {0};
+    if (tp_page_index(&index, p, id, input)) {
+        next_equation(p);
+        put_aligned(p, &index);
+    }
+    if (tp_page_matrices(&matrices, p, id, input)) {
+        next_equation(p);
+        put_aligned(p, &matrices);
+    }
 }
 
 static void put_part(const tp_page *p, tp_step *s, const tp_part *part)
@@ -345,7 +356,7 @@ static void put_term(const tp_page *p, const tp_element *e, uint32_t user, const
 
 static void put_use(const tp_page *p, const tp_element *e, const tp_element_use *use)
 {
-    tp_text line = {0}, name = {0};
+    tp_text line = {0}, name = {0}, rule = {0};
     tp_formula plain = {.tape = p->look.tape, .notation = p->look.notation};
     tp_format_name(&name, &plain, use->user, false);
     tp_text_add(&line, "It moves %lld of the %lld elements of %s", (long long)use->moved,
@@ -353,6 +364,10 @@ static void put_use(const tp_page *p, const tp_element *e, const tp_element_use 
     tp_text_add(&line, use->moved > use->terms ? ", of which these count most:" : ":");
     put_paragraph(p, line.data);
     begin_equation(p);
+    if (tp_page_indexed(&rule, p, use->user, use->input)) {
+        put_aligned(p, &rule);
+        next_equation(p);
+    }
     for (int i = 0; i < use->terms; i++) {
         put_term(p, e, use->user, &use->term[i]);
         next_equation(p);

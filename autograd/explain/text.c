@@ -61,9 +61,11 @@ static void put_title(const tp_page *p, const tp_step *s)
     tp_text_add(&line, "   ");
     tp_page_origin(&line, p, s->id, "   ");
     fprintf(p->out, "%s\n", line.data);
-    tp_text index = {0};
+    tp_text index = {0}, matrices = {0};
     if (tp_page_index(&index, p, s->id, -1))
         fprintf(p->out, "    by elements: %s\n", index.data);
+    if (tp_page_matrices(&matrices, p, s->id, -1))
+        fprintf(p->out, "    as matrices: %s\n", matrices.data);
     if (s->node->op->why != NULL)
         fprintf(p->out, "    why: %s\n", s->node->op->why);
     tp_text_add(&given, "    given ");
@@ -123,10 +125,12 @@ static void put_jacobian(const tp_page *p, const tp_step *s, const tp_part *part
 /* The rule element by element, and with shapes in the place of symbols where they are not all the same. */
 static void put_index(const tp_page *p, const tp_step *s, const tp_part *part)
 {
-    tp_text index = {0}, shapes = {0};
+    tp_text index = {0}, matrices = {0}, shapes = {0};
     char shape[TP_SHAPE_TEXT];
     if (tp_page_index(&index, p, s->id, part->input))
         fprintf(p->out, "        by elements: %s\n", index.data);
+    if (tp_page_matrices(&matrices, p, s->id, part->input))
+        fprintf(p->out, "        as matrices: %s\n", matrices.data);
     if (tp_jacobian_of(s->node->op, part->input) != TP_JACOBIAN_DIAGONAL)
         tp_page_shapes(&shapes, part);
     if (shapes.used > 0)
@@ -226,11 +230,13 @@ static void put_term(const tp_page *p, const tp_element *e, const tp_element_use
 
 static void put_use(const tp_page *p, const tp_element *e, const tp_element_use *use)
 {
-    tp_text line = {0}, sum = {0};
+    tp_text line = {0}, sum = {0}, rule = {0};
     tp_text_add(&line, "    it moves %lld of the %lld elements of ", (long long)use->moved,
                 (long long)use->of);
     tp_format_definition(&line, &p->look, use->user);
     fprintf(p->out, "%s\n", line.data);
+    if (tp_page_indexed(&rule, p, use->user, use->input))
+        fprintf(p->out, "        %s\n", rule.data);
     for (int i = 0; i < use->terms; i++)
         put_term(p, e, use, &use->term[i]);
     if (use->moved > use->terms)

@@ -47,6 +47,33 @@ static void test_page(void **state)
     }
 }
 
+/* A picture with a line across it, and beside it the same upside down, half as large: the first example's planes are
+ * drawn, four at most; of kernels there are only numbers. */
+static void test_planes(void **state)
+{
+    (void)state;
+    program p;
+    double data[2 * 5 * 30] = {0};
+    for (int i = 0; i < 6; i++)
+        data[2 * 6 + i] = 1, data[30 + 3 * 6 + i] = i == 2 ? NAN : -0.5;
+    begin(&p, TP_F64);
+    tp_var x = named(tp_constant(p.tape, tensor(&p, TP_SHAPE(2, 5, 5, 6), data)), "x");
+    tp_var w = named(tp_leaf(p.tape, filled(&p, TP_SHAPE(1, 5, 4, 5))), "W");
+    char *page =
+        checked_page(tp_sum(tp_conv2d(x, w, (tp_conv_opts){.groups = 1}), TP_ALL_AXES, false), all);
+    assert_has(page,
+               "aria-label=\"[0,0,·,·]\" viewBox=\"0 0 6 5\" width=\"84\" height=\"70\"><path "
+               "class=\"p4\" d=\"M0 2h6v1h-6z\"/></svg>");
+    assert_has(page,
+               "aria-label=\"[0,1,·,·]\" viewBox=\"0 0 6 5\" width=\"84\" height=\"70\"><path "
+               "class=\"m2\" d=\"M0 3h2v1h-2zM3 3h3v1h-3z\"/></svg>");
+    assert_int_equal(count(page, "class=\"plane\""), 4);
+    assert_has(page, "4 of 10 planes");
+    assert_has(page, "<span class=\"label\">as matrices</span>");
+    free(page);
+    end(&p);
+}
+
 /* The parts by themselves, and a derivation without numbers and checks. */
 static void test_parts(void **state)
 {
@@ -304,6 +331,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_long_formula),
         cmocka_unit_test(test_every_row),
+        cmocka_unit_test(test_planes),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_not_written),
     };

@@ -116,16 +116,16 @@ static void test_places(void **state)
     tp_var t = tp_permute(x, TP_AXES(1, 0)), j = tp_concat((tp_var[]){x, a}, 2, 1);
     tp_var flat = tp_reshape(x, TP_SHAPE(12)), p = tp_pad(x, 1, 1, 1, 8), lower = tp_tril(x, -1);
     TP_NAME(even), TP_NAME(back), TP_NAME(t), TP_NAME(j), TP_NAME(flat), TP_NAME(p), TP_NAME(lower);
-    assert_form(even, -1, false, "even[i,j] = x[i,2·j]");
-    assert_form(back, -1, false, "back[i,j] = x[i,5 − j]");
+    assert_form(even, -1, false, "even[i,j] = x[i,2j]");
+    assert_form(back, -1, false, "back[i,j] = x[i, 5 − j]");
     assert_form(back, 0, false, "x̄[i,k] = Σ_j [k = 5 − j]·b̄ack[i,j]");
     assert_form(t, -1, false, "t[i,j] = x[j,i]");
     assert_form(t, 0, false, "x̄[j,i] = t̄[i,j]");
-    assert_form(j, -1, false, "j[i,j] = [0 ≤ j < 6]·x[i,j] + [6 ≤ j < 7]·a[i,j − 6]");
-    assert_form(j, 1, false, "ā[i,k] = j̄[i,k + 6]");
+    assert_form(j, -1, false, "j[i,j] = [0 ≤ j < 6]·x[i,j] + [6 ≤ j < 7]·a[i, j − 6]");
+    assert_form(j, 1, false, "ā[i,k] = j̄[i, k + 6]");
     assert_form(flat, -1, false, "flat⟨i⟩ = x⟨i⟩");
     assert_form(flat, -1, true, "\\mathrm{flat}_{\\langle i \\rangle} = x_{\\langle i \\rangle}");
-    assert_form(p, 0, false, "x̄[i,k] = p̄[i,1 + k]");
+    assert_form(p, 0, false, "x̄[i,k] = p̄[i, 1 + k]");
     assert_form(lower, -1, true, "\\mathrm{lower}_{i,j} = [j \\le i - 1] \\, x_{i,j}");
     tp_tape_free(tape);
 }
@@ -146,27 +146,33 @@ static void test_windows(void **state)
     tp_var h = tp_conv2d(x, w, (tp_conv_opts){0}), s = tp_conv2d(x, w, half);
     tp_var u = tp_conv_transpose2d(s, leaf("V", TP_SHAPE(4, 3, 3, 3)), half);
     TP_NAME(h), TP_NAME(s), TP_NAME(u);
-    assert_form(h, -1, false, "h[n,k,i,j] = Σ_{c,u,v} x[n,c,i + u,j + v]·W[k,c,u,v]");
-    assert_form(h, 0, false, "x̄[n,c,p,q] = Σ_{k,i,j} h̄[n,k,i,j]·W[k,c,p − i,q − j]; W = 0 outside");
-    assert_form(h, 1, false, "W̄[k,c,u,v] = Σ_{n,i,j} h̄[n,k,i,j]·x[n,c,i + u,j + v]");
-    assert_form(s, -1, false,
-                "s[n,k,i,j] = Σ_{c,u,v} x[n,c,2·i + u − 1,2·j + v − 1]·W[k,c,u,v]; x = 0 outside");
-    assert_form(s, 0, false,
-                "x̄[n,c,p,q] = Σ_{k,i,j} s̄[n,k,i,j]·W[k,c,p + 1 − 2·i,q + 1 − 2·j]; W = 0 outside");
-    assert_form(u, -1, false,
-                "u[n,k,p,q] = Σ_{c,i,j} s[n,c,i,j]·V[c,k,p + 1 − 2·i,q + 1 − 2·j]; V = 0 outside");
-    assert_form(u, 1, false,
-                "V̄[c,k,u,v] = Σ_{n,i,j} s[n,c,i,j]·ū[n,k,2·i + u − 1,2·j + v − 1]; ū = 0 outside");
+    assert_form(h, -1, false, "h[n,k,i,j] = Σ_{c,u,v} x[n, c, i + u, j + v]·W[k,c,u,v]");
+    assert_form(h, 0, false,
+                "x̄[n,c,p,q] = Σ_{k,i,j} h̄[n,k,i,j]·W[k, c, p − i, q − j];  W = 0 outside");
+    assert_form(h, 1, false, "W̄[k,c,u,v] = Σ_{n,i,j} h̄[n,k,i,j]·x[n, c, i + u, j + v]");
+    assert_form(
+        s, -1, false,
+        "s[n,k,i,j] = Σ_{c,u,v} x[n, c, 2i + u − 1, 2j + v − 1]·W[k,c,u,v];  x = 0 outside");
+    assert_form(
+        s, 0, false,
+        "x̄[n,c,p,q] = Σ_{k,i,j} s̄[n,k,i,j]·W[k, c, p + 1 − 2i, q + 1 − 2j];  W = 0 outside");
+    assert_form(
+        u, -1, false,
+        "u[n,k,p,q] = Σ_{c,i,j} s[n,c,i,j]·V[c, k, p + 1 − 2i, q + 1 − 2j];  V = 0 outside");
+    assert_form(
+        u, 1, false,
+        "V̄[c,k,u,v] = Σ_{n,i,j} s[n,c,i,j]·ū[n, k, 2i + u − 1, 2j + v − 1];  ū = 0 outside");
     tp_var apart = tp_conv2d(x, w, (tp_conv_opts){.dilation = {2, 1}});
     TP_NAME(apart);
     assert_form(
         apart, 0, false,
-        "x̄[n,c,p,q] = Σ_{k,i,j} āpart[n,k,i,j]·W[k,c,(p − i) / 2,q − j]; W = 0 outside and between");
+        "x̄[n,c,p,q] = Σ_{k,i,j} āpart[n,k,i,j]·W[k, c, (p − i) / 2, q − j];  W = 0 outside and between");
     tp_var two = tp_conv2d(x, leaf("G", TP_SHAPE(4, 1, 1, 1)), (tp_conv_opts){.groups = 2});
     tp_var own = tp_conv2d(x, leaf("O", TP_SHAPE(2, 1, 1, 1)), (tp_conv_opts){.groups = 2});
     TP_NAME(two), TP_NAME(own);
-    assert_form(two, -1, false, "two[n,k,i,j] = Σ_{c,u,v} x[n,c + ⌊k / 2⌋,i + u,j + v]·G[k,c,u,v]");
-    assert_form(own, -1, false, "own[n,k,i,j] = Σ_{c,u,v} x[n,c + k,i + u,j + v]·O[k,c,u,v]");
+    assert_form(two, -1, false,
+                "two[n,k,i,j] = Σ_{c,u,v} x[n, c + ⌊k / 2⌋, i + u, j + v]·G[k,c,u,v]");
+    assert_form(own, -1, false, "own[n,k,i,j] = Σ_{c,u,v} x[n, c + k, i + u, j + v]·O[k,c,u,v]");
     assert_structure(h, 0,
                      "windows of x with 18 elements: 2304 of 18432 entries can differ from 0");
     assert_structure(s, 0,
@@ -174,6 +180,44 @@ static void test_windows(void **state)
     assert_structure(s, 1, "Kronecker, 4 blocks of 18×18: 1024 of 5184 entries can differ from 0");
     assert_structure(u, 0,
                      "windows of y with 27 elements: 1176 of 10800 entries can differ from 0");
+    tp_tape_free(tape);
+}
+
+static void assert_columns(tp_var y, int input, tp_formula f, const char *want)
+{
+    tp_text t = {0};
+    f.tape = tape;
+    assert_true(tp_format_columns(&t, &f, y.id, input) == (want != NULL));
+    assert_string_equal(t.data, want == NULL ? "" : want);
+}
+
+/* Each of the three rows, and each of their rules, is one of the three products. */
+static void test_matrices(void **state)
+{
+    (void)state;
+    begin();
+    tp_formula text = {0};
+    tp_var x = leaf("x", TP_SHAPE(5, 2, 6, 6)), w = leaf("W", TP_SHAPE(4, 2, 3, 3));
+    tp_var h = tp_conv2d(x, w, (tp_conv_opts){.stride = {1, 3}});
+    tp_var u = tp_conv_transpose2d(h, w, (tp_conv_opts){0});
+    tp_var k = tp_conv2d_weight(x, h, 3, 3, (tp_conv_opts){.stride = {1, 3}});
+    TP_NAME(h), TP_NAME(u), TP_NAME(k);
+    assert_columns(h, -1, text, "h = W·im2col(x)   [4,40] = [4,18]·[18,40]");
+    assert_columns(h, 0, text, "x̄ = col2im(Wᵀ·h̄)   [18,40] = [18,4]·[4,40]");
+    assert_columns(h, 1, text, "W̄ = h̄·im2col(x)ᵀ   [4,18] = [4,40]·[40,18]");
+    assert_columns(u, -1, text, "u = col2im(Wᵀ·h)   [18,40] = [18,4]·[4,40]");
+    assert_columns(u, 0, text, "h̄ = W·im2col(ū)   [4,40] = [4,18]·[18,40]");
+    assert_columns(u, 1, text, "W̄ = h·im2col(ū)ᵀ   [4,18] = [4,40]·[40,18]");
+    assert_columns(k, -1, text, "k = h·im2col(x)ᵀ   [4,18] = [4,40]·[40,18]");
+    assert_columns(k, 0, text, "x̄ = col2im(k̄ᵀ·h)   [18,40] = [18,4]·[4,40]");
+    assert_columns(k, 1, text, "h̄ = k̄·im2col(x)   [4,40] = [4,18]·[18,40]");
+    assert_columns(
+        u, -1, (tp_formula){.tex = true},
+        "u = \\operatorname{col2im}({W}^\\top \\cdot h)\\qquad [18,40] = [18,4] \\cdot [4,40]");
+    tp_var g = tp_conv2d(x, leaf("G", TP_SHAPE(4, 1, 3, 3)), (tp_conv_opts){.groups = 2});
+    TP_NAME(g);
+    assert_columns(g, 1, text, "Ḡ = ḡ·im2col(x)ᵀ   [2,9] = [2,80]·[80,9]   in each of 2 groups");
+    assert_columns(tp_exp(x), -1, text, NULL);
     tp_tape_free(tape);
 }
 
@@ -320,11 +364,17 @@ static void test_broken_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),       cmocka_unit_test(test_broadcasting_is_a_sum),
-        cmocka_unit_test(test_axes),         cmocka_unit_test(test_places),
-        cmocka_unit_test(test_windows),      cmocka_unit_test(test_functions_and_numbers),
-        cmocka_unit_test(test_without_form), cmocka_unit_test(test_markup_and_notation),
-        cmocka_unit_test(test_broken_rows),  cmocka_unit_test(test_structure),
+        cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_broadcasting_is_a_sum),
+        cmocka_unit_test(test_axes),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_matrices),
+        cmocka_unit_test(test_functions_and_numbers),
+        cmocka_unit_test(test_without_form),
+        cmocka_unit_test(test_markup_and_notation),
+        cmocka_unit_test(test_broken_rows),
+        cmocka_unit_test(test_structure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -87,6 +87,36 @@ grep -q '(fused)' page.txt || bad "nothing is fused"
 sound --hidden 3 --batch-size=7 && grep -q 'x: data.*f32\[7,784\]' stdout || bad "seven images: $(head -3 stdout)"
 sound --batch-size 1 --hidden 3 && grep -q 'x: data.*f32\[1,784\]' stdout || bad "one image: $(head -3 stdout)"
 
+# --- convolutions -----------------------------------------------------------------------------------------
+
+# has TEXT: it stands in the derivation.
+has() {
+    grep -qF -- "$1" conv.txt || bad "conv_vae: no '$1': $(grep -A9 ': conv' conv.txt | cut -c1-200)"
+}
+small=(--model conv_vae "${tiny[@]}" --set channels1=3,channels2=4)
+sound "${small[@]}" --out conv.txt
+has 'conv2d(v8, encoder.conv.2.weight), stride 2, padding 1   f32[2,4,7,7]'
+has 'v11[n,k,i,j] = Σ_{c,u,v} v8[n, c, 2i + u − 1, 2j + v − 1]·encoder.conv.2.weight[k,c,u,v];  v8 = 0 outside'
+has 'v̄8[n,c,p,q] = Σ_{k,i,j} v̄11[n,k,i,j]·encoder.conv.2.weight[k, c, p + 1 − 2i, q + 1 − 2j];  encoder.conv.2.weight = 0 outside'
+has 'v11 = encoder.conv.2.weight·im2col(v8)   [4,98] = [4,48]·[48,98]'
+has 'v̄8 = col2im(encoder.conv.2.weightᵀ·v̄11)   [48,98] = [48,4]·[4,98]'
+has '∂v11/∂v8 is 392×1176, windows of x with 48 elements: 16224 of 460992 entries can differ from 0'
+has '∂v11/∂encoder.conv.2.weight is 392×192, Kronecker, 4 blocks of 98×48: 16224 of 75264 entries can differ from 0'
+has 'conv_transpose2d(v39, decoder.conv.2.weight), stride 2, padding 1   f32[2,1,28,28]'
+for suffix in md html svg; do
+    "$vae" explain "${small[@]}" --out conv.$suffix 2>stderr || bad "conv_vae as $suffix: $(cat stderr)"
+done
+grep -qF '\operatorname{im2col}(v_{8})' conv.md || bad "conv_vae in Markdown: $(grep im2col conv.md)"
+grep -qF 'encoder' conv.svg && ! grep -qF 'conv2d' conv.svg || bad "conv_vae's graph is not folded"
+sound "${small[@]}" --out conv.tex
+if command -v pdflatex >/dev/null; then
+    pdflatex -interaction=nonstopmode -halt-on-error conv.tex >stdout 2>&1 || bad "LaTeX of conv_vae: $(grep -A3 '^!' stdout)"
+fi
+"$vae" explain "${small[@]}" --at 'encoder.conv.2.weight[1,2,0,3]' --out conv.txt 2>stderr || bad "--at in a kernel: $(cat stderr)"
+has 'it moves 19 of the 392 elements of v11 = conv2d(v8, encoder.conv.2.weight), stride 2, padding 1'
+has 'ēncoder.conv.2.weight[k,c,u,v] = Σ_{n,i,j} v̄11[n,k,i,j]·v8[n, c, 2i + u − 1, 2j + v − 1];  v8 = 0 outside'
+tail -1 conv.txt | grep -q 'in all; finite difference: ok ' || bad "--at in a kernel: $(tail -1 conv.txt)"
+
 # --- one number -------------------------------------------------------------------------------------------
 
 # at NAME[i]: sums that agree; the last line.
@@ -126,8 +156,10 @@ place=$(sed -n 's/.* or \(mu#[0-9]*\)$/\1/p' stderr)
 # --- a rule that is wrong ---------------------------------------------------------------------------------
 
 wrong=$TAPIR_BUILD/tests/vae-wrong
-for rule in linear linear_relu reparameterize gaussian_kl bce_with_logits add; do
-    TAPIR_WRONG_RULE=$rule "$wrong" explain "${tiny[@]}" --out wrong.txt >stdout 2>stderr
+for rule in linear linear_relu reparameterize gaussian_kl bce_with_logits add conv2d conv_transpose2d; do
+    of=()
+    [[ $rule != conv* ]] || of=(--model conv_vae)
+    TAPIR_WRONG_RULE=$rule "$wrong" explain "${of[@]}" "${tiny[@]}" --out wrong.txt >stdout 2>stderr
     [ $? = 1 ] || bad "a wrong $rule is found right"
     [ "$(tail -1 stderr)" = "vae: a gradient is wrong: the derivation marks where" ] || bad "a wrong $rule: $(cat stderr)"
     [ "$(grep -c FAIL wrong.txt)" = "$(sed -n 's/.* \([0-9]*\) wrong.*/\1/p' stderr)" ] || bad "a wrong $rule: $(cat stderr)"
