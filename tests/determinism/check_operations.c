@@ -122,6 +122,11 @@ static tp_var hand_gumbel(tp_tape *t, tp_dtype d)
 {
     return tp_noise_gumbel(t, d, TP_SHAPE(301, 257), key);
 }
+static tp_var hand_unpool(tp_tape *t, tp_dtype d)
+{
+    return tp_avg_unpool2d(tp_noise_normal(t, d, TP_SHAPE(5, 31, 15, 16), key), 29, 31,
+                           (tp_pool_opts){.kernel = {3, 3}, .stride = {2, 2}, .padding = {1, 1}});
+}
 static tp_var hand_split(tp_tape *t, tp_dtype d)
 {
     static const int64_t sizes[] = {100, 200, 1};
@@ -141,6 +146,7 @@ static const struct {
     {"noise_uniform", hand_uniform},
     {"noise_permutation", hand_permutation},
     {"noise_gumbel", hand_gumbel},
+    {"avg_unpool2d", hand_unpool},
     {"split", hand_split},
     {"scalar", NULL}, /* has one element, always */
 };
