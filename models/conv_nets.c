@@ -57,8 +57,10 @@ static tp_var pictures_of(const tp_conv_sizes *s, int stage, tp_var x)
 /* The way back: [n, …] -> the axes in front of x's last, and one. */
 static tp_var flat_as(tp_var y, tp_shape x, int64_t last)
 {
+    if (tp_var_status(y) != TP_OK) /* then x may have no axes */
+        return y;
     x.dim[x.ndim - 1] = last;
-    return tp_var_status(y) != TP_OK ? y : tp_reshape(y, x);
+    return tp_reshape(y, x);
 }
 
 static const char *part(char text[160], const char *name, int i)

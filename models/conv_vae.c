@@ -8,8 +8,8 @@
 enum { WARMUP, CHANNELS };
 static const tp_model_option options[] = {
     TP_WARMUP_OPTION,
-    {"channels1", 32, 1, 4096, "of the layer at the picture", true},
-    {"channels2", 64, 1, 4096, "of the layer behind it", true},
+    {"channels1", 32, 1, 4096, "channels of the first convolution, at the picture", true},
+    {"channels2", 64, 1, 4096, "channels of the second one", true},
     {0},
 };
 

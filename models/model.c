@@ -63,8 +63,9 @@ tp_status tp_model_picture(const tp_model_config *config, int64_t picture[3])
 static tp_status check_picture(const tp_model_type *type, const tp_model_config *c)
 {
     int64_t picture[3];
-    if (type->pictures == 0 && c->data_shape.ndim == 0)
-        return TP_OK;
+    bool row = c->data_shape.ndim == 1 && c->data_shape.dim[0] == c->data_dim;
+    if (type->pictures == 0 && (row || c->data_shape.ndim == 0))
+        return TP_OK; /* examples that are no pictures, or of no known shape */
     TP_TRY(tp_model_picture(c, picture));
     if (picture[1] < type->pictures || picture[2] < type->pictures)
         return tp_fail(TP_EARG, "pictures of %lld rows and %lld columns: at least %lld each needed",

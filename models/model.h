@@ -35,11 +35,12 @@ typedef struct tp_model_config {
     int64_t latent_dim;
     tp_activation activation;
     tp_likelihood likelihood;
-    double beta;                     /* weight of the KL term; 1 for types without it */
-    int64_t levels;                  /* grey values of TP_CATEGORICAL */
-    int64_t classes;                 /* of the labels; 0: there are none */
-    int64_t examples;                /* in the training data; 0: not known */
-    tp_shape data_shape;             /* [height,width] or [channels,height,width]; []: not known */
+    double beta;      /* weight of the KL term; 1 for types without it */
+    int64_t levels;   /* grey values of TP_CATEGORICAL */
+    int64_t classes;  /* of the labels; 0: there are none */
+    int64_t examples; /* in the training data; 0: not known */
+    /* Of an example: [height,width] or [channels,height,width] of a picture, [data_dim] of a row; []: not known. */
+    tp_shape data_shape;
     double option[TP_MODEL_OPTIONS]; /* in the order of the type's options */
 } tp_model_config;
 

@@ -24,7 +24,8 @@ typedef struct tp_dataset {
 typedef enum tp_channels {
     TP_CHANNELS_GREY, /* [n, height, width]: colour becomes grey */
     TP_CHANNELS_COLOUR, /* [n, 3, height, width]: red, green and blue planes; those of grey are equal */
-    TP_CHANNELS_AUTO /* as they are: COLOUR if any is colour, else GREY */
+    TP_CHANNELS_AUTO /* as they are: COLOUR if any of this split is colour, else GREY; read further splits as
+                       the first one turned out */
 } tp_channels;
 
 typedef struct tp_dataset_opts {

@@ -74,6 +74,7 @@ typedef struct job {
     /* The matrices above; images are [block, height·width, channels]. */
     tp_tensor rows, out, weight, to_weight, image, to_image;
     int64_t first, count, line, lines; /* now: images, and lines of positions of each */
+    int64_t top, seen;                 /* and lines of the image that these add to */
     int64_t size;                      /* of an element */
     tp_dtype dtype;
     const tp_kernels *kernels;
@@ -196,11 +197,21 @@ static void unfold_line(int64_t chunk, void *arg)
     }
 }
 
+/* The lines of the image that the rows of now add to; the first band clears all of them. */
+static void find_seen(job *j)
+{
+    int64_t top = j->line * j->o.stride[0] - j->o.padding[0];
+    int64_t end = top + (j->lines - 1) * j->o.stride[0] + (j->kh - 1) * j->o.dilation[0] + 1;
+    j->top = j->line == 0 || top < 0 ? 0 : top;
+    end = j->line == 0 || end > j->height ? j->height : end;
+    j->seen = end > j->top ? end - j->top : 0;
+}
+
 /* All that rows add to one line of the image: lines of different chunks share nothing. */
 static void fold_line(int64_t chunk, void *arg)
 {
     const job *j = arg;
-    int64_t n = chunk / j->height, a = chunk % j->height, stride = j->o.stride[0];
+    int64_t n = chunk / j->seen, a = j->top + chunk % j->seen, stride = j->o.stride[0];
     if (j->line == 0)
         memset(at(&j->to_image, n * j->to_image.stride[0] + a * j->width * j->channels), 0,
                (size_t)(j->width * j->channels * j->size));
@@ -282,7 +293,8 @@ static tp_status run_band(job *j)
         TP_TRY(add_to_weight(j, m, k));
     if (has(&j->to_x)) {
         TP_TRY(make_rows(j, m, k));
-        tp_parallel(j->count * j->height, fold_line, j);
+        find_seen(j);
+        tp_parallel(j->count * j->seen, fold_line, j);
     }
     if (has(&j->to_y)) {
         TP_TRY(make_out(j, m, k));
@@ -353,10 +365,33 @@ static void measure(job *j)
     j->outputs = kernel[0] / j->o.groups, j->kh = kernel[2], j->kw = kernel[3];
     j->oh = places->shape.dim[2], j->ow = places->shape.dim[3];
     int64_t row = pitch_of(j->kh * j->kw * j->channels, j->size) + pitch_of(j->outputs, j->size);
-    int64_t fits = BLOCK / (row * j->ow * j->size); /* lines of positions */
+    double bytes =
+        (double)row * (double)j->ow * (double)j->size; /* of a line: int64_t may not hold them */
+    int64_t fits = (int64_t)(BLOCK / bytes);           /* lines of positions */
     j->block = fits < j->oh ? 1 : fits / j->oh < j->examples ? fits / j->oh : j->examples;
     j->block -= j->block > PARTS ? j->block % PARTS : 0;
     j->band = fits < 1 ? 1 : fits < j->oh ? fits : j->oh;
+}
+
+static void swap(int64_t v[2])
+{
+    int64_t first = v[0];
+    v[0] = v[1], v[1] = first;
+}
+
+/* A signal: images, kernels and positions all of one line. It is taken for one column, or its line of positions, which
+ * may be long, would be a band that does not fit. What is contiguous stays so. */
+static void stand_up(job *j)
+{
+    tp_tensor *all[] = {&j->x, &j->w, &j->y, &j->to_x, &j->to_w, &j->to_y};
+    for (int i = 0; i < 6; i++)
+        if (has(all[i]) && all[i]->shape.dim[2] != 1)
+            return;
+    for (int i = 0; i < 6; i++) {
+        swap(all[i]->shape.dim + 2), swap(all[i]->stride + 2);
+        all[i]->stride[3] = all[i]->stride[2]; /* of an axis of one: turn sees a single run */
+    }
+    swap(j->o.stride), swap(j->o.padding), swap(j->o.dilation);
 }
 
 /* Moves a tensor, if it is there, by the elements between groups. */
@@ -381,6 +416,10 @@ static tp_status run(job *j, struct tp_arena *scratch)
     if (empty)
         return TP_OK;
     measure(j);
+    if (j->block == 1 && j->band * j->oh == 1 && j->ow > 1) {
+        stand_up(j);
+        measure(j);
+    }
     tp_status s = make_buffers(j, scratch);
     for (int64_t g = 0; s == TP_OK && g < j->o.groups; g++) {
         s = run_group(j);

@@ -15,7 +15,8 @@
 extern "C" {
 #endif
 
-/* Height first. 0 stands for the default: a stride or dilation of 1, one group. */
+/* Height first, and both are said: {1} is 1,0. A pair of zeros stands for the default, a stride or dilation of 1, no
+ * padding; groups of 0 for one group. A group is a job of its own: many small ones are slow. */
 typedef struct tp_conv_opts {
     int64_t stride[2];   /* from one position to the next */
     int64_t padding[2];  /* zeros on each side of the image */
@@ -27,7 +28,8 @@ typedef struct tp_conv_opts {
     int64_t output_padding[2];
 } tp_conv_opts;
 
-/* The same with defaults filled in. TP_EARG for what is negative, or more than 2^30. */
+/* The same with defaults filled in. TP_EARG for what is negative or, but for groups, more than 2^30, and for a
+ * stride or dilation of which one is 0. */
 tp_status tp_conv_opts_check(tp_conv_opts *o);
 
 /* How many positions a kernel has on one axis (0: height) of an image of that size; 0: it does not fit | The size of the
@@ -36,8 +38,9 @@ int64_t tp_conv_positions(const tp_conv_opts *o, int axis, int64_t size, int64_t
 int64_t tp_conv_size(const tp_conv_opts *o, int axis, int64_t positions, int64_t kernel);
 
 /* y from x and w | x from y and w | w from x and y. Shapes must fit as above, options are filled in; inputs may have
- * any strides, what is written is contiguous. f32 or f64, all the same. TP_ENOMEM: images are laid out as matrices,
- * block by block, in memory of the arena. */
+ * any strides, what is written is contiguous. f32 or f64, all the same. TP_ENOMEM, or TP_ESHAPE if no number holds the
+ * bytes: images are laid out as matrices, in memory of the arena, a block of some 2 MB at a time, and at least one line
+ * of positions. */
 tp_status tp_conv_into(tp_tensor *y, const tp_tensor *x, const tp_tensor *w, const tp_conv_opts *o,
                        struct tp_arena *scratch);
 tp_status tp_conv_image_into(tp_tensor *x, const tp_tensor *y, const tp_tensor *w,

@@ -190,7 +190,7 @@ TP_DEFINE_OP(
                   "·y'[n,c,i,j] / @divisor"},
     .jacobian = {TP_JACOBIAN_WINDOWS},
     .why =
-        "linear: every element of a window has the weight 1/(kh·kw) there, and gets that share of ȳ "
+        "linear: every element of a window has the weight 1/divisor there, and gets that share of ȳ "
         "from each window that sees it",
     .domain = "at least one row and one column; padding of at most half the kernel", .shape = shape,
     .forward = forward, .vjp = vjp, .call = call, .attr_size = sizeof(tp_pool_attr),

@@ -1,4 +1,4 @@
-/* avg_unpool2d: the adjoint of avg_pool2d: every element of x, at a position, gives 1/(kh·kw) of itself to each element
+/* avg_unpool2d: the adjoint of avg_pool2d: every element of x, at a position, gives itself over the divisor to each element
  * that the window sees there, in an image of the size asked for, of which several have the same positions. */
 #include "autograd/compose.h"
 #include "autograd/ops/pool.h"
@@ -138,8 +138,8 @@ TP_DEFINE_OP(
                   "] / @divisor" TP_POOL_EDGE("y'", "0")},
     .jacobian = {TP_JACOBIAN_WINDOWS},
     .why =
-        "linear: what gave 1/(kh·kw) of itself to a window gets that share of all ȳ there: their "
-        "average",
+        "linear: what gave 1/divisor of itself to each element of a window gets that share of the "
+        "sum of ȳ there",
     .domain = "as many elements as the image has windows", .shape = shape, .forward = forward,
     .vjp = vjp, .call = call, .attr_size = sizeof(tp_pool_attr), .fields = tp_pool_fields,
     .field_count = TP_POOL_UNPOOL_FIELDS, TP_REFUSALS);

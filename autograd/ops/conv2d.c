@@ -45,6 +45,11 @@ tp_status tp_conv_shape(tp_shape x, tp_shape weight, tp_conv_opts *o, tp_shape *
     if (x.ndim != 4 || weight.ndim != 4)
         return tp_fail(TP_ESHAPE, "x %s and weight %s: [n,c,h,w] and [out,c/groups,kh,kw] needed",
                        tp_shape_text(x, a), tp_shape_text(weight, b));
+    for (int i = 2; i < 4; i++)
+        if (x.dim[i] < 1 || weight.dim[i] < 1)
+            return tp_fail(TP_ESHAPE,
+                           "x %s and weight %s: at least one row and one column of each needed",
+                           tp_shape_text(x, a), tp_shape_text(weight, b));
     if (weight.dim[0] % o->groups != 0 || x.dim[1] % o->groups != 0 ||
         x.dim[1] / o->groups != weight.dim[1])
         return tp_fail(
@@ -189,6 +194,18 @@ static const tp_refusal refusals[] = {
      OPTS(.dilation = {2, 2}),
      TP_ESHAPE,
      "weight [1,1,3,3] does not fit into x [1,1,5,4]: it reaches over more than the width"},
+    {"a picture without rows",
+     2,
+     {{TP_DIMS(1, 1, 0, 5), TP_F32, 0}, {TP_DIMS(2, 1, 2, 2), TP_F32, 0}},
+     OPTS(.padding = {1, 1}),
+     TP_ESHAPE,
+     "x [1,1,0,5] and weight [2,1,2,2]: at least one row and one column of each needed"},
+    {"a kernel without rows",
+     2,
+     {{TP_DIMS(1, 1, 4, 5), TP_F32, 0}, {TP_DIMS(2, 1, 0, 2), TP_F32, 0}},
+     OPTS(.groups = 1),
+     TP_ESHAPE,
+     "x [1,1,4,5] and weight [2,1,0,2]: at least one row and one column of each needed"},
     {"a stride of -1",
      2,
      {{TP_DIMS(1, 1, 4, 4), TP_F32, 0}, {TP_DIMS(1, 1, 3, 3), TP_F32, 0}},

@@ -31,7 +31,11 @@ static tp_status shape(const tp_op_call *c)
                            (long long)o.output_padding[0], (long long)o.output_padding[1],
                            (long long)o.stride[0], (long long)o.stride[1]);
         int64_t n = x.dim[2 + i], k = w.dim[2 + i];
-        if (n < 1 || k < 1 || n > INT32_MAX || k > INT32_MAX || tp_conv_size(&o, i, n, k) < 1)
+        if (n > INT32_MAX || k > INT32_MAX)
+            return tp_fail(TP_ESHAPE,
+                           "x %s and weight %s: 2^31 or more positions or taps along the %s",
+                           tp_shape_text(x, a), tp_shape_text(w, b), i ? "width" : "height");
+        if (n < 1 || k < 1 || tp_conv_size(&o, i, n, k) < 1)
             return tp_fail(TP_ESHAPE,
                            "x %s and weight %s with padding %lld,%lld: the result has no %s",
                            tp_shape_text(x, a), tp_shape_text(w, b), (long long)o.padding[0],
@@ -152,7 +156,7 @@ TP_DEFINE_OP(
                   "#1'[c,k,u,v] = Σ_{n,i,j} #0[n,c,i,j]·" GIVEN TP_CONV_EDGE("y'")},
     .jacobian = {TP_JACOBIAN_WINDOWS, TP_JACOBIAN_KRONECKER},
     .why =
-        "the adjoint of a convolution has that convolution as its own: x̄ is ȳ convolved, w̄ sums over "
+        "the adjoint of the adjoint is the convolution itself: x̄ is ȳ convolved with w, w̄ sums over "
         "positions what the kernel gave to, times x",
     .shape = shape, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused, .call = call,
     .attr_size = sizeof(tp_conv_attr), .fields = tp_conv_fields,

@@ -69,7 +69,7 @@ const flag flags[] = {
     {"width",      NULL,   0,               0,        true,  INTEGER, AT(width),      1, 16384, .help = "of one picture"},
     {"classes",    NULL,   0,               0,        true,  INTEGER, AT(classes),    0, 256, .help = "of the training labels"},
     {"examples",   NULL,   0,               0,        true,  INTEGER, AT(examples),   0, 1e15, .help = "in the training data"},
-    {"hidden",     "N,…",  TRAIN | EXPLAIN,           0,        true,  SIZES,   AT(hidden),     1, MILLION, .help = "sizes of the encoder's hidden layers; the decoder mirrors them (default: what\nthe model has, mostly 400)"},
+    {"hidden",     "N,…",  TRAIN | EXPLAIN,           0,        true,  SIZES,   AT(hidden),     1, MILLION, .help = "sizes of the encoder's hidden layers; the decoder mirrors them (default: what\nthe model has, mostly 400); of conv_vae the dense layers behind its convolutions"},
     {"latent-dim", "N",    TRAIN | EXPLAIN,           0,        true,  INTEGER, AT(latent_dim), 1, MILLION, .help = "latent dimensions"},
     {"likelihood", "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(likelihood), .choice = tp_likelihood_name, .help = "of a pixel: bernoulli, gaussian with variance 1, gaussian_learned or categorical, as far as\nthe model can have it (default: the first one that 'models' lists)"},
     {"levels",     "N",    TRAIN | EXPLAIN,           0,        true,  INTEGER, AT(levels),     2, 256, .help = "grey levels of the categorical likelihood"},

@@ -133,6 +133,8 @@ static tp_status fit(const conv *o, tp_shape s[ROLES])
         return TP_ESHAPE;
     s[POSITION] = TP_SHAPE(x[0], w[0], 0, 0);
     for (int a = 0; a < 2; a++) {
+        if (x[2 + a] < 1)
+            return TP_ESHAPE;
         s[POSITION].dim[2 + a] = positions(o, a, x[2 + a], w[2 + a]);
         if (s[POSITION].dim[2 + a] < 1)
             return TP_ESHAPE;

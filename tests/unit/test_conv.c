@@ -94,6 +94,10 @@ static const geometry large[] = {
     {{TP_DIMS(1, 1, 260, 250), TP_DIMS(1, 1, 3, 3)}, OPTS(1, 1, 1, 1, 1, 1, 1)},
     {{TP_DIMS(3, 40, 8, 8), TP_DIMS(70, 40, 8, 8)}, OPTS(1, 1, 0, 0, 1, 1, 1)},
     {{TP_DIMS(9, 64, 7, 7), TP_DIMS(32, 64, 4, 4)}, OPTS(2, 2, 1, 1, 1, 1, 1)},
+    /* bands of one high image, of a signal, and of one that is strided and dilated */
+    {{TP_DIMS(1, 8, 8000, 1), TP_DIMS(8, 8, 9, 1)}, OPTS(1, 1, 4, 0, 1, 1, 1)},
+    {{TP_DIMS(1, 4, 1, 30000), TP_DIMS(3, 4, 1, 9)}, OPTS(1, 1, 0, 4, 1, 1, 1)},
+    {{TP_DIMS(2, 4, 1, 60001), TP_DIMS(6, 2, 1, 5)}, OPTS(1, 2, 0, 7, 1, 3, 2)},
 };
 enum { LARGE = sizeof large / sizeof *large };
 
