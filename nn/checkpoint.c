@@ -46,6 +46,7 @@ enum { ROWS = sizeof rows / sizeof *rows, FORMAT_VERSION = 2, COUNT_TEXT = 24 };
 
 static const char kind_key[] = "optimizer", set_key[] = "instruction_set";
 static const char settings_name[] = "optimizer.settings";
+static const char best_prefix[] = "best.", epoch_name[] = "trainer.best_epoch";
 static const char *const term_keys[TP_MAX_TERMS] = {"term_0", "term_1", "term_2", "term_3"};
 
 static uint64_t *count_at(counts *c, int row)
@@ -80,6 +81,7 @@ typedef struct state {
     tp_tensor updates;  /* i64 [parameters]: steps that each parameter was part of */
     tp_tensor settings; /* f64 [options]: those of the optimizer, of which schedules change lr */
     tp_tensor means;    /* f64 [1 + TP_MAX_TERMS]: loss and terms of the epoch so far */
+    tp_tensor best_epoch, best_loss; /* i64 [], f64 []; empty unless the trainer keeps them */
 } state;
 
 static void state_free(state *s)
@@ -89,6 +91,8 @@ static void state_free(state *s)
     tp_tensor_free(&s->updates);
     tp_tensor_free(&s->settings);
     tp_tensor_free(&s->means);
+    tp_tensor_free(&s->best_epoch);
+    tp_tensor_free(&s->best_loss);
 }
 
 static void add(state *s, const char *name, tp_tensor *t)
@@ -106,6 +110,23 @@ static const char *prefixed(const state *s, char **at, const char *prefix, const
     return made;
 }
 
+static const char *name_of(const tp_params *ps, int i)
+{
+    return i < ps->n ? ps->item[i]->name : ps->buffer[i - ps->n]->name;
+}
+
+/* The best epoch, with its weights if they are kept. */
+static tp_status add_best(const tp_best *b, state *s, char **at)
+{
+    TP_TRY(tp_tensor_new(&s->best_epoch, TP_I64, TP_SHAPE()));
+    TP_TRY(tp_tensor_new(&s->best_loss, TP_F64, TP_SHAPE()));
+    for (int i = 0; i < b->n; i++)
+        add(s, prefixed(s, at, best_prefix, name_of(b->params, i)), &b->value[i]);
+    add(s, epoch_name, &s->best_epoch);
+    add(s, "trainer.best_loss", &s->best_loss);
+    return TP_OK;
+}
+
 /* Lists the tensors of a run; their values are not touched. Freed with state_free, also on failure. */
 static tp_status state_of(const tp_trainer *t, state *s)
 {
@@ -114,10 +135,13 @@ static tp_status state_of(const tp_trainer *t, state *s)
     const tp_params *ps = t->optimizer->params;
     double values[TP_MAX_OPTIONS];
     int options = tp_optimizer_get(t->optimizer, values);
-    *s = (state){.room = (1 + TP_MAX_STATES) * ps->n + ps->buffers + 3};
+    int best = t->best != NULL ? t->best->n : 0;
+    *s = (state){.room = (1 + TP_MAX_STATES) * ps->n + ps->buffers + best + 5};
     for (int k = 0; k < TP_MAX_STATES; k++)
         for (int i = 0; i < ps->n; i++)
             s->name_bytes += strlen(prefix[k]) + strlen(ps->item[i]->name) + 1;
+    for (int i = 0; i < best; i++)
+        s->name_bytes += strlen(best_prefix) + strlen(name_of(ps, i)) + 1;
     s->items = tp_alloc((size_t)s->room * sizeof *s->items);
     s->names = s->items ? tp_alloc(s->name_bytes) : NULL;
     if (s->names == NULL)
@@ -137,7 +161,7 @@ static tp_status state_of(const tp_trainer *t, state *s)
     add(s, "optimizer.updates", &s->updates);
     add(s, settings_name, &s->settings);
     add(s, "trainer.means", &s->means);
-    return TP_OK;
+    return t->best != NULL ? add_best(t->best, s, &at) : TP_OK;
 }
 
 /* Between the plain numbers of a run and the tensors that hold them. */
@@ -153,6 +177,10 @@ static void numbers_out(const tp_trainer *t, state *s)
     memcpy(tp_data_mut(&s->settings), settings, (size_t)options * sizeof *settings);
     means[0] = t->done.loss;
     memcpy(means + 1, t->done.term, sizeof t->done.term);
+    if (t->best != NULL) {
+        *(int64_t *)tp_data_mut(&s->best_epoch) = (int64_t)t->best->epoch;
+        *(double *)tp_data_mut(&s->best_loss) = t->best->loss;
+    }
 }
 
 static void numbers_in(tp_trainer *t, const state *s)
@@ -165,6 +193,10 @@ static void numbers_in(tp_trainer *t, const state *s)
     (void)tp_optimizer_set(o, tp_data(&s->settings)); /* check_settings has tried it */
     t->done.loss = means[0];
     memcpy(t->done.term, means + 1, sizeof t->done.term);
+    if (t->best != NULL) {
+        t->best->epoch = (uint64_t) * (const int64_t *)tp_data(&s->best_epoch);
+        t->best->loss = *(const double *)tp_data(&s->best_loss);
+    }
 }
 
 /* --- saving ------------------------------------------------------------------------------------- */
@@ -385,12 +417,10 @@ static tp_status check_settings(const tp_checkpoint *c, const tp_trainer *t, sta
                    kind);
 }
 
-tp_status tp_checkpoint_load(const tp_checkpoint *c, tp_trainer *t, tp_batches *b)
+static tp_status load(const tp_checkpoint *c, tp_trainer *t, tp_batches *b)
 {
     counts have, want;
     state s;
-    if (c->path == NULL)
-        return tp_fail(TP_EARG, "no checkpoint is open");
     TP_TRY(counts_of(t, b, &want));
     TP_TRY(read_counts(c, &have));
     TP_TRY(check_run(c, t, &have, &want));
@@ -416,6 +446,32 @@ tp_status tp_checkpoint_load(const tp_checkpoint *c, tp_trainer *t, tp_batches *
     }
     state_free(&s);
     return status;
+}
+
+/* Does the file hold the weights of a best epoch? */
+static bool has_best_weights(const tp_checkpoint *c, const tp_params *ps)
+{
+    char name[256];
+    if (ps->n == 0)
+        return false;
+    snprintf(name, sizeof name, "%s%s", best_prefix, ps->item[0]->name);
+    return tp_safetensors_find(&c->file, name) != NULL;
+}
+
+tp_status tp_checkpoint_load(const tp_checkpoint *c, tp_trainer *t, tp_batches *b)
+{
+    if (c->path == NULL)
+        return tp_fail(TP_EARG, "no checkpoint is open");
+    if (t->best != NULL || tp_safetensors_find(&c->file, epoch_name) == NULL)
+        return load(c, t, b);
+    tp_best unwanted;
+    const tp_params *ps = t->optimizer->params;
+    TP_TRY(tp_best_init(&unwanted, ps, has_best_weights(c, ps)));
+    t->best = &unwanted;
+    tp_status s = load(c, t, b);
+    t->best = NULL;
+    tp_best_free(&unwanted);
+    return s;
 }
 
 void tp_checkpoint_close(tp_checkpoint *c)

@@ -16,7 +16,8 @@ extern "C" {
 #endif
 
 /* Writes the state of a run into directory: parameters and buffers by their names, the optimizer with its moments, where
- * the trainer is (step, epoch, batches and means of the epoch so far), seed, and what the data are. Noise and
+ * the trainer is (step, epoch, batches and means of the epoch so far), its best epoch if it keeps one, seed, and what
+ * the data are. Noise and
  * order follow from seed, step and epoch. texts are the caller's own: key, value, …, NULL, or NULL. Then all but the
  * two newest checkpoints are removed. May be called from on_batch.
  * TP_EARG if the directory holds a checkpoint of more steps, which must be of another run; TP_EIO, TP_ENOMEM. On
@@ -43,8 +44,8 @@ const char *tp_checkpoint_text(const tp_checkpoint *c, const char *key);
 
 /* Puts parameters, optimizer and trainer into the state that was saved; tp_train_rest then goes on. The model, kind
  * of optimizer, seed, data and batch size must be those of the run: TP_EFORMAT names what differs. The optimizer's
- * options become those that were saved; a schedule is not part of the file, the caller sets the same. TP_EIO,
- * TP_ENOMEM. On failure nothing is changed. Damaged checkpoints that the note speaks of are renamed to
+ * options become those that were saved; a schedule is not part of the file, the caller sets the same. A best epoch in the
+ * file that the trainer does not keep is passed over; one that it keeps must be there. TP_EIO, TP_ENOMEM. On failure nothing is changed. Damaged checkpoints that the note speaks of are renamed to
  * "….damaged", out of the way of the next save. */
 tp_status tp_checkpoint_load(const tp_checkpoint *c, tp_trainer *t, tp_batches *b);
 

@@ -65,27 +65,33 @@ int tp_optimizer_get(const tp_optimizer *o, double values[TP_MAX_OPTIONS])
     return n;
 }
 
-tp_status tp_optimizer_check(const tp_optimizer *o)
+tp_status tp_optim_check_option(const tp_optim_rule *rule, const tp_option *p, double v)
 {
     static const char *const expected[] = {[TP_NOT_NEGATIVE] = "a finite number >= 0",
                                            [TP_POSITIVE] = "a finite number > 0",
-                                           [TP_BELOW_ONE] = "0 <= x < 1"};
+                                           [TP_BELOW_ONE] = "0 <= x < 1",
+                                           [TP_SWITCH] = "0 or 1"};
+    bool good = p->range == TP_SWITCH ? v == 0 || v == 1
+                                      : v >= 0 && v < (p->range == TP_BELOW_ONE ? 1 : INFINITY) &&
+                                            (v > 0 || p->range != TP_POSITIVE);
+    if (good)
+        return TP_OK;
+    return tp_fail(TP_EARG, "%s: %s is %g, expected %s", rule->name, p->name, v,
+                   expected[p->range]);
+}
+
+tp_status tp_optimizer_check(const tp_optimizer *o)
+{
     double value[TP_MAX_OPTIONS];
     int n = tp_optimizer_get(o, value);
     for (int i = 0; i < n; i++) {
-        const tp_option *p = &o->rule->option[i];
-        double v = value[i];
-        bool good =
-            p->range == TP_SWITCH || (v >= 0 && v < (p->range == TP_BELOW_ONE ? 1 : INFINITY) &&
-                                      (v > 0 || p->range != TP_POSITIVE));
-        if (!good && v == 0) /* as in a struct that only some fields of were set */
-            return tp_fail(TP_EARG, "%s: %s is 0, expected %s: start from tp_%s_defaults()",
-                           o->rule->name, p->name, expected[p->range], o->rule->name);
-        if (!good)
-            return tp_fail(TP_EARG, "%s: %s is %g, expected %s", o->rule->name, p->name, v,
-                           expected[p->range]);
+        tp_status s = tp_optim_check_option(o->rule, &o->rule->option[i], value[i]);
+        if (s != TP_OK && value[i] == 0) /* as in a struct that only some fields of were set */
+            return tp_fail(s, "%s: start from tp_%s_defaults()",
+                           tp_last_error() + strlen(tp_status_name(s)) + 1, o->rule->name);
+        TP_TRY(s);
     }
-    return TP_OK;
+    return o->rule->check != NULL ? o->rule->check(&o->opts) : TP_OK;
 }
 
 tp_status tp_optimizer_set(tp_optimizer *o, const double values[TP_MAX_OPTIONS])

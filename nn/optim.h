@@ -59,16 +59,18 @@ typedef struct tp_moments {
     uint64_t step;                  /* updates of this parameter, which bias correction counts */
 } tp_moments;
 
+typedef union tp_optim_opts {
+    tp_sgd_opts sgd;
+    tp_adam_opts adam; /* and AdamW */
+    tp_rmsprop_opts rmsprop;
+    tp_adagrad_opts adagrad;
+} tp_optim_opts;
+
 typedef struct tp_optimizer {
     const tp_params *params;
     const struct tp_optim_rule *rule;
     double lr; /* may be changed between steps; the one in opts is what it was at init */
-    union {
-        tp_sgd_opts sgd;
-        tp_adam_opts adam; /* and AdamW */
-        tp_rmsprop_opts rmsprop;
-        tp_adagrad_opts adagrad;
-    } opts;
+    tp_optim_opts opts;
     int update;             /* row of tensor/kernels/updates.def that the options ask for */
     uint64_t step;          /* steps done */
     int n;                  /* parameters at init */
@@ -89,6 +91,30 @@ tp_status tp_adamw_init(tp_optimizer *o, const tp_params *ps, tp_adam_opts opts)
 tp_status tp_rmsprop_init(tp_optimizer *o, const tp_params *ps, tp_rmsprop_opts opts);
 /* Duchi et al. 2011. */
 tp_status tp_adagrad_init(tp_optimizer *o, const tp_params *ps, tp_adagrad_opts opts);
+
+/* --- by name (optim/named.c) --------------------------------------------------------------------- */
+
+/* A rule and its options, for a program that has them as text: the option of a field above has its name. */
+typedef struct tp_optim {
+    const struct tp_optim_rule *rule;
+    tp_optim_opts opts;
+} tp_optim;
+
+/* "sgd", "adam" and so on, the rows of optim.def; NULL behind the last. */
+const char *tp_optim_name(int i);
+const char *tp_optim_rule_name(const tp_optim *o);
+/* The rule of that name with its defaults. TP_EARG says which there are; *o is untouched then. */
+tp_status tp_optim_named(tp_optim *o, const char *name);
+/* Sets an option; of one that is a bool, 0 or 1. TP_EARG says which there are, or its range; *o is untouched then. */
+tp_status tp_optim_set(tp_optim *o, const char *option, double value);
+/* Option i and its value, of which the first is "lr"; NULL behind the last. */
+const char *tp_optim_option(const tp_optim *o, int i, double *value);
+/* TP_EARG if the options do not fit together. */
+tp_status tp_optim_check(const tp_optim *o);
+/* tp_adam_init and so on, whichever it is. */
+tp_status tp_optimizer_init(tp_optimizer *o, const tp_params *ps, const tp_optim *opts);
+
+/* --- all of them --------------------------------------------------------------------------------- */
 
 /* "adam" and the like, and how it updates a parameter p with gradient g in its t-th update, as text. */
 const char *tp_optimizer_name(const tp_optimizer *o);

@@ -4,13 +4,15 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #define PI 3.14159265358979323846
 
 static const struct {
-    const char *name, *needs, *formula;
+    const char *name, *fields, *needs, *formula;
 } rows[TP_SCHEDULE_COUNT] = {
-#define TP_SCHEDULE(name, good, needs, value, text) {#name, needs, text},
+#define TP_SCHEDULE(name, fields, good, needs, value, text) {#name, fields, needs, text},
 #include "nn/schedule.def"
 #undef TP_SCHEDULE
 };
@@ -41,7 +43,7 @@ static double milestones_passed(const tp_schedule *s, double t)
 static bool is_good(const tp_schedule *s)
 {
     switch (s->kind) {
-#define TP_SCHEDULE(name, good, needs, value, text)                                                \
+#define TP_SCHEDULE(name, fields, good, needs, value, text)                                        \
     case TP_LR_##name:                                                                             \
         return good;
 #include "nn/schedule.def"
@@ -55,7 +57,7 @@ static bool is_good(const tp_schedule *s)
 static double rate(const tp_schedule *s, double t)
 {
     switch (s->kind) {
-#define TP_SCHEDULE(name, good, needs, value, text)                                                \
+#define TP_SCHEDULE(name, fields, good, needs, value, text)                                        \
     case TP_LR_##name:                                                                             \
         return value;
 #include "nn/schedule.def"
@@ -64,6 +66,123 @@ static double rate(const tp_schedule *s, double t)
         break;
     }
     return NAN;
+}
+
+/* --- by name ------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *name;
+    size_t offset;
+    bool whole;
+} fields[] = {
+    {"lr", offsetof(tp_schedule, lr), false},
+    {"gamma", offsetof(tp_schedule, gamma), false},
+    {"step_size", offsetof(tp_schedule, step_size), true},
+    {"milestones", offsetof(tp_schedule, milestones), true},
+    {"t_max", offsetof(tp_schedule, t_max), true},
+    {"eta_min", offsetof(tp_schedule, eta_min), false},
+    {"start_factor", offsetof(tp_schedule, start_factor), false},
+    {"end_factor", offsetof(tp_schedule, end_factor), false},
+    {"total_iters", offsetof(tp_schedule, total_iters), true},
+};
+
+enum { FIELDS = sizeof fields / sizeof *fields, NAMES = 256 };
+
+static bool is_list(int field)
+{
+    return fields[field].offset == offsetof(tp_schedule, milestones);
+}
+
+static bool has_field(const tp_schedule *s, int field)
+{
+    char word[32];
+    snprintf(word, sizeof word, " %s ", fields[field].name);
+    return field == 0 || strstr(rows[s->kind].fields, word) != NULL;
+}
+
+/* Adds a name to a list of them. */
+static void list(char names[NAMES], const char *name)
+{
+    size_t used = strlen(names);
+    snprintf(names + used, NAMES - used, used > 0 ? ", %s" : "%s", name);
+}
+
+tp_status tp_schedule_named(tp_schedule *s, const char *name)
+{
+    char names[NAMES] = "";
+    for (int i = 0; i < TP_SCHEDULE_COUNT; i++) {
+        if (strcmp(rows[i].name, name) == 0) {
+            *s = tp_schedule_defaults();
+            s->kind = (tp_schedule_kind)i;
+            return TP_OK;
+        }
+        list(names, rows[i].name);
+    }
+    return tp_fail(TP_EARG, "there is no schedule '%.60s', only: %s", name, names);
+}
+
+static tp_status set_field(tp_schedule *s, int field, int n, const double *values)
+{
+    const char *name = fields[field].name, *kind = rows[s->kind].name;
+    int most = is_list(field) ? TP_MILESTONES : 1;
+    if (n < 1 || n > most)
+        return tp_fail(TP_EARG, "schedule %s: %d values of %s, expected %s%d", kind, n, name,
+                       most > 1 ? "1 to " : "", most);
+    for (int i = 0; i < n; i++) {
+        double v = values[i], end = fields[field].whole ? 0x1p53 : INFINITY;
+        if (!(v >= 0 && v < end) || (fields[field].whole && v != floor(v)))
+            return tp_fail(TP_EARG, "schedule %s: %s is %g, expected a %s >= 0", kind, name, v,
+                           fields[field].whole ? "whole number" : "finite number");
+    }
+    char *at = (char *)s + fields[field].offset;
+    for (int i = 0; i < n; i++)
+        if (fields[field].whole)
+            ((uint64_t *)(void *)at)[i] = (uint64_t)values[i];
+        else
+            *(double *)(void *)at = values[i];
+    if (is_list(field))
+        s->milestone_count = n;
+    return TP_OK;
+}
+
+tp_status tp_schedule_set(tp_schedule *s, const char *field, int n, const double *values)
+{
+    char names[NAMES] = "";
+    for (int i = 0; i < FIELDS; i++) {
+        if (!has_field(s, i))
+            continue;
+        if (strcmp(fields[i].name, field) == 0)
+            return set_field(s, i, n, values);
+        list(names, fields[i].name);
+    }
+    return tp_fail(TP_EARG, "schedule %s has no '%.60s', only: %s", rows[s->kind].name, field,
+                   names);
+}
+
+const char *tp_schedule_field(const tp_schedule *s, int i, int *n, double values[TP_MILESTONES])
+{
+    int field = 0;
+    while (field < FIELDS && (!has_field(s, field) || i-- > 0))
+        field++;
+    if (field == FIELDS)
+        return NULL;
+    const char *at = (const char *)s + fields[field].offset;
+    *n = is_list(field) ? s->milestone_count : 1;
+    for (int k = 0; k < *n; k++)
+        values[k] = fields[field].whole ? (double)((const uint64_t *)(const void *)at)[k]
+                                        : *(const double *)(const void *)at;
+    return fields[field].name;
+}
+
+/* --- the rate ----------------------------------------------------------------------------------- */
+
+tp_status tp_schedule_check(const tp_schedule *s)
+{
+    if ((unsigned)s->kind >= TP_SCHEDULE_COUNT)
+        return tp_fail(TP_EARG, "schedule: there is no kind %d", (int)s->kind);
+    return is_good(s) ? TP_OK
+                      : tp_fail(TP_EARG, "schedule %s: expected %s", rows[s->kind].name,
+                                rows[s->kind].needs);
 }
 
 tp_status tp_schedule_lr(const tp_schedule *s, uint64_t step, double *lr)

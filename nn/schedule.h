@@ -23,6 +23,8 @@ typedef enum tp_schedule_kind {
     TP_SCHEDULE_COUNT
 } tp_schedule_kind;
 
+enum { TP_MILESTONES = 16 };
+
 typedef struct tp_schedule {
     tp_schedule_kind kind;
     double lr;    /* all kinds: the rate that they scale; no default */
@@ -30,7 +32,7 @@ typedef struct tp_schedule {
 
     uint64_t step_size; /* step: no default */
 
-    const uint64_t *milestones; /* multistep: the caller's; one that is there twice counts twice */
+    uint64_t milestones[TP_MILESTONES]; /* multistep; one that is there twice counts twice */
     int milestone_count;
 
     uint64_t t_max; /* cosine: where it arrives at eta_min, no default; behind, it rises again */
@@ -48,9 +50,20 @@ typedef struct tp_schedule {
 /* The defaults above: start from them and change fields. */
 tp_schedule tp_schedule_defaults(void);
 
+/* TP_EARG unless the fields of its kind are what its formula needs; lr is looked at elsewhere. */
+tp_status tp_schedule_check(const tp_schedule *s);
 /* *lr = the rate of a step, of which the first is 0. TP_EARG if the schedule in force there has no lr > 0, or not what
  * its formula needs: then *lr is untouched. */
 tp_status tp_schedule_lr(const tp_schedule *s, uint64_t step, double *lr);
+
+/* For a program that has them as text: the kind of that name, with the defaults above. TP_EARG says which there are; *s is
+ * untouched then. */
+tp_status tp_schedule_named(tp_schedule *s, const char *name);
+/* Sets a field that the kind has, lr or one that its formula names; of milestones all n values, of others the one. TP_EARG
+ * says which there are or what is wrong with a value; *s is untouched then. */
+tp_status tp_schedule_set(tp_schedule *s, const char *field, int n, const double *values);
+/* Field i of the kind and, in values, what it holds: *n of them. NULL behind the last; the first is "lr". */
+const char *tp_schedule_field(const tp_schedule *s, int i, int *n, double values[TP_MILESTONES]);
 
 /* "cosine" and the like, and the formula as text; NULL behind the last. */
 const char *tp_schedule_name(int kind);

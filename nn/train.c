@@ -56,8 +56,9 @@ tp_objective tp_train_record(tp_trainer *t, const tp_batch *batch)
 static tp_status update(tp_trainer *t)
 {
     const tp_params *ps = t->optimizer->params;
+    uint64_t every = t->schedule_every > 0 ? t->schedule_every : 1;
     if (t->schedule != NULL)
-        TP_TRY(tp_schedule_lr(t->schedule, t->step, &t->optimizer->lr));
+        TP_TRY(tp_schedule_lr(t->schedule, t->step / every, &t->optimizer->lr));
     if (t->clip_value != 0)
         TP_TRY(tp_clip_grad_value(ps, t->clip_value));
     if (t->clip_norm != 0)

@@ -6,6 +6,7 @@
 #ifndef TP_NN_TRAIN_H
 #define TP_NN_TRAIN_H
 
+#include "nn/best.h"
 #include "nn/clip.h"
 #include "nn/data.h"
 #include "nn/objective.h"
@@ -36,8 +37,12 @@ typedef struct tp_trainer {
     void *model;
     tp_optimizer *optimizer;
     const tp_schedule *schedule; /* of optimizer->lr, by t->step; NULL: the caller sets it */
+    uint64_t
+        schedule_every; /* training steps that the schedule counts as one: tp_batches_count for epochs; 0: 1 */
     double clip_value,
         clip_norm; /* as in clip.h, in this order, before each step of the optimizer; 0: not */
+    tp_best *
+        best; /* the best epoch so far, which the caller looks after: checkpoints hold it, too; NULL: none */
     uint64_t seed;
     bool trap; /* turns the tape's trap on: see tp_tape_trap */
     /* Called after every training batch, if set; false stops there. May save a checkpoint, or evaluate other batches

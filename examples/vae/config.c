@@ -51,6 +51,8 @@ options preset_options(int i)
                  .beta = 1,
                  .seed = 1,
                  .binarize_seed = 1};
+    (void)tp_optim_named(&o.optimizer, "adam");
+    o.schedule = tp_schedule_defaults();
     while (tp_model_types[o.model] != &tp_model_vae)
         o.model++;
     return o;
@@ -80,6 +82,7 @@ tp_status options_model(const options *o, tp_model_config *config)
         memcpy(c.hidden, o->hidden.size, sizeof c.hidden);
     }
     c.latent_dim = o->latent_dim;
+    c.activation = (tp_activation)o->activation;
     if (o->likelihood != UNSAID)
         c.likelihood = (tp_likelihood)o->likelihood;
     c.beta = type->beta || !kept ? o->beta : 1;
@@ -160,12 +163,17 @@ static tp_status read_options(tp_json *j, char text[PATH_SIZE])
     return TP_OK;
 }
 
+static bool is_string(const flag *f)
+{
+    return f->kind == CHOICE || f->kind == TEXT || f->kind == OPTIMIZER || f->kind == SCHEDULE;
+}
+
 static tp_status read_value(tp_json *j, options *o, const flag *f)
 {
     char numbers[PATH_SIZE] = "";
     const char *text = numbers;
-    bool string = f->kind == CHOICE || f->kind == TEXT, more = false;
-    if (string)
+    bool more = false;
+    if (is_string(f))
         TP_TRY(tp_json_string(j, &text));
     else if (f->kind == OPTION_LIST) {
         TP_TRY(tp_json_expect(j, '{'));
@@ -225,7 +233,7 @@ tp_status config_read(options *o, const char *path, bool *preset_set)
 {
     char *data;
     size_t bytes;
-    bool seen[64] = {false}, more;
+    bool seen[128] = {false}, more;
     TP_TRY(tp_file_read_all(path, CONFIG_LIMIT, &data, &bytes));
     tp_json j = tp_json_begin(path, data, (int64_t)bytes, 0, true);
     tp_status s = tp_json_expect(&j, '{');
@@ -241,7 +249,19 @@ tp_status config_read(options *o, const char *path, bool *preset_set)
     /* A run of a version that knew no colour. */
     if (is_set(seen, offsetof(options, height)) && !is_set(seen, offsetof(options, channels)))
         o->channels = TP_CHANNELS_GREY;
+    /* One of a version that measured on the test images, whatever else there were. */
+    if (is_set(seen, offsetof(options, height)) && !is_set(seen, offsetof(options, valid)))
+        o->valid = UNSAID;
     return s;
+}
+
+static bool as_always(const options *o, const flag *f)
+{
+    char now[PATH_SIZE], always[PATH_SIZE];
+    options standard = preset_options(0);
+    flag_text(o, f, now);
+    flag_text(&standard, f, always);
+    return strcmp(now, always) == 0;
 }
 
 /* Does a setting say nothing that was not so before there was that setting? */
@@ -260,6 +280,13 @@ static bool nothing_new(const options *o, const flag *f)
         return !type->labels;
     case offsetof(options, examples):
         return !type->indexed;
+    case offsetof(options, activation):
+    case offsetof(options, valid):
+    case offsetof(options, keep):
+    case offsetof(options, patience):
+    case offsetof(options, optimizer):
+    case offsetof(options, schedule):
+        return as_always(o, f);
     default:
         return false;
     }
@@ -309,7 +336,7 @@ void config_write(const options *o, json *j, bool metadata)
         if (*text == '\0')
             continue; /* nobody has said it yet */
         json_key(j, key_of(f, key), separator);
-        if (f->kind == CHOICE || f->kind == TEXT)
+        if (is_string(f))
             json_text(j, text);
         else
             json_raw(j, f->kind == SIZES ? "[%s]" : "%s", text);

@@ -115,7 +115,7 @@ static tp_status prepare(lesson *l, const options *o)
         l->r.o.height = l->r.o.width = l->r.o.classes = l->r.o.examples = 0; /* the data say */
     TP_TRY(run_training_data(&l->r));
     TP_TRY(run_new_model(&l->r));
-    TP_TRY(run_trainer(&l->r, &l->batches, &l->adam, &l->trainer));
+    TP_TRY(run_trainer(&l->r, &l->batches, &l->optimizer, &l->trainer));
     if (*o->run != '\0')
         TP_TRY(restore(l));
     TP_TRY(train(l));
@@ -303,7 +303,7 @@ int command_explain(const options *asked)
     }
     code = s != TP_OK ? complain_error(EXIT_BAD) : verdict(&l);
     notation_free(&l);
-    tp_optimizer_free(&l.adam);
+    tp_optimizer_free(&l.optimizer);
     tp_batches_free(&l.batches);
     run_close(&l.r);
     return code;

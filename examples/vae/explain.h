@@ -12,7 +12,7 @@
 typedef struct lesson {
     run r;
     tp_batches batches;
-    tp_optimizer adam;
+    tp_optimizer optimizer;
     tp_trainer trainer;
     uint64_t begun; /* step that it stood at before --after */
     tp_batch batch; /* views of the minibatch */

@@ -31,6 +31,12 @@ static const char *channels_choice(int i)
     return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
 }
 
+static const char *keep_choice(int i)
+{
+    static const char *const names[] = {[KEEP_LAST] = "last", [KEEP_BEST] = "best", NULL};
+    return names[i];
+}
+
 static const char *gradient_name(int i)
 {
     static const char *const names[] = {"bar", "partial", "delta", NULL};
@@ -62,6 +68,7 @@ const flag flags[] = {
     {"model",      "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(model),      .choice = model_choice, .help = "one of those that the command 'models' lists"},
     {"set",        "NAME=X,…", TRAIN | EXPLAIN,       0,        true,  OPTION_LIST,   AT(set),        -1e300, 1e300, .help = "the model's options; 'models' says which there are"},
     {"data",       "PATH", TRAIN | EVAL | RECONSTRUCT | EXPLAIN | RESUME | EXPLAIN_RUN, 0, true, TEXT, AT(data),       .help = "folder with the splits train and, if there is one, t10k or test: idx files as MNIST's\n(plain or .gz), train.npy or folders of PNG; or one file or folder of PNG.\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
+    {"valid",      "N",    TRAIN | EXPLAIN, 0,        true,  INTEGER, AT(valid),      0, 1e9, .help = "the last N training images are held back for validation: the curves are of them then, and the\ntest images are left alone. Data that have a split valid need none of it"},
     {"channels",   "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(channels),   .choice = channels_choice, .help = "of PNG: grey; colour; auto: colour if any picture has it. Arrays are as they are, in colour\nof shape count, 3, height, width. A run keeps what its training images are"},
     {"binarize",   "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(binarize),   .choice = binarize_choice, .help = "grey: pixels as they are; threshold: 1 above a half, else 0; static: 1 with the pixel as\nprobability, drawn once; dynamic: drawn anew in each epoch, and measured as static"},
     {"binarize-seed", "N", TRAIN | EXPLAIN,           0,        true,  SEED,    AT(binarize_seed), .help = "of the static draw; apart from --seed, so that several runs can have the same"},
@@ -70,13 +77,18 @@ const flag flags[] = {
     {"classes",    NULL,   0,               0,        true,  INTEGER, AT(classes),    0, 256, .help = "of the training labels"},
     {"examples",   NULL,   0,               0,        true,  INTEGER, AT(examples),   0, 1e15, .help = "in the training data"},
     {"hidden",     "N,…",  TRAIN | EXPLAIN,           0,        true,  SIZES,   AT(hidden),     1, MILLION, .help = "sizes of the encoder's hidden layers; the decoder mirrors them (default: what\nthe model has, mostly 400); of conv_vae the dense layers behind its convolutions"},
+    {"activation", "NAME", TRAIN | EXPLAIN, 0,        true,  CHOICE,  AT(activation), .choice = tp_activation_name, .help = "of the hidden layers"},
     {"latent-dim", "N",    TRAIN | EXPLAIN,           0,        true,  INTEGER, AT(latent_dim), 1, MILLION, .help = "latent dimensions"},
     {"likelihood", "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(likelihood), .choice = tp_likelihood_name, .help = "of a pixel: bernoulli, gaussian with variance 1, gaussian_learned or categorical, as far as\nthe model can have it (default: the first one that 'models' lists)"},
     {"levels",     "N",    TRAIN | EXPLAIN,           0,        true,  INTEGER, AT(levels),     2, 256, .help = "grey levels of the categorical likelihood"},
     {"beta",       "X",    TRAIN | EXPLAIN,           0,        true,  NUMBER,  AT(beta),       0, 1e6, .help = "weight of the KL term"},
     {"epochs",     "N",    TRAIN | RESUME,  0,        true,  INTEGER, AT(epochs),     1, MILLION, .help = "passes over the training images"},
+    {"keep",       "NAME", TRAIN,           0,        true,  CHOICE,  AT(keep),       .choice = keep_choice, .help = "the weights that the model is left with: of the last epoch, or of the best: that with the\nlowest validation loss, where the KL has its whole weight"},
+    {"patience",   "N",    TRAIN,           0,        true,  INTEGER, AT(patience),   0, MILLION, .help = "stop behind N epochs without a lower validation loss, a warm-up not counted; 0: never"},
     {"batch-size", "N",    TRAIN,           0,        true,  INTEGER, AT(batch_size), 1, MILLION, .help = "images in a step"},
-    {"lr",         "X",    TRAIN | EXPLAIN,           0,        true,  NUMBER,  AT(lr),         0, 1000, .help = "Adam's learning rate"},
+    {"lr",         "X",    TRAIN | EXPLAIN,           0,        true,  NUMBER,  AT(lr),         0, 1000, .help = "learning rate"},
+    {"optimizer",  "NAME,…", TRAIN | EXPLAIN, 0, true, OPTIMIZER, AT(optimizer), -1e300, 1e300, .help = "sgd, adam, adamw, rmsprop or adagrad with fields and defaults of PyTorch's, as\nadam,beta1=0.99,eps=1e-4"},
+    {"schedule",   "NAME,…", TRAIN | EXPLAIN, 0, true, SCHEDULE, AT(schedule), -1e300, 1e300, .help = "of the learning rate by epochs, of which the first is 0: constant, step, multistep,\nexponential, cosine or linear, as multistep,gamma=0.1,milestones=200+350"},
     {"seed",       "N",    TRAIN | EXPLAIN, 0,        true,  SEED,    AT(seed),       .help = "of initial weights, order and noise"},
     {"checkpoint-every", "N", TRAIN | RESUME, 0,      true,  INTEGER, AT(checkpoint_every), 0, 1e9, .help = "steps between checkpoints within an epoch; 0: one at the end of each epoch"},
     {"trap",       "",     TRAIN | RESUME,  0,        false, SWITCH,  AT(trap),       .help = "stop at the first operation that gives NaN or an infinity, and name it"},
@@ -247,6 +259,8 @@ static int settle(options *o, const char *const text[FLAGS])
             tp_fail_prefix("%s: ", config_path(o, path));
         return complain_error(said ? EXIT_USAGE : EXIT_BAD);
     }
+    if (o->schedule.kind != TP_LR_constant && o->lr == 0)
+        return complain(EXIT_USAGE, "--lr 0: a schedule scales it: more than 0 needed");
     const tp_model_option *option = tp_model_types[o->model]->options;
     o->likelihood = c.likelihood;
     o->hidden.n = c.hidden_layers;

@@ -55,6 +55,12 @@ typedef struct options {
     int64_t height, width, classes, examples; /* what the training data say; 0: not yet */
     sizes hidden;                             /* none: not said */
     int64_t latent_dim, epochs, batch_size, threads, checkpoint_every;
+    int64_t activation;
+    int64_t valid;    /* training images held back; UNSAID: in a run of a version that never did */
+    int64_t keep;     /* KEEP_LAST, KEEP_BEST */
+    int64_t patience; /* 0: without end */
+    tp_optim optimizer;   /* all but the rate, which is lr */
+    tp_schedule schedule; /* in epochs, the first is 0; all but the rate */
     double lr, beta;
     uint64_t seed;
     int64_t binarize;
@@ -68,7 +74,8 @@ typedef struct options {
     bool trap, names, composed, unfold, interactive, help;
 } options;
 
-enum { UNSAID = -1 }; /* a choice that nobody has made yet */
+enum { KEEP_LAST, KEEP_BEST }; /* whose weights model.safetensors has */
+enum { UNSAID = -1 };          /* a choice that nobody has made yet */
 
 #define VAE_TEXT_OF_(x) #x
 #define VAE_TEXT_OF(x) VAE_TEXT_OF_(x)
@@ -87,6 +94,8 @@ typedef enum flag_kind {
     SEED,
     SIZES,
     OPTION_LIST,
+    OPTIMIZER,
+    SCHEDULE,
     CHOICE,
     TEXT,
     SWITCH

@@ -65,9 +65,15 @@ void record_metrics(json *j, const epoch_result *e)
     json_integer(j, e->epoch);
     json_key(j, "step", " ");
     json_integer(j, e->step);
+    char prefix[16];
+    snprintf(prefix, sizeof prefix, "%s_", e->measured);
     record_stats(j, "train_", &e->train, &e->train);
-    record_stats(j, "test_", &e->test, &e->train);
-    record_latents(j, "test_", &e->latents, &e->test, (uint64_t)e->step);
+    record_stats(j, prefix, &e->test, &e->train);
+    record_latents(j, prefix, &e->latents, &e->test, (uint64_t)e->step);
+    if (e->best > 0) {
+        json_key(j, "best_epoch", " ");
+        json_integer(j, (int64_t)e->best);
+    }
     json_raw(j, "}\n");
 }
 
@@ -94,7 +100,7 @@ void record_print(const epoch_result *e, int64_t epochs)
     printf("epoch %*lld/%lld  train %.2f", width, (long long)e->epoch, (long long)epochs,
            e->train.loss);
     if (e->test.samples > 0)
-        printf("  test %.2f", e->test.loss);
+        printf("  %s %.2f", e->measured, e->test.loss);
     for (int i = 0; i < shown->terms && shown->terms > 1; i++)
         printf("%s%s %.2f%s", i > 0 ? " " : "  (", shown->name[i], shown->term[i],
                i + 1 < shown->terms ? "" : ")");

@@ -9,8 +9,10 @@
 
 typedef struct epoch_result {
     int64_t epoch, step;
-    tp_stats train, test; /* of no samples without test images */
-    latents latents;      /* of the test images */
+    tp_stats train, test; /* of no samples if there is nothing to measure on */
+    latents latents;      /* likewise */
+    const char *measured; /* what those are called: "test" or "valid" */
+    uint64_t best;        /* the best epoch by now; 0: it is not looked for */
     double samples_per_second, seconds;
 } epoch_result;
 

@@ -191,11 +191,31 @@ static void count_examples(options *o, const tp_dataset *d)
     }
 }
 
-/* The split of the test images: the one asked for, or the first usual one that is there, or none (NULL). */
+static const char valid_split[] = "valid";
+
+static bool is_new(const run *r)
+{
+    return *r->o.run == '\0';
+}
+
+static bool measures(const run *r, const char *split)
+{
+    return r->test_split != NULL && strcmp(r->test_split, split) == 0;
+}
+
+bool run_has_valid(const run *r)
+{
+    return measures(r, valid_split);
+}
+
+/* The split of the images to measure on: the one asked for, that of a new run, or the first usual one that is there, or none
+ * (NULL). */
 static const char *find_test(const run *r, const char *path)
 {
     const char *const usual[] = {"t10k", "test"};
     const char *asked = *r->o.split != '\0' ? r->o.split : NULL;
+    if (is_new(r) && (r->o.valid > 0 || (r->o.valid == 0 && tp_dataset_exists(path, valid_split))))
+        return valid_split;
     bool named = asked != NULL && strcmp(asked, "test") != 0;
     for (int i = 0; i < 2 && !named; i++)
         if (tp_dataset_exists(path, usual[i]))
@@ -203,17 +223,58 @@ static const char *find_test(const run *r, const char *path)
     return asked; /* reading it says what was looked for */
 }
 
+/* The training images without those held back, which go into *off; NULL: away. */
+static tp_status cut_valid(const run *r, const char *path, tp_dataset *d, tp_dataset *off)
+{
+    tp_dataset valid;
+    long long count = r->o.valid, size = tp_dataset_size(d);
+    if (count >= size)
+        return tp_fail(TP_EARG,
+                       "%s: --valid %lld: there are %lld training images, and one must be left",
+                       path, count, size);
+    TP_TRY(tp_dataset_split(d, count, (tp_split_opts){0}, &valid));
+    if (off != NULL)
+        *off = valid;
+    else
+        tp_dataset_free(&valid);
+    return TP_OK;
+}
+
+/* Holds back what o.valid says. Of a run that is measured on something else, its own images may not be there. */
+static tp_status hold_back(run *r, const char *path)
+{
+    bool own = r->o.valid > 0 && tp_dataset_exists(path, valid_split), valid = run_has_valid(r);
+    if (own && is_new(r))
+        return tp_fail(TP_EARG, "%s: --valid %lld: the data have validation images, the split %s",
+                       path, (long long)r->o.valid, valid_split);
+    if (own || r->o.valid <= 0 || r->train.x.storage == NULL)
+        return TP_OK;
+    if (!is_new(r) && !valid && !measures(r, "train") && r->o.valid >= tp_dataset_size(&r->train))
+        return TP_OK;
+    return cut_valid(r, path, &r->train, valid ? &r->test : NULL);
+}
+
+static tp_status read_measured(run *r, const char *path)
+{
+    if (r->test.x.storage != NULL) /* held back */
+        return TP_OK;
+    TP_TRY(read_split(r, &r->test, path, r->test_split));
+    bool cut = measures(r, "train") && r->o.valid > 0 && !tp_dataset_exists(path, valid_split);
+    return cut ? cut_valid(r, path, &r->test, NULL) : TP_OK;
+}
+
 tp_status run_data(run *r)
 {
     char path[PATH_SIZE];
     TP_TRY(find_data(&r->o, path));
     r->test_split = find_test(r, path);
-    if (*r->o.run == '\0' || tp_dataset_exists(path, "train"))
+    if (is_new(r) || tp_dataset_exists(path, "train"))
         TP_TRY(read_split(r, &r->train, path, "train"));
-    if (*r->o.run == '\0' && r->o.examples == 0)
+    TP_TRY(hold_back(r, path));
+    if (is_new(r) && r->o.examples == 0)
         count_examples(&r->o, &r->train);
     if (r->test_split != NULL)
-        return read_split(r, &r->test, path, r->test_split);
+        return read_measured(r, path);
     if (r->train.x.storage == NULL)
         return tp_fail(TP_EIO,
                        "%s: no images: none of the splits train, t10k and test is there, as idx, "
@@ -228,7 +289,9 @@ tp_status run_training_data(run *r)
     char path[PATH_SIZE];
     TP_TRY(find_data(&r->o, path));
     TP_TRY(read_split(r, &r->train, path, "train"));
-    if (*r->o.run == '\0')
+    r->test_split = "train";
+    TP_TRY(hold_back(r, path));
+    if (is_new(r))
         count_examples(&r->o, &r->train);
     return TP_OK;
 }
@@ -236,8 +299,9 @@ tp_status run_training_data(run *r)
 tp_status run_batches(const run *r, tp_batches *b, const tp_dataset *d, int64_t batch_size,
                       tp_dtype dtype)
 {
-    bool train = d == &r->train || (r->test_split != NULL && strcmp(r->test_split, "train") == 0);
-    uint64_t seed = train ? r->o.binarize_seed : ~r->o.binarize_seed;
+    bool train = d == &r->train || measures(r, "train");
+    uint64_t own = r->o.binarize_seed;
+    uint64_t seed = train ? own : run_has_valid(r) ? own ^ (uint64_t)1 << 63 : ~own;
     TP_TRY(tp_batches_init(b, d, batch_size, dtype));
     tp_status s = tp_batches_binarize(b, (tp_binarize_opts){(tp_binarization)r->o.binarize, seed});
     if (s != TP_OK) {
@@ -256,16 +320,28 @@ tp_status run_new_model(run *r)
     return tp_model_init(&r->model, tp_model_types[r->o.model], c, TP_F32, r->o.seed);
 }
 
-tp_status run_trainer(run *r, tp_batches *b, tp_optimizer *adam, tp_trainer *t)
+double run_option(const run *r, const char *name)
 {
-    tp_adam_opts opts = tp_adam_defaults();
-    opts.lr = r->o.lr;
-    TP_TRY(run_batches(r, b, &r->train, r->o.batch_size, TP_F32));
-    TP_TRY(tp_adam_init(adam, &r->model.params, opts));
+    const tp_model_option *option = r->model.type->options;
+    for (int i = 0; option != NULL && i < TP_MODEL_OPTIONS && option[i].name != NULL; i++)
+        if (strcmp(option[i].name, name) == 0)
+            return r->model.config.option[i];
+    return 0;
+}
+
+tp_status run_trainer(run *r, tp_batches *b, tp_optimizer *optimizer, tp_trainer *t)
+{
+    options *o = &r->o;
+    TP_TRY(run_batches(r, b, &r->train, o->batch_size, TP_F32));
+    TP_TRY(tp_optim_set(&o->optimizer, "lr", o->lr));
+    TP_TRY(tp_optimizer_init(optimizer, &r->model.params, &o->optimizer));
+    o->schedule.lr = o->lr;
     *t = (tp_trainer){.tape = r->tape,
                       .loss = tp_model_loss,
                       .model = &r->model,
-                      .optimizer = adam,
+                      .optimizer = optimizer,
+                      .schedule = o->schedule.kind != TP_LR_constant ? &o->schedule : NULL,
+                      .schedule_every = (uint64_t)tp_batches_count(b),
                       .seed = r->o.seed,
                       .trap = r->o.trap,
                       .epoch = 1};

@@ -9,7 +9,8 @@
 
 typedef struct run {
     options o;
-    const char *test_split; /* its name; NULL if there is none */
+    const char *
+        test_split; /* its name: what is measured on, in training "valid" where there is one; NULL: nothing */
     tp_dataset train, test; /* empty if not opened or not there */
     tp_model model;
     tp_tape *tape;
@@ -17,18 +18,22 @@ typedef struct run {
 
 /* Each step needs those above it; run_close frees whatever was opened. */
 tp_status run_open(run *r, const options *o);
-/* Reads the training images and, if there are any, the test images; all must be of one size, and grey or in colour: the
- * first ones settle what o.channels leaves open. With a split
- * given, its images are the test images. */
+/* Reads the training images and, if there are any, those to measure on; all must be of one size, and grey or in colour: the
+ * first ones settle what o.channels leaves open. The latter are those of the split that is given, else for a new run those
+ * of a split valid or the last o.valid training images, else the test images. */
 tp_status run_data(run *r);
 /* The training images alone. */
 tp_status run_training_data(run *r);
+/* Whether r->test are validation images, so that training may choose by them. */
+bool run_has_valid(const run *r);
+/* The model's value of an option of this name; 0 if it has none. */
+double run_option(const run *r, const char *name);
 /* Minibatches of r->train or r->test, binarized as the run says; each has draws of its own. */
 tp_status run_batches(const run *r, tp_batches *b, const tp_dataset *d, int64_t batch_size,
                       tp_dtype dtype);
 /* What training r->model begins with: minibatches, optimizer and trainer of the run's settings. They stay where they are
  * while in use; each is freed by its own function. */
-tp_status run_trainer(run *r, tp_batches *b, tp_optimizer *adam, tp_trainer *t);
+tp_status run_trainer(run *r, tp_batches *b, tp_optimizer *optimizer, tp_trainer *t);
 /* A fresh model for the data, or that of the folder o.run. */
 tp_status run_new_model(run *r);
 tp_status run_load_model(run *r);

@@ -14,6 +14,7 @@
 #include "tensor/io/file.h"
 #include "tensor/mem.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,8 +23,9 @@ typedef struct training {
     run r;
     folder out;
     tp_batches train, test;
-    tp_optimizer adam;
+    tp_optimizer optimizer;
     tp_trainer trainer; /* its epochs count from 1 */
+    tp_best best;       /* by validation images, if there are any */
     bar bar;
     json metrics, timing;
     int64_t begun_at;  /* samples of the epoch that were done when this call began it, */
@@ -35,6 +37,32 @@ typedef struct training {
 static bool has_test(const training *t)
 {
     return t->r.test.x.storage != NULL;
+}
+
+/* Is the model to be left with the weights of the best epoch, and is there one? */
+static bool keeps_best(const training *t)
+{
+    return t->r.o.keep == KEEP_BEST && t->best.epoch > 0;
+}
+
+/* Epochs since the best one. Those of a warm-up do not count: with little weight on it the KL is large, so that the
+ * loss, where it has its whole weight, may begin with rising. */
+static int64_t waited(const training *t)
+{
+    double steps = run_option(&t->r, "warmup");
+    int64_t warm = (int64_t)ceil(steps / (double)tp_batches_count(&t->train));
+    int64_t best = (int64_t)t->best.epoch;
+    return (int64_t)t->trainer.epoch - 1 - (best > warm ? best : warm);
+}
+
+static bool out_of_patience(const training *t)
+{
+    return t->r.o.patience > 0 && waited(t) >= t->r.o.patience;
+}
+
+static bool finished(const training *t)
+{
+    return (int64_t)t->trainer.epoch > t->r.o.epochs || out_of_patience(t);
 }
 
 /* --- files -------------------------------------------------------------------------------------- */
@@ -63,7 +91,7 @@ static tp_status save_config(const training *t)
     return s;
 }
 
-static tp_status save_model(const training *t)
+static tp_status save_model(training *t)
 {
     char path[PATH_SIZE];
     json j = {0};
@@ -71,21 +99,26 @@ static tp_status save_model(const training *t)
     if (j.failed)
         return tp_fail(TP_ENOMEM, "no memory for the metadata of the model");
     const char *metadata[] = {"format", "pt", "tapir", VERSION, "config", j.text, NULL};
+    bool best = keeps_best(t);
+    if (best)
+        tp_best_swap(&t->best);
     tp_status s = tp_params_save(&t->r.model.params,
                                  path_in(path, t->out.path, "model.safetensors"), metadata);
+    if (best)
+        tp_best_swap(&t->best);
     json_free(&j);
     return s;
 }
 
 enum { TEST_TEXT = 16 };
-static const char test_key[] = "test_data_crc32";
+static const char *const test_keys[] = {"test_data_crc32", "valid_data_crc32"};
 
-/* What the curves are measured on, as a checkpoint says it. */
-static tp_status test_fingerprint(training *t, char text[TEST_TEXT])
+/* What the curves are measured on, as a checkpoint says it, under which of the keys. */
+static tp_status test_fingerprint(training *t, int key, char text[TEST_TEXT])
 {
     uint32_t crc;
     snprintf(text, TEST_TEXT, "none");
-    if (!has_test(t))
+    if (!has_test(t) || key != run_has_valid(&t->r))
         return TP_OK;
     TP_TRY(tp_batches_fingerprint(&t->test, &crc));
     snprintf(text, TEST_TEXT, "%lu", (unsigned long)crc);
@@ -98,14 +131,15 @@ static tp_status save_checkpoint(training *t)
 {
     json config = {0};
     char test[TEST_TEXT];
-    TP_TRY(test_fingerprint(t, test));
+    int key = run_has_valid(&t->r);
+    TP_TRY(test_fingerprint(t, key, test));
     config_write(&t->r.o, &config, true);
     tp_status s = TP_OK;
     if (config.failed || t->metrics.failed)
         s = tp_fail(TP_ENOMEM, "no memory to put the checkpoint together");
     const char *texts[] = {
-        "config", config.text, "metrics", t->metrics.text != NULL ? t->metrics.text : "",
-        test_key, test,        NULL};
+        "config",       config.text, "metrics", t->metrics.text != NULL ? t->metrics.text : "",
+        test_keys[key], test,        NULL};
     if (s == TP_OK)
         s = tp_checkpoint_save(t->out.path, &t->trainer, &t->train, texts);
     json_free(&config);
@@ -123,7 +157,7 @@ static tp_status save_timing(const training *t)
 
 /* What people and other programs read. The checkpoint holds it all: should the process end in between, the next one
  * writes it again. */
-static tp_status save_results(const training *t)
+static tp_status save_results(training *t)
 {
     char path[PATH_SIZE];
     TP_TRY(save_model(t));
@@ -187,7 +221,8 @@ static tp_status save_epoch(training *t)
 /* An epoch, or the rest of one. *stopped: a signal ended it early, and the checkpoint is there. */
 static tp_status run_epoch(training *t, bool *stopped)
 {
-    epoch_result e = {.epoch = (int64_t)t->trainer.epoch};
+    epoch_result e = {.epoch = (int64_t)t->trainer.epoch,
+                      .measured = run_has_valid(&t->r) ? "valid" : "test"};
     t->begun = seconds_now();
     t->begun_at = t->trainer.done.samples;
     TP_TRY(tp_train_rest(&t->trainer, &t->train, &e.train));
@@ -200,6 +235,9 @@ static tp_status run_epoch(training *t, bool *stopped)
     e.samples_per_second = (double)(e.train.samples - t->begun_at) / (seconds_now() - t->begun);
     if (has_test(t))
         TP_TRY(look(t, &t->test, &e.test, &e.latents));
+    if (t->trainer.best != NULL)
+        tp_best_look(&t->best, (uint64_t)e.epoch, e.test.loss);
+    e.best = t->best.epoch;
     e.step = (int64_t)t->trainer.step;
     e.seconds = seconds_now() - t->begun;
     record_metrics(&t->metrics, &e);
@@ -219,6 +257,22 @@ static tp_status run_epoch(training *t, bool *stopped)
 
 /* --- the command -------------------------------------------------------------------------------- */
 
+/* Only validation images may choose between epochs: test images never, and training images say little. */
+static tp_status prepare_best(training *t)
+{
+    const options *o = &t->r.o;
+    if (run_has_valid(&t->r)) {
+        t->trainer.best = &t->best;
+        return tp_best_init(&t->best, &t->r.model.params, o->keep == KEEP_BEST);
+    }
+    if (o->keep == KEEP_LAST && o->patience == 0)
+        return TP_OK;
+    return tp_fail(TP_EARG,
+                   "--%s: there are no validation images; --valid N holds N training "
+                   "images back",
+                   o->patience > 0 ? "patience" : "keep best");
+}
+
 static tp_status prepare(training *t, const options *o)
 {
     TP_TRY(run_open(&t->r, o));
@@ -227,7 +281,8 @@ static tp_status prepare(training *t, const options *o)
             0; /* the data say, whatever a config.json said */
     TP_TRY(run_data(&t->r));
     TP_TRY(run_new_model(&t->r));
-    TP_TRY(run_trainer(&t->r, &t->train, &t->adam, &t->trainer));
+    TP_TRY(run_trainer(&t->r, &t->train, &t->optimizer, &t->trainer));
+    TP_TRY(prepare_best(t));
     t->trainer.on_batch = on_batch;
     t->trainer.user = t;
     if (has_test(t))
@@ -271,16 +326,22 @@ static tp_status check_settings(const training *t, const tp_checkpoint *c)
     return s;
 }
 
-/* The test images must be those of the checkpoint too, or the curves would be of two data sets. */
+/* The images to measure on must be those of the checkpoint too, or the curves would be of two data sets. */
 static tp_status check_test_data(training *t, const tp_checkpoint *c)
 {
-    char now[TEST_TEXT], visible[SHOWN_TEXT];
-    const char *then = tp_checkpoint_text(c, test_key);
-    TP_TRY(test_fingerprint(t, now));
-    if (then == NULL || strcmp(then, now) == 0) /* NULL: of a version that did not look */
+    const char *then[] = {tp_checkpoint_text(c, test_keys[0]), tp_checkpoint_text(c, test_keys[1])};
+    if (then[0] == NULL && then[1] == NULL) /* of a version that did not look */
         return TP_OK;
-    return tp_fail(TP_EFORMAT, "%s: %s is %s, expected %s: the test images have changed", c->path,
-                   test_key, shown(visible, then), now);
+    for (int i = 0; i < 2; i++) {
+        char now[TEST_TEXT], visible[SHOWN_TEXT];
+        const char *was = then[i] != NULL ? then[i] : "none";
+        TP_TRY(test_fingerprint(t, i, now));
+        if (strcmp(was, now) != 0)
+            return tp_fail(TP_EFORMAT, "%s: %s is %s, expected %s: the %s images have changed",
+                           c->path, test_keys[i], shown(visible, was), now,
+                           i == 1 ? "validation" : "test");
+    }
+    return TP_OK;
 }
 
 /* The lines of earlier calls, if the file is there: one for each epoch that is done, and not those of epochs that will
@@ -306,6 +367,8 @@ static tp_status restore(training *t, const tp_checkpoint *c)
 {
     const char *metrics = tp_checkpoint_text(c, "metrics");
     TP_TRY(check_settings(t, c));
+    if (t->trainer.best != NULL) /* which a checkpoint of a run without validation images has not */
+        TP_TRY(check_test_data(t, c));
     TP_TRY(tp_checkpoint_load(c, &t->trainer, &t->train));
     TP_TRY(check_test_data(t, c));
     t->kept = true;
@@ -317,6 +380,9 @@ static tp_status restore(training *t, const tp_checkpoint *c)
     TP_TRY(read_timing(t));
     if (epoch > epochs)
         note("all %lld epochs are done; a larger --epochs goes on behind them", epochs);
+    else if (out_of_patience(t))
+        note("%lld epochs without a lower validation loss: the run has ended behind epoch %lld",
+             (long long)waited(t), epoch - 1);
     else
         note("goes on behind step %llu, in epoch %lld of %lld", (unsigned long long)t->trainer.step,
              epoch, epochs);
@@ -347,7 +413,7 @@ static tp_status begin_again(training *t, const options *o)
     return s == TP_OK ? save_config(t) : s; /* with the number of epochs and what else may change */
 }
 
-/* At the end: what the latent space is used for, on the test images or, without any, the training images. */
+/* At the end: what the latent space is used for, on the images to measure on or, without any, the training images. */
 static tp_status report_use(training *t)
 {
     tp_stats stats;
@@ -358,6 +424,19 @@ static tp_status report_use(training *t)
     return TP_OK;
 }
 
+/* Which epoch was the best, and whose weights there are. */
+static void print_best(const training *t)
+{
+    long long last = (long long)t->trainer.epoch - 1, best = (long long)t->best.epoch;
+    if (out_of_patience(t))
+        printf("no lower validation loss in %lld epochs: ends behind epoch %lld\n",
+               (long long)waited(t), last);
+    if (best > 0)
+        printf(
+            "best: epoch %lld with valid %.2f; model.safetensors has the weights of epoch %lld\n",
+            best, t->best.loss, keeps_best(t) ? best : last);
+}
+
 static tp_status train_all(training *t, bool *stopped)
 {
     const options *o = &t->r.o;
@@ -366,10 +445,15 @@ static tp_status train_all(training *t, bool *stopped)
     t->bar = bar_start(o->epochs, tp_dataset_size(&t->r.train), test, (int64_t)t->trainer.epoch,
                        t->trainer.done.samples);
     tp_status s = TP_OK;
-    while (s == TP_OK && (int64_t)t->trainer.epoch <= o->epochs && !*stopped)
+    while (s == TP_OK && !finished(t) && !*stopped)
         s = run_epoch(t, stopped);
     bar_clear(&t->bar);
-    *stopped = (int64_t)t->trainer.epoch <= o->epochs;
+    *stopped = !finished(t);
+    if (s == TP_OK && !*stopped) {
+        print_best(t);
+        if (keeps_best(t))
+            tp_best_swap(&t->best); /* the model from here on; no checkpoint follows */
+    }
     if (s == TP_OK && !*stopped)
         s = report_use(t);
     if (s == TP_OK && !*stopped)
@@ -431,7 +515,8 @@ int command_train(const options *o)
     folder_unlock(&t.out);
     json_free(&t.metrics);
     json_free(&t.timing);
-    tp_optimizer_free(&t.adam);
+    tp_optimizer_free(&t.optimizer);
+    tp_best_free(&t.best);
     tp_batches_free(&t.train);
     tp_batches_free(&t.test);
     run_close(&t.r);

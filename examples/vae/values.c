@@ -130,6 +130,93 @@ static tp_status set_options(option_list *to, const flag *f, const char *text)
     return TP_OK;
 }
 
+/* What stands in front of a comma, into word; *at goes on behind it, and is NULL behind the last. */
+static void take_word(char word[PATH_SIZE], const char **at)
+{
+    size_t n = strcspn(*at, ",");
+    snprintf(word, PATH_SIZE, "%.*s", (int)n, *at);
+    *at = (*at)[n] == ',' ? *at + n + 1 : NULL;
+}
+
+/* "gamma=0.1" as name and numbers, of which there may be several with + between them. */
+static tp_status take_field(const char **at, const flag *f, char name[NAME_SIZE],
+                            double values[TP_MILESTONES], int *n)
+{
+    char word[PATH_SIZE], number[PATH_SIZE];
+    take_word(word, at);
+    size_t length = strcspn(word, "=");
+    if (length == 0 || length >= NAME_SIZE || word[length] == '\0')
+        return tp_fail(TP_EARG, "'%s' is not a field and its value as %s", word,
+                       f->kind == OPTIMIZER ? "eps=1e-4" : "gamma=0.1");
+    snprintf(name, NAME_SIZE, "%.*s", (int)length, word);
+    *n = 0;
+    for (const char *p = word + length + 1;; p++) {
+        size_t end = strcspn(p, "+");
+        while (p[end] == '+' && end > 0 && (p[end - 1] == 'e' || p[end - 1] == 'E'))
+            end += 1 + strcspn(p + end + 1, "+"); /* that of an exponent */
+        if (*n == TP_MILESTONES)
+            return tp_fail(TP_EARG, "'%s' has more than %d numbers", word, TP_MILESTONES);
+        snprintf(number, sizeof number, "%.*s", (int)end, p);
+        TP_TRY(set_number(&values[(*n)++], f, number));
+        p += end;
+        if (*p == '\0')
+            return TP_OK;
+    }
+}
+
+/* Is it one that a flag of its own sets, or there twice? */
+static tp_status check_field(const char *name, const char *text)
+{
+    char field[NAME_SIZE + 4];
+    snprintf(field, sizeof field, ",%s=", name);
+    if (strcmp(name, "lr") == 0)
+        return tp_fail(TP_EARG, "lr has a flag of its own, --lr");
+    const char *first = strstr(text, field);
+    if (first != NULL && strstr(first + 1, field) != NULL)
+        return tp_fail(TP_EARG, "'%s' is there twice", name);
+    return TP_OK;
+}
+
+static tp_status set_optimizer(tp_optim *to, const flag *f, const char *text)
+{
+    char word[PATH_SIZE], name[NAME_SIZE];
+    double value[TP_MILESTONES];
+    const char *at = text;
+    int n;
+    tp_optim made;
+    take_word(word, &at);
+    TP_TRY(tp_optim_named(&made, word));
+    while (at != NULL) {
+        TP_TRY(take_field(&at, f, name, value, &n));
+        TP_TRY(check_field(name, text));
+        if (n > 1)
+            return tp_fail(TP_EARG, "'%s' is one number", name);
+        TP_TRY(tp_optim_set(&made, name, value[0]));
+    }
+    TP_TRY(tp_optim_check(&made));
+    *to = made;
+    return TP_OK;
+}
+
+static tp_status set_schedule(tp_schedule *to, const flag *f, const char *text)
+{
+    char word[PATH_SIZE], name[NAME_SIZE];
+    double value[TP_MILESTONES];
+    const char *at = text;
+    int n;
+    tp_schedule made;
+    take_word(word, &at);
+    TP_TRY(tp_schedule_named(&made, word));
+    while (at != NULL) {
+        TP_TRY(take_field(&at, f, name, value, &n));
+        TP_TRY(check_field(name, text));
+        TP_TRY(tp_schedule_set(&made, name, n, value));
+    }
+    TP_TRY(tp_schedule_check(&made));
+    *to = made;
+    return TP_OK;
+}
+
 static tp_status set_choice(int64_t *to, const flag *f, const char *text)
 {
     char all[PATH_SIZE] = "";
@@ -163,6 +250,10 @@ tp_status flag_set(options *o, const flag *f, const char *text)
         return set_sizes(to, f, text);
     case OPTION_LIST:
         return set_options(to, f, text);
+    case OPTIMIZER:
+        return set_optimizer(to, f, text);
+    case SCHEDULE:
+        return set_schedule(to, f, text);
     case CHOICE:
         return set_choice(to, f, text);
     case TEXT:
@@ -190,6 +281,48 @@ static void list_text(const option_list *from, char text[PATH_SIZE])
     }
 }
 
+/* ",eps=0.0001" behind what is there already. */
+static void add_field(char text[PATH_SIZE], const char *name, int n, const double *values)
+{
+    size_t used = strlen(text);
+    used += (size_t)snprintf(text + used, PATH_SIZE - used, ",%s=", name);
+    for (int i = 0; i < n; i++) {
+        char number[TP_NUMBER_TEXT];
+        used += (size_t)snprintf(text + used, PATH_SIZE - used, i > 0 ? "+%s" : "%s",
+                                 json_number_text(number, values[i]));
+    }
+}
+
+/* The name, and the fields that are not as they are by default. */
+static void optimizer_text(const tp_optim *from, char text[PATH_SIZE])
+{
+    tp_optim standard;
+    double value, usual;
+    snprintf(text, PATH_SIZE, "%s", from->rule != NULL ? tp_optim_rule_name(from) : "");
+    if (from->rule == NULL || tp_optim_named(&standard, text) != TP_OK)
+        return;
+    for (int i = 1; tp_optim_option(from, i, &value) != NULL; i++) {
+        const char *name = tp_optim_option(&standard, i, &usual);
+        if (value != usual)
+            add_field(text, name, 1, &value);
+    }
+}
+
+static void schedule_text(const tp_schedule *from, char text[PATH_SIZE])
+{
+    tp_schedule standard;
+    double value[TP_MILESTONES], usual[TP_MILESTONES] = {0};
+    int n, m;
+    snprintf(text, PATH_SIZE, "%s", tp_schedule_name((int)from->kind));
+    if (tp_schedule_named(&standard, text) != TP_OK)
+        return;
+    for (int i = 1; tp_schedule_field(from, i, &n, value) != NULL; i++) {
+        const char *name = tp_schedule_field(&standard, i, &m, usual);
+        if (n != m || value[0] != usual[0])
+            add_field(text, name, n, value);
+    }
+}
+
 void flag_text(const options *o, const flag *f, char text[PATH_SIZE])
 {
     const void *from = (const char *)o + f->offset;
@@ -214,6 +347,12 @@ void flag_text(const options *o, const flag *f, char text[PATH_SIZE])
         break;
     case OPTION_LIST:
         list_text(from, text);
+        break;
+    case OPTIMIZER:
+        optimizer_text(from, text);
+        break;
+    case SCHEDULE:
+        schedule_text(from, text);
         break;
     case CHOICE:
         if (*(const int64_t *)from != UNSAID)

@@ -5,6 +5,16 @@
 
 #include <stdio.h>
 
+const char *tp_activation_name(int activation)
+{
+    static const char *const names[] = {[TP_RELU] = "relu",
+                                        [TP_TANH] = "tanh",
+                                        [TP_SIGMOID] = "sigmoid",
+                                        [TP_SOFTPLUS] = "softplus",
+                                        [TP_IDENTITY] = "identity"};
+    return activation >= 0 && activation <= TP_IDENTITY ? names[activation] : NULL;
+}
+
 tp_var tp_activate(tp_activation a, tp_var x)
 {
     switch (a) {

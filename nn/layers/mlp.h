@@ -13,6 +13,9 @@ extern "C" {
 
 typedef enum tp_activation { TP_RELU, TP_TANH, TP_SIGMOID, TP_SOFTPLUS, TP_IDENTITY } tp_activation;
 
+/* "relu", "tanh" and so on; NULL behind the last. */
+const char *tp_activation_name(int activation);
+
 /* The activation of x, elementwise, same shape; TP_IDENTITY gives x back. */
 tp_var tp_activate(tp_activation a, tp_var x);
 

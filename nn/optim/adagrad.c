@@ -20,6 +20,16 @@ static void constants(const tp_optimizer *o, double step, double c[TP_UPDATE_CON
     c[6] = a->weight_decay;
 }
 
+static void standard(tp_optim_opts *opts)
+{
+    opts->adagrad = tp_adagrad_defaults();
+}
+
+static tp_status make(tp_optimizer *o, const tp_params *ps, const tp_optim_opts *opts)
+{
+    return tp_adagrad_init(o, ps, opts->adagrad);
+}
+
 const tp_optim_rule tp_optim_adagrad = {
     .name = "adagrad",
     .formula = "g ← g + weight_decay·p; s ← s + g², at first s = initial_accumulator_value; "
@@ -30,6 +40,8 @@ const tp_optim_rule tp_optim_adagrad = {
                {"initial_accumulator_value", offsetof(tp_adagrad_opts, initial_accumulator_value),
                 TP_NOT_NEGATIVE},
                {"eps", offsetof(tp_adagrad_opts, eps), TP_POSITIVE}},
+    .defaults = standard,
+    .init = make,
     .update = update,
     .constants = constants,
 };

@@ -55,19 +55,43 @@ static void constants(const tp_optimizer *o, double step, double c[TP_UPDATE_CON
 #define MOMENTS                                                                                    \
     "m ← beta1·m + (1−beta1)·g; v ← beta2·v + (1−beta2)·g²; u ← v, with amsgrad u ← max(u, v); "
 
+static void adam_standard(tp_optim_opts *opts)
+{
+    opts->adam = tp_adam_defaults();
+}
+
+static tp_status adam_make(tp_optimizer *o, const tp_params *ps, const tp_optim_opts *opts)
+{
+    return tp_adam_init(o, ps, opts->adam);
+}
+
 const tp_optim_rule tp_optim_adam = {
     .name = "adam",
     .formula =
         "g ← g + weight_decay·p; " MOMENTS "p ← p − lr·m/(1−beta1^t) / (√(u/(1−beta2^t)) + eps)",
     .option = OPTIONS,
+    .defaults = adam_standard,
+    .init = adam_make,
     .update = update,
     .constants = constants,
 };
+
+static void adamw_standard(tp_optim_opts *opts)
+{
+    opts->adam = tp_adamw_defaults();
+}
+
+static tp_status adamw_make(tp_optimizer *o, const tp_params *ps, const tp_optim_opts *opts)
+{
+    return tp_adamw_init(o, ps, opts->adam);
+}
 
 const tp_optim_rule tp_optim_adamw = {
     .name = "adamw",
     .formula = MOMENTS "p ← (1 − lr·weight_decay)·p − lr·m/(1−beta1^t) / (√(u/(1−beta2^t)) + eps)",
     .option = OPTIONS,
+    .defaults = adamw_standard,
+    .init = adamw_make,
     .update = update,
     .constants = constants,
 };

@@ -28,6 +28,16 @@ static void constants(const tp_optimizer *o, double step, double c[TP_UPDATE_CON
     c[6] = r->weight_decay;
 }
 
+static void standard(tp_optim_opts *opts)
+{
+    opts->rmsprop = tp_rmsprop_defaults();
+}
+
+static tp_status make(tp_optimizer *o, const tp_params *ps, const tp_optim_opts *opts)
+{
+    return tp_rmsprop_init(o, ps, opts->rmsprop);
+}
+
 const tp_optim_rule tp_optim_rmsprop = {
     .name = "rmsprop",
     .formula = "g ← g + weight_decay·p; s ← alpha·s + (1−alpha)·g²; d ← √s, with centered "
@@ -39,6 +49,8 @@ const tp_optim_rule tp_optim_rmsprop = {
                {"weight_decay", offsetof(tp_rmsprop_opts, weight_decay), TP_NOT_NEGATIVE},
                {"momentum", offsetof(tp_rmsprop_opts, momentum), TP_BELOW_ONE},
                {"centered", offsetof(tp_rmsprop_opts, centered), TP_SWITCH}},
+    .defaults = standard,
+    .init = make,
     .update = update,
     .constants = constants,
 };

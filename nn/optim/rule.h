@@ -29,6 +29,11 @@ enum { TP_MAX_OPTIONS = 8, TP_MAX_STATES = 3 };
 typedef struct tp_optim_rule {
     const char *name, *formula;
     tp_option option[TP_MAX_OPTIONS]; /* the first is lr; behind the last a name is NULL */
+    /* tp_…_defaults() and tp_…_init(). */
+    void (*defaults)(tp_optim_opts *opts);
+    tp_status (*init)(tp_optimizer *o, const tp_params *ps, const tp_optim_opts *opts);
+    /* What its options must be together, which their ranges do not say; NULL: nothing. */
+    tp_status (*check)(const tp_optim_opts *opts);
     /* The row of updates.def that does what the options say. */
     tp_update_kernel (*update)(const tp_optimizer *o);
     /* Its constants in the step-th update of a parameter; those that are not set are 0. */
@@ -38,6 +43,9 @@ typedef struct tp_optim_rule {
 #define TP_OPTIM(name) extern const tp_optim_rule tp_optim_##name;
 #include "nn/optim.def"
 #undef TP_OPTIM
+
+/* TP_EARG, which names rule and option, for a value outside its range. */
+tp_status tp_optim_check_option(const tp_optim_rule *rule, const tp_option *option, double value);
 
 /* opts are the options of the rule, in o->opts; o->lr is made from their first. Fills the rest of o. */
 tp_status tp_optimizer_make(tp_optimizer *o);

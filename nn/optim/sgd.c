@@ -26,6 +26,27 @@ static void constants(const tp_optimizer *o, double step, double c[TP_UPDATE_CON
     c[6] = s->weight_decay;
 }
 
+static tp_status check(const tp_optim_opts *opts)
+{
+    const tp_sgd_opts *s = &opts->sgd;
+    if (!s->nesterov || (s->momentum > 0 && s->dampening == 0))
+        return TP_OK;
+    return tp_fail(TP_EARG,
+                   "sgd: nesterov with momentum %g and dampening %g, expected momentum > 0 and "
+                   "dampening 0",
+                   s->momentum, s->dampening);
+}
+
+static void standard(tp_optim_opts *opts)
+{
+    opts->sgd = tp_sgd_defaults();
+}
+
+static tp_status make(tp_optimizer *o, const tp_params *ps, const tp_optim_opts *opts)
+{
+    return tp_sgd_init(o, ps, opts->sgd);
+}
+
 const tp_optim_rule tp_optim_sgd = {
     .name = "sgd",
     .formula = "g ← g + weight_decay·p; v ← momentum·v + (1−dampening)·g, at first v ← g; "
@@ -35,6 +56,9 @@ const tp_optim_rule tp_optim_sgd = {
                {"dampening", offsetof(tp_sgd_opts, dampening), TP_BELOW_ONE},
                {"weight_decay", offsetof(tp_sgd_opts, weight_decay), TP_NOT_NEGATIVE},
                {"nesterov", offsetof(tp_sgd_opts, nesterov), TP_SWITCH}},
+    .defaults = standard,
+    .init = make,
+    .check = check,
     .update = update,
     .constants = constants,
 };
@@ -42,11 +66,6 @@ const tp_optim_rule tp_optim_sgd = {
 tp_status tp_sgd_init(tp_optimizer *o, const tp_params *ps, tp_sgd_opts opts)
 {
     tp_optimizer made = {.params = ps, .rule = &tp_optim_sgd, .lr = opts.lr, .opts.sgd = opts};
-    if (opts.nesterov && !(opts.momentum > 0 && opts.dampening == 0))
-        return tp_fail(TP_EARG,
-                       "sgd: nesterov with momentum %g and dampening %g, expected momentum > 0 and "
-                       "dampening 0",
-                       opts.momentum, opts.dampening);
     TP_TRY(tp_optimizer_make(&made));
     *o = made;
     return TP_OK;

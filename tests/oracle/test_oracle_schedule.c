@@ -23,7 +23,8 @@ static tp_schedule schedule_named(const char *name, tp_schedule link[2])
     if (strcmp(name, "step_gamma") == 0)
         s.step_size = 7, s.gamma = 0.5;
     if (strcmp(name, "multistep") == 0)
-        s.kind = TP_LR_multistep, s.milestones = milestones, s.milestone_count = 4;
+        s.kind = TP_LR_multistep, memcpy(s.milestones, milestones, sizeof milestones),
+        s.milestone_count = 4;
     if (strcmp(name, "exponential") == 0)
         s.kind = TP_LR_exponential, s.gamma = 0.9;
     if (strcmp(name, "cosine") == 0)
