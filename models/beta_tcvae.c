@@ -71,6 +71,7 @@ const tp_model_type tp_model_beta_tcvae = {
     .size = sizeof(tp_beta_tcvae),
     .options = options,
     .coupled = true,
+    .scale = true,
     .init = init,
     .loss = loss,
     .posterior = tp_vae_posterior,

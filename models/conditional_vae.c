@@ -77,6 +77,7 @@ const tp_model_type tp_model_conditional_vae = {
     .source = "Kingma et al. 2014 (M2); Sohn, Lee and Yan 2015",
     .size = sizeof(self),
     .beta = true,
+    .scale = true,
     .labels = true,
     .init = init,
     .loss = loss,

@@ -33,6 +33,7 @@ const tp_model_type tp_model_conv_vae = {
     .hidden = 256,
     .pictures = TP_CONV_LEAST,
     .beta = true,
+    .scale = true,
     .init = init,
     .loss = tp_vae_loss,
     .posterior = tp_vae_posterior,

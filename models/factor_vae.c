@@ -66,6 +66,7 @@ const tp_model_type tp_model_factor_vae = {
     .size = sizeof(tp_factor_vae),
     .options = options,
     .coupled = true,
+    .scale = true,
     .init = init,
     .loss = loss,
     .posterior = tp_vae_posterior,

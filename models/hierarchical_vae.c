@@ -4,7 +4,8 @@
  *
  * z1 and z2 depend on each other under q. So only the KL of z2 is a closed form, given z1; that of z1 is the log-ratio at
  * the same draws. The closed form KL(q(z1|x) ‖ p(z1|z2)) at a z2 drawn from q(z2|z1), as textbooks have it, takes them for
- * independent: it stays below log p(x) by at least their mutual information. Read next: nn/objective.h. */
+ * independent: it stays below log p(x) by at least their mutual information. textbook_kl minimises that; log weights and
+ * what is made of them are of the model itself all the same. Read next: nn/objective.h. */
 #include "autograd/compose.h"
 #include "models/vae.h"
 
@@ -14,25 +15,32 @@ typedef struct hierarchical_vae {
     int64_t latent2;
 } hierarchical_vae;
 
-enum { LATENT2, HIDDEN2, WARMUP };
+enum { LATENT2, HIDDEN2, WARMUP, UNIT_VARIANCE, TEXTBOOK_KL, ONE_ACTIVATION };
 static const tp_model_option options[] = {
     {"latent2", 20, 1, 1e6, "latent dimensions of the upper level", true},
     {"hidden2", 100, 1, 1e6, "size of the hidden layers between the levels", true},
     TP_WARMUP_OPTION,
+    {"unit_variance", 0, 0, 1, "1: p(z1|z2) has variance 1, and learns its mean only", true},
+    {"textbook_kl", 0, 0, 1, "1: the KL of z1 in closed form, as if z2 had not been drawn from z1",
+     true},
+    {"one_activation", 0, 0, 1, "1: between the levels that of the other layers, not tanh", true},
     {0},
 };
 
-/* Between the levels it is always tanh: what comes in are no pictures in [0,1] but any numbers, and with little weight on the
+/* Between the levels it is tanh: what comes in are no pictures in [0,1] but any numbers, and with little weight on the
  * KLs they become large. Log-variances out of unbounded units overflow then. */
 static tp_status init(void *self, tp_params *ps, const tp_model_config *config)
 {
     hierarchical_vae *m = self;
     int64_t n1 = config->latent_dim, n2 = (int64_t)config->option[LATENT2];
     int64_t hidden = (int64_t)config->option[HIDDEN2];
+    tp_activation a = config->option[ONE_ACTIVATION] != 0 ? config->activation : TP_TANH;
+    bool unit = config->option[UNIT_VARIANCE] != 0;
     m->latent2 = n2;
     TP_TRY(tp_vae_init(&m->vae, ps, config));
-    TP_TRY(tp_encoder_init_named(&m->up, ps, "up", n1, hidden, n2, TP_TANH));
-    return tp_encoder_init_named(&m->down, ps, "down", n2, hidden, n1, TP_TANH);
+    TP_TRY(tp_encoder_init_named(&m->up, ps, "up", n1, hidden, n2, a, config->posterior_scale));
+    return tp_encoder_init_named(&m->down, ps, "down", n2, hidden, n1, a,
+                                 unit ? TP_SCALE_ONE : TP_SCALE_LOGVAR);
 }
 
 /* q(z2|z1) | p(z1|z2) */
@@ -71,12 +79,20 @@ static tp_var log_ratio(tp_dist q, tp_dist p, tp_var z)
     return tp_sampled_kl(tp_posterior_logprob(q, z), tp_prior_logprob(p, z));
 }
 
+/* What z1 costs, given z2: by dimension where the events of its distributions are single numbers. */
+static tp_var cost(const hierarchical_vae *m, const levels *l)
+{
+    if (m->vae.option[TEXTBOOK_KL] == 0)
+        return log_ratio(l->q1, l->p1, l->z1);
+    return l->q1.event_dims == 0 ? tp_kl_elements(l->q1, l->p1) : tp_kl(l->q1, l->p1);
+}
+
 static tp_objective loss(void *self, tp_ctx *c, tp_var x)
 {
     const hierarchical_vae *m = self;
     double beta = tp_vae_weight(&m->vae, c, m->vae.option[WARMUP]).beta;
     levels l = draw(m, c, tp_vae_posterior(self, c, x));
-    tp_var kl1 = log_ratio(l.q1, l.p1, l.z1), kl2 = tp_kl(l.q2, l.p2); /* [batch] */
+    tp_var kl1 = cost(m, &l), kl2 = tp_kl(l.q2, l.p2); /* [batch] */
     tp_objective recon = tp_reconstruction(tp_data_logprob(tp_vae_decode(self, c, l.z1), x));
     tp_scope_begin(c->tape, "KL");
     kl1 = tp_mean(kl1, TP_ALL_AXES, false);
@@ -100,7 +116,7 @@ static tp_var kl(void *self, tp_ctx *c, tp_var x)
 {
     levels l = draw(self, c, tp_vae_posterior(self, c, x));
     l.q1.event_dims = l.p1.event_dims = 0;
-    return tp_concat((tp_var[]){log_ratio(l.q1, l.p1, l.z1), tp_kl_elements(l.q2, l.p2)}, 2, -1);
+    return tp_concat((tp_var[]){cost(self, &l), tp_kl_elements(l.q2, l.p2)}, 2, -1);
 }
 
 static tp_dist generate(void *self, tp_ctx *c, int64_t n)
@@ -120,6 +136,7 @@ const tp_model_type tp_model_hierarchical_vae = {
     .size = sizeof(hierarchical_vae),
     .options = options,
     .beta = true,
+    .scale = true,
     .init = init,
     .loss = loss,
     .posterior = tp_vae_posterior,

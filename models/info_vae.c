@@ -31,6 +31,7 @@ const tp_model_type tp_model_info_vae = {
     .size = sizeof(tp_vae),
     .options = options,
     .coupled = true,
+    .scale = true,
     .init = tp_vae_init,
     .loss = loss,
     .posterior = tp_vae_posterior,

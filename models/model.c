@@ -171,8 +171,34 @@ static tp_status check_likelihood(const tp_model_type *type, const tp_model_conf
                    tp_likelihood_name(c->likelihood), all);
 }
 
+const char *tp_posterior_scale_name(int scale)
+{
+    static const char *const names[] = {
+        [TP_SCALE_LOGVAR] = "logvar", [TP_SCALE_SOFTPLUS] = "softplus"};
+    return scale >= 0 && scale <= TP_SCALE_SOFTPLUS ? names[scale] : NULL;
+}
+
+static tp_status check_choices(const tp_model_type *type, const tp_model_config *c)
+{
+    const char *scale = tp_posterior_scale_name((int)c->posterior_scale);
+    if (tp_activation_name((int)c->activation) == NULL)
+        return tp_fail(TP_EARG, "there is no activation %d", (int)c->activation);
+    if (tp_init_name((int)c->init) == NULL)
+        return tp_fail(TP_EARG, "there is no way %d to initialise", (int)c->init);
+    if (scale == NULL)
+        return tp_fail(TP_EARG, "there is no posterior_scale %d", (int)c->posterior_scale);
+    if (c->posterior_scale != TP_SCALE_LOGVAR && !type->scale)
+        return tp_fail(
+            TP_EARG,
+            "posterior_scale is %s, and it has no posterior whose scale a head gives: %s "
+            "needed",
+            scale, tp_posterior_scale_name(TP_SCALE_LOGVAR));
+    return TP_OK;
+}
+
 static tp_status check(const tp_model_type *type, const tp_model_config *c)
 {
+    TP_TRY(check_choices(type, c));
     TP_TRY(check_sizes(c));
     TP_TRY(check_picture(type, c));
     TP_TRY(check_likelihood(type, c));
@@ -206,6 +232,7 @@ tp_status tp_model_init(tp_model *m, const tp_model_type *type, tp_model_config 
 {
     tp_model made = {.type = type, .config = config, .params = tp_params_make(dtype, seed)};
     tp_status s = check(type, &config);
+    made.params.init = config.init;
     if (s == TP_OK) {
         made.self = tp_alloc_zero(type->size);
         s = made.self == NULL ? TP_ENOMEM : type->init(made.self, &made.params, &config);
@@ -227,6 +254,63 @@ void tp_model_free(tp_model *m)
     tp_free(m->self, m->type->size);
     *m = (tp_model){0};
 }
+
+/* --- the output bias ----------------------------------------------------------------------------------- */
+
+/* The last bias of the decoder, or NULL. */
+static tp_parameter *find_output(const tp_model *m)
+{
+    static const char begin[] = "decoder.", end[] = ".bias";
+    for (int i = m->params.n - 1; i >= 0; i--) {
+        const char *name = m->params.item[i]->name;
+        size_t n = strlen(name);
+        if (strncmp(name, begin, strlen(begin)) == 0 && n > strlen(end) &&
+            strcmp(name + n - strlen(end), end) == 0)
+            return m->params.item[i];
+    }
+    return NULL;
+}
+
+static bool has_logits(const tp_model *m)
+{
+    tp_likelihood l = m->config.likelihood;
+    return l == TP_BERNOULLI ||
+           ((l == TP_GAUSSIAN || l == TP_GAUSSIAN_LEARNED) && !m->type->any_real);
+}
+
+/* The logit of the mean over n elements. */
+static double clipped_logit(const double *mean, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += mean[i];
+    double p = fmin(fmax(sum / (double)n, 1e-3), 1 - 1e-3);
+    return log(p) - log1p(-p);
+}
+
+tp_status tp_model_output_bias(tp_model *m, const double *mean)
+{
+    int64_t width = tp_likelihood_width(m->config.likelihood, m->config.levels);
+    tp_parameter *bias = find_output(m);
+    if (!has_logits(m))
+        return tp_fail(TP_EARG,
+                       "model '%s': an output bias of the mean: of the %s likelihood no mean is a "
+                       "sigmoid of the decoder's numbers",
+                       m->type->name, tp_likelihood_name(m->config.likelihood));
+    int64_t each =
+        bias != NULL ? tp_numel(&bias->value) / width : 0; /* those of means come first */
+    if (each == 0 || m->config.data_dim % each != 0)
+        return tp_fail(TP_EARG,
+                       "model '%s': an output bias of the mean: it has no decoder with a bias for "
+                       "each pixel or channel",
+                       m->type->name);
+    int64_t pixels = m->config.data_dim / each;
+    for (int64_t i = 0; i < each; i++)
+        TP_TRY(tp_set_flat(&bias->value, i, clipped_logit(mean + i * pixels, pixels)));
+    return TP_OK;
+}
+
+/* --- losses -------------------------------------------------------------------------------------------- */
 
 /* A mean that is a sigmoid cannot reach what lies outside of [0,1]; a Bernoulli distribution refuses that itself. */
 static tp_var check_data(const tp_model *m, tp_var x)

@@ -28,6 +28,15 @@ typedef struct tp_model_option {
     bool whole;       /* takes whole numbers only */
 } tp_model_option;
 
+/* What the second head r of an encoder's normal posterior says of σ. Behind it all is log σ². */
+typedef enum tp_posterior_scale {
+    TP_SCALE_LOGVAR,   /* log σ² = r */
+    TP_SCALE_SOFTPLUS, /* σ = log(1 + e^r) */
+    TP_SCALE_ONE /* σ = 1, and there is no such head: for parts of models, in no configuration */
+} tp_posterior_scale;
+/* "logvar", "softplus"; NULL behind the last that a configuration can have. */
+const char *tp_posterior_scale_name(int scale);
+
 typedef struct tp_model_config {
     int64_t data_dim;                  /* elements of one example */
     int64_t hidden[TP_MLP_LAYERS - 1]; /* sizes of the encoder's hidden layers, outermost first */
@@ -41,7 +50,9 @@ typedef struct tp_model_config {
     int64_t examples; /* in the training data; 0: not known */
     /* Of an example: [height,width] or [channels,height,width] of a picture, [data_dim] of a row; []: not known. */
     tp_shape data_shape;
-    double option[TP_MODEL_OPTIONS]; /* in the order of the type's options */
+    double option[TP_MODEL_OPTIONS];    /* in the order of the type's options */
+    tp_init_scheme init;                /* of the layers */
+    tp_posterior_scale posterior_scale; /* for types that have it */
 } tp_model_config;
 
 /* Channels, height and width of one example. Where data_shape is not known, a square number of elements is taken for one
@@ -62,8 +73,9 @@ typedef struct tp_model_type {
 
     int64_t
         pictures; /* takes pictures only (tp_model_picture), of at least so many rows and columns; 0: any x */
-    bool beta;    /* weighs its KL term with config.beta */
-    bool labels;  /* wants the classes of the examples: tp_ctx_labels */
+    bool beta;   /* weighs its KL term with config.beta */
+    bool scale;  /* has config.posterior_scale: q(z|x) is the normal distribution of a tp_encoder */
+    bool labels; /* wants the classes of the examples: tp_ctx_labels */
     bool indexed; /* has parameters for each training example: tp_ctx_index */
     bool
         any_real; /* its Gaussian mean is any number; otherwise in [0,1], where the data must be too */
@@ -121,6 +133,12 @@ tp_status tp_model_init(tp_model *m, const tp_model_type *type, tp_model_config 
                         tp_dtype dtype, uint64_t seed);
 /* Frees the model with its parameters; an empty one is fine. */
 void tp_model_free(tp_model *m);
+
+/* Sets the last bias of the decoder, the parameter "decoder.….bias" that was made last, to the logit of mean [data_dim],
+ * clipped to [0.001, 0.999]: so a fresh decoder begins with the mean picture, as Burda et al. 2016 have it. Channels with one
+ * bias get it of their mean. TP_EARG, and nothing is changed, unless the likelihood is bernoulli, or gaussian or
+ * gaussian_learned with means that are sigmoids, and there is such a bias. */
+tp_status tp_model_output_bias(tp_model *m, const double *mean);
 
 /* tp_loss_fn over a tp_model: hand it to a tp_trainer with .model = the model. TP_EVALUE names a number in x that the
  * likelihood cannot have. */

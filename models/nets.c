@@ -4,6 +4,22 @@
 
 #include <stdio.h>
 
+/* The heads, by their names with this in front. */
+static tp_status add_heads(tp_encoder *e, tp_params *ps, const char *prefix, int64_t hidden,
+                           int64_t out, tp_posterior_scale scale)
+{
+    static const char *const second[] = {
+        [TP_SCALE_LOGVAR] = "logvar", [TP_SCALE_SOFTPLUS] = "scale"};
+    char name[160]; /* one that does not fit is refused by the layer */
+    e->scale = scale;
+    snprintf(name, sizeof name, "%.140smu", prefix);
+    TP_TRY(tp_nn_linear_init(&e->mu, ps, name, hidden, out));
+    if (scale == TP_SCALE_ONE)
+        return TP_OK;
+    snprintf(name, sizeof name, "%.140s%s", prefix, second[scale]);
+    return tp_nn_linear_init(&e->logvar, ps, name, hidden, out);
+}
+
 /* The configured hidden layers under a name, and the heads behind them. */
 static tp_status add_encoder(tp_encoder *e, tp_params *ps, const tp_model_config *config,
                              const char *name, int64_t in, bool deterministic)
@@ -13,9 +29,8 @@ static tp_status add_encoder(tp_encoder *e, tp_params *ps, const tp_model_config
     for (int i = 0; i < n; i++)
         size[i + 1] = config->hidden[i];
     TP_TRY(tp_nn_mlp_init(&e->body, ps, name, size, n, config->activation, config->activation));
-    TP_TRY(tp_nn_linear_init(&e->mu, ps, "mu", size[n], config->latent_dim));
-    return deterministic ? TP_OK
-                         : tp_nn_linear_init(&e->logvar, ps, "logvar", size[n], config->latent_dim);
+    return add_heads(e, ps, "", size[n], config->latent_dim,
+                     deterministic ? TP_SCALE_ONE : config->posterior_scale);
 }
 
 tp_status tp_encoder_init(tp_encoder *e, tp_params *ps, const tp_model_config *config, int64_t in,
@@ -34,14 +49,13 @@ tp_status tp_encoder_init_conv(tp_encoder *e, tp_params *ps, const tp_model_conf
 }
 
 tp_status tp_encoder_init_named(tp_encoder *e, tp_params *ps, const char *name, int64_t in,
-                                int64_t hidden, int64_t out, tp_activation activation)
+                                int64_t hidden, int64_t out, tp_activation activation,
+                                tp_posterior_scale scale)
 {
-    char mu[160], logvar[160]; /* a name that does not fit is refused by the layer */
-    snprintf(mu, sizeof mu, "%.140s.mu", name);
-    snprintf(logvar, sizeof logvar, "%.140s.logvar", name);
+    char prefix[160];
+    snprintf(prefix, sizeof prefix, "%.130s.", name);
     TP_TRY(tp_nn_mlp_init(&e->body, ps, name, (int64_t[]){in, hidden}, 1, activation, activation));
-    TP_TRY(tp_nn_linear_init(&e->mu, ps, mu, hidden, out));
-    return tp_nn_linear_init(&e->logvar, ps, logvar, hidden, out);
+    return add_heads(e, ps, prefix, hidden, out, scale);
 }
 
 tp_var tp_encoder_hidden(const tp_encoder *e, tp_ctx *c, tp_var x)
@@ -55,9 +69,17 @@ tp_var tp_encoder_hidden(const tp_encoder *e, tp_ctx *c, tp_var x)
 tp_dist tp_encoder_heads(const tp_encoder *e, tp_ctx *c, tp_var h)
 {
     tp_scope_begin(c->tape, "heads");
-    tp_var mu = tp_nn_linear_apply(&e->mu, c, h);         /* [.., nz] */
-    tp_var logvar = tp_nn_linear_apply(&e->logvar, c, h); /* [.., nz] */
-    tp_dist q = tp_normal_logvar(TP_NAME(mu), TP_NAME(logvar));
+    tp_var mu = tp_nn_linear_apply(&e->mu, c, h); /* [.., nz] */
+    tp_dist q;
+    if (e->scale == TP_SCALE_ONE) {
+        q = tp_normal_fixed(TP_NAME(mu), 0);
+    } else if (e->scale == TP_SCALE_SOFTPLUS) {
+        tp_var scale = tp_nn_linear_apply(&e->logvar, c, h); /* [.., nz] */
+        q = tp_normal_softplus(TP_NAME(mu), TP_NAME(scale));
+    } else {
+        tp_var logvar = tp_nn_linear_apply(&e->logvar, c, h); /* [.., nz] */
+        q = tp_normal_logvar(TP_NAME(mu), TP_NAME(logvar));
+    }
     tp_scope_end(c->tape);
     return q;
 }

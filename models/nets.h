@@ -13,13 +13,14 @@ extern "C" {
 #endif
 
 typedef struct tp_encoder {
-    tp_conv_down down;       /* x -> its features; none: x itself */
-    tp_nn_mlp body;          /* -> h */
-    tp_nn_linear mu, logvar; /* h -> the posterior's parameters */
+    tp_conv_down down;        /* x -> its features; none: x itself */
+    tp_nn_mlp body;           /* -> h */
+    tp_nn_linear mu, logvar;  /* h -> the posterior's parameters; */
+    tp_posterior_scale scale; /* the second in this form */
 } tp_encoder;
 
-/* Registers "encoder.0.weight" …, "mu.weight", … and, unless it is to be deterministic, "logvar.weight", …; inputs are
- * in numbers. */
+/* Registers "encoder.0.weight" …, "mu.weight", … and, unless it is to be deterministic, "logvar.weight", … or, if the
+ * configured scale is another one, "scale.weight", …; inputs are in numbers. */
 tp_status tp_encoder_init(tp_encoder *e, tp_params *ps, const tp_model_config *config, int64_t in,
                           bool deterministic);
 /* Of pictures: tp_conv_down in front of the hidden layers, with these channels. Registers "encoder.conv.0.weight", …,
@@ -27,10 +28,11 @@ tp_status tp_encoder_init(tp_encoder *e, tp_params *ps, const tp_model_config *c
 tp_status tp_encoder_init_conv(tp_encoder *e, tp_params *ps, const tp_model_config *config,
                                const int64_t channels[TP_CONV_LAYERS]);
 /* The same network between other variables, with one hidden layer: "<name>.0.weight", …, "<name>.mu.weight", …,
- * "<name>.logvar.weight", …. */
+ * "<name>.logvar.weight", …, or as above. */
 tp_status tp_encoder_init_named(tp_encoder *e, tp_params *ps, const char *name, int64_t in,
-                                int64_t hidden, int64_t out, tp_activation activation);
-/* q(z|x) = N(μ(x), e^{logvar(x)}), event [latent_dim]; x [.., in]. */
+                                int64_t hidden, int64_t out, tp_activation activation,
+                                tp_posterior_scale scale);
+/* q(z|x) = N(μ(x), σ(x)²), event [latent_dim]; x [.., in]. */
 tp_dist tp_encoder_apply(const tp_encoder *e, tp_ctx *c, tp_var x);
 /* Its two halves, for a model that makes more out of h: x -> h [.., last hidden], and h -> q(z|x). */
 tp_var tp_encoder_hidden(const tp_encoder *e, tp_ctx *c, tp_var x);

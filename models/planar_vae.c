@@ -78,6 +78,7 @@ const tp_model_type tp_model_planar_vae = {
     .size = sizeof(planar_vae),
     .options = options,
     .beta = true,
+    .scale = true,
     .init = init,
     .loss = loss,
     .posterior = posterior,

@@ -64,6 +64,7 @@ const tp_model_type tp_model_vamp_vae = {
     .size = sizeof(vamp_vae),
     .options = options,
     .beta = true,
+    .scale = true,
     .init = init,
     .loss = loss,
     .posterior = tp_vae_posterior,

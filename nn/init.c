@@ -101,3 +101,21 @@ tp_status tp_init_he_normal(const tp_params *ps, tp_parameter *p, double gain)
     TP_TRY(fans_of(ps, p, gain, &f));
     return tp_init_normal(ps, p, gain * sqrt(1 / f.in));
 }
+
+tp_status tp_init_layer(const tp_params *ps, tp_parameter *weight, tp_parameter *bias,
+                        double fan_in)
+{
+    if (ps->init == TP_INIT_GLOROT) {
+        TP_TRY(tp_init_glorot_uniform(ps, weight, 1));
+        return tp_init_constant(bias, 0);
+    }
+    double bound = 1 / sqrt(fan_in);
+    TP_TRY(tp_init_uniform(ps, weight, bound));
+    return tp_init_uniform(ps, bias, bound);
+}
+
+const char *tp_init_name(int scheme)
+{
+    static const char *const names[] = {[TP_INIT_PYTORCH] = "pytorch", [TP_INIT_GLOROT] = "glorot"};
+    return scheme >= 0 && scheme <= TP_INIT_GLOROT ? names[scheme] : NULL;
+}

@@ -1,4 +1,4 @@
-/* init.h: initial values of parameters. Layers draw their own, PyTorch's defaults, when they are made; these replace
+/* init.h: initial values of parameters. Layers draw their own, as tp_params.init says, when they are made; these replace
  * them: tp_init_he_normal(&ps, &layer.weight, sqrt(2)).
  *
  * A draw is keyed by seed and the parameter's place in the list: it does not depend on what was drawn before, nor on
@@ -29,6 +29,12 @@ tp_status tp_init_glorot_normal(const tp_params *ps, tp_parameter *p, double gai
 /* He et al. 2015, Kaiming in PyTorch (mode fan_in): variance gain²/fan_in. */
 tp_status tp_init_he_uniform(const tp_params *ps, tp_parameter *p, double gain);
 tp_status tp_init_he_normal(const tp_params *ps, tp_parameter *p, double gain);
+
+/* Weight and bias of a linear or convolutional layer, as ps->init says; fan_in is how many numbers each output sees. */
+tp_status tp_init_layer(const tp_params *ps, tp_parameter *weight, tp_parameter *bias,
+                        double fan_in);
+/* "pytorch", "glorot"; NULL behind the last. */
+const char *tp_init_name(int scheme);
 
 #ifdef __cplusplus
 }

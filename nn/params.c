@@ -19,7 +19,7 @@ void tp_params_free(tp_params *ps)
         tp_buffer_free(ps->buffer[i]);
     tp_free(ps->item, (size_t)ps->capacity * sizeof *ps->item);
     tp_free(ps->buffer, (size_t)ps->buffer_capacity * sizeof *ps->buffer);
-    *ps = (tp_params){.dtype = ps->dtype, .seed = ps->seed};
+    *ps = (tp_params){.dtype = ps->dtype, .seed = ps->seed, .init = ps->init};
 }
 
 tp_parameter *tp_params_find(const tp_params *ps, const char *name)

@@ -13,13 +13,20 @@
 extern "C" {
 #endif
 
+/* How layers draw the weights and biases that they are made with. */
+typedef enum tp_init_scheme {
+    TP_INIT_PYTORCH, /* both U(−1/√fan_in, 1/√fan_in) */
+    TP_INIT_GLOROT   /* weights tp_init_glorot_uniform with gain 1, biases 0 */
+} tp_init_scheme;
+
 typedef struct tp_params {
     tp_parameter **item;
     int n, capacity;
     tp_buffer **buffer; /* what is kept but not learned: buffer.h */
     int buffers, buffer_capacity;
-    tp_dtype dtype; /* of every parameter made from here on */
-    uint64_t seed;  /* of the initial values */
+    tp_dtype dtype;      /* of every parameter made from here on */
+    uint64_t seed;       /* of the initial values */
+    tp_init_scheme init; /* of the layers made from here on; zero is PyTorch's */
 } tp_params;
 
 /* An empty list whose parameters will be of dtype (f32 or f64), initialised from seed. */

@@ -83,6 +83,8 @@ tp_status options_model(const options *o, tp_model_config *config)
     }
     c.latent_dim = o->latent_dim;
     c.activation = (tp_activation)o->activation;
+    c.init = (tp_init_scheme)o->init;
+    c.posterior_scale = (tp_posterior_scale)o->posterior_scale;
     if (o->likelihood != UNSAID)
         c.likelihood = (tp_likelihood)o->likelihood;
     c.beta = type->beta || !kept ? o->beta : 1;
@@ -281,6 +283,9 @@ static bool nothing_new(const options *o, const flag *f)
     case offsetof(options, examples):
         return !type->indexed;
     case offsetof(options, activation):
+    case offsetof(options, init):
+    case offsetof(options, output_bias):
+    case offsetof(options, posterior_scale):
     case offsetof(options, valid):
     case offsetof(options, keep):
     case offsetof(options, patience):

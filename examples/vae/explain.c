@@ -5,6 +5,7 @@
 #define _POSIX_C_SOURCE 200809L /* open_memstream */
 #include "commands.h"
 #include "explain.h"
+#include "measure.h"
 #include "say.h"
 
 #include "nn/checkpoint.h"
@@ -115,6 +116,7 @@ static tp_status prepare(lesson *l, const options *o)
         l->r.o.height = l->r.o.width = l->r.o.classes = l->r.o.examples = 0; /* the data say */
     TP_TRY(run_training_data(&l->r));
     TP_TRY(run_new_model(&l->r));
+    TP_TRY(set_output_bias(&l->r));
     TP_TRY(run_trainer(&l->r, &l->batches, &l->optimizer, &l->trainer));
     if (*o->run != '\0')
         TP_TRY(restore(l));

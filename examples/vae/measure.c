@@ -1,4 +1,5 @@
-/* measure.c: active units, KL per dimension, whether the posterior has collapsed, and the baseline of independent pixels.
+/* measure.c: active units, KL per dimension, whether the posterior has collapsed, and what is made of mean pixels: the
+ * baseline of independent pixels, and an output bias to begin with.
  *
  * The objective itself is measured by tp_evaluate. Read next: eval.c. */
 #include "measure.h"
@@ -181,5 +182,20 @@ tp_status factorised_bernoulli(const run *r, double *nll)
     free(p);
     free(x);
     *nll = sum;
+    return s;
+}
+
+/* --- the output bias ---------------------------------------------------------------------------- */
+
+tp_status set_output_bias(run *r)
+{
+    double *mean;
+    if (r->o.output_bias == BIAS_INIT)
+        return TP_OK;
+    TP_TRY(pixel_means(r, &r->train, &mean));
+    tp_status s = tp_model_output_bias(&r->model, mean);
+    if (s != TP_OK)
+        tp_fail_prefix("--output-bias mean: ");
+    free(mean);
     return s;
 }

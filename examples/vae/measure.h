@@ -30,6 +30,10 @@ enum { USE_STEPS = 100 };
 typedef enum use { USE_UNKNOWN, USE_COLLAPSED, USE_FINE } use;
 use latents_use(const latents *l, const tp_stats *s, uint64_t step);
 
+/* Begins a fresh model with the output bias that the settings ask for: of the mean training image, binarized as for
+ * measuring. TP_EARG if the model has none. */
+tp_status set_output_bias(run *r);
+
 /* Mean −log p(x) in nats over r->test for the independent pixels of r->train: each has the mean of the training
  * pixel as its probability, clipped to [0.001, 0.999]; both binarized as for measuring. The value that every
  * Bernoulli decoder should beat by far. */

@@ -37,6 +37,12 @@ static const char *keep_choice(int i)
     return names[i];
 }
 
+static const char *bias_choice(int i)
+{
+    static const char *const names[] = {[BIAS_INIT] = "init", [BIAS_MEAN] = "mean", NULL};
+    return names[i];
+}
+
 static const char *gradient_name(int i)
 {
     static const char *const names[] = {"bar", "partial", "delta", NULL};
@@ -78,6 +84,9 @@ const flag flags[] = {
     {"examples",   NULL,   0,               0,        true,  INTEGER, AT(examples),   0, 1e15, .help = "in the training data"},
     {"hidden",     "N,…",  TRAIN | EXPLAIN,           0,        true,  SIZES,   AT(hidden),     1, MILLION, .help = "sizes of the encoder's hidden layers; the decoder mirrors them (default: what\nthe model has, mostly 400); of conv_vae the dense layers behind its convolutions"},
     {"activation", "NAME", TRAIN | EXPLAIN, 0,        true,  CHOICE,  AT(activation), .choice = tp_activation_name, .help = "of the hidden layers"},
+    {"init",       "NAME", TRAIN | EXPLAIN, 0,        true,  CHOICE,  AT(init),       .choice = tp_init_name, .help = "what layers begin with: pytorch: weights and biases uniform up to 1/√inputs; glorot: weights\nuniform by inputs and outputs, biases 0"},
+    {"output-bias", "NAME", TRAIN | EXPLAIN, 0,       true,  CHOICE,  AT(output_bias), .choice = bias_choice, .help = "what the decoder's last bias begins with: init: as the others; mean: the logit of the\nmean training image"},
+    {"posterior-scale", "NAME", TRAIN | EXPLAIN, 0,   true,  CHOICE,  AT(posterior_scale), .choice = tp_posterior_scale_name, .help = "what the encoder's second head gives: logvar: log σ²; softplus: σ, behind a softplus"},
     {"latent-dim", "N",    TRAIN | EXPLAIN,           0,        true,  INTEGER, AT(latent_dim), 1, MILLION, .help = "latent dimensions"},
     {"likelihood", "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(likelihood), .choice = tp_likelihood_name, .help = "of a pixel: bernoulli, gaussian with variance 1, gaussian_learned or categorical, as far as\nthe model can have it (default: the first one that 'models' lists)"},
     {"levels",     "N",    TRAIN | EXPLAIN,           0,        true,  INTEGER, AT(levels),     2, 256, .help = "grey levels of the categorical likelihood"},

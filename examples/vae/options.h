@@ -55,7 +55,7 @@ typedef struct options {
     int64_t height, width, classes, examples; /* what the training data say; 0: not yet */
     sizes hidden;                             /* none: not said */
     int64_t latent_dim, epochs, batch_size, threads, checkpoint_every;
-    int64_t activation;
+    int64_t activation, init, output_bias, posterior_scale;
     int64_t valid;    /* training images held back; UNSAID: in a run of a version that never did */
     int64_t keep;     /* KEEP_LAST, KEEP_BEST */
     int64_t patience; /* 0: without end */
@@ -74,6 +74,10 @@ typedef struct options {
     bool trap, names, composed, unfold, interactive, help;
 } options;
 
+enum {
+    BIAS_INIT,
+    BIAS_MEAN
+}; /* the decoder's last bias before training: as the rest, or by the mean image */
 enum { KEEP_LAST, KEEP_BEST }; /* whose weights model.safetensors has */
 enum { UNSAID = -1 };          /* a choice that nobody has made yet */
 

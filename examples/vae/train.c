@@ -281,6 +281,7 @@ static tp_status prepare(training *t, const options *o)
             0; /* the data say, whatever a config.json said */
     TP_TRY(run_data(&t->r));
     TP_TRY(run_new_model(&t->r));
+    TP_TRY(set_output_bias(&t->r));
     TP_TRY(run_trainer(&t->r, &t->train, &t->optimizer, &t->trainer));
     TP_TRY(prepare_best(t));
     t->trainer.on_batch = on_batch;

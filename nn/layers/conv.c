@@ -50,8 +50,7 @@ static tp_status add_weights(tp_params *ps, const char *name, tp_parameter *weig
     double fan = (double)shape.dim[1] * (double)shape.dim[2] * (double)shape.dim[3];
     TP_TRY(tp_layer_parameter(ps, weight, name, "weight", shape));
     TP_TRY(tp_layer_parameter(ps, bias, name, "bias", TP_SHAPE(out)));
-    TP_TRY(tp_init_uniform(ps, weight, 1 / sqrt(fan)));
-    return tp_init_uniform(ps, bias, 1 / sqrt(fan));
+    return tp_init_layer(ps, weight, bias, fan);
 }
 
 tp_status tp_nn_conv2d_init(tp_nn_conv2d *l, tp_params *ps, const char *name, int64_t in,

@@ -3,8 +3,6 @@
 #include "autograd/compose.h"
 #include "nn/layers/layer.h"
 
-#include <math.h>
-
 tp_status tp_nn_linear_init(tp_nn_linear *l, tp_params *ps, const char *name, int64_t in,
                             int64_t out)
 {
@@ -15,9 +13,7 @@ tp_status tp_nn_linear_init(tp_nn_linear *l, tp_params *ps, const char *name, in
             name, (long long)in, (long long)out);
     TP_TRY(tp_layer_parameter(ps, &l->weight, name, "weight", TP_SHAPE(out, in)));
     TP_TRY(tp_layer_parameter(ps, &l->bias, name, "bias", TP_SHAPE(out)));
-    double bound = 1 / sqrt((double)in);
-    TP_TRY(tp_init_uniform(ps, &l->weight, bound));
-    return tp_init_uniform(ps, &l->bias, bound);
+    return tp_init_layer(ps, &l->weight, &l->bias, (double)in);
 }
 
 tp_var tp_nn_linear_apply(const tp_nn_linear *l, tp_ctx *c, tp_var x)

@@ -26,13 +26,11 @@ tp_status tp_nn_masked_linear_init(tp_nn_masked_linear *l, tp_params *ps, const 
                                    const tp_tensor *mask)
 {
     TP_TRY(check_mask(name, mask));
-    double bound = 1 / sqrt((double)mask->shape.dim[1]);
     TP_TRY(tp_layer_parameter(ps, &l->weight, name, "weight", mask->shape));
     TP_TRY(tp_layer_parameter(ps, &l->bias, name, "bias", TP_SHAPE(mask->shape.dim[0])));
     TP_TRY(tp_layer_buffer(ps, &l->mask, name, "mask", ps->dtype, mask->shape));
     TP_TRY(tp_copy(&l->mask.value, mask));
-    TP_TRY(tp_init_uniform(ps, &l->weight, bound));
-    return tp_init_uniform(ps, &l->bias, bound);
+    return tp_init_layer(ps, &l->weight, &l->bias, (double)mask->shape.dim[1]);
 }
 
 static tp_var affine(tp_var x, tp_var mask, tp_var weight, tp_var bias)
