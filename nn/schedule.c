@@ -161,7 +161,7 @@ tp_status tp_schedule_set(tp_schedule *s, const char *field, int n, const double
 
 const char *tp_schedule_field(const tp_schedule *s, int i, int *n, double values[TP_MILESTONES])
 {
-    int field = 0;
+    int field = i < 0 ? FIELDS : 0;
     while (field < FIELDS && (!has_field(s, field) || i-- > 0))
         field++;
     if (field == FIELDS)

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "nn/init.h"
+#include "nn/layers.h"
 
 typedef tp_status (*init_fn)(const tp_params *ps, tp_parameter *p, double number);
 
@@ -113,6 +114,40 @@ static void test_keys(void **state)
     }
 }
 
+/* Layers draw as the list says: weights by both fans, biases 0; what is in the list already stays. */
+static void test_schemes(void **state)
+{
+    (void)state;
+    tp_params ps = tp_params_make(TP_F64, 3);
+    tp_nn_linear usual, other;
+    tp_nn_conv2d conv;
+    tp_nn_masked_linear masked;
+    tp_tensor ones;
+    assert_ok(tp_tensor_new(&ones, TP_F64, TP_SHAPE(OUT, IN)));
+    assert_ok(tp_fill(&ones, 1));
+    assert_ok(tp_nn_linear_init(&usual, &ps, "usual", IN, OUT));
+    ps.init = TP_INIT_GLOROT;
+    assert_ok(tp_nn_linear_init(&other, &ps, "other", IN, OUT));
+    assert_ok(tp_nn_conv2d_init(&conv, &ps, "conv", IN, OUT, 1, FIELD, (tp_conv_opts){0}));
+    assert_ok(tp_nn_masked_linear_init(&masked, &ps, "masked", &ones));
+    check_moments(&usual.weight.value, 1 / sqrt(3 * IN), true);
+    check_moments(&usual.bias.value, 1 / sqrt(3 * IN), true);
+    check_moments(&other.weight.value, rows[2].std[0], true);
+    check_moments(&conv.weight.value, rows[2].std[1], true);
+    check_moments(&masked.weight.value, rows[2].std[0], true);
+    const tp_parameter *zero[] = {&other.bias, &conv.bias, &masked.bias};
+    for (int k = 0; k < 3; k++)
+        for (int64_t i = 0; i < OUT; i++)
+            assert_true(tp_flat(&zero[k]->value, i) == 0);
+    tp_params_free(&ps);
+    assert_int_equal(ps.init, TP_INIT_GLOROT); /* as dtype and seed */
+    tp_tensor_free(&ones);
+    assert_string_equal(tp_init_name(TP_INIT_PYTORCH), "pytorch");
+    assert_string_equal(tp_init_name(TP_INIT_GLOROT), "glorot");
+    assert_null(tp_init_name(2));
+    assert_null(tp_init_name(-1));
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -152,9 +187,8 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_distributions),
-        cmocka_unit_test(test_constant),
-        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_distributions), cmocka_unit_test(test_constant),
+        cmocka_unit_test(test_keys),          cmocka_unit_test(test_schemes),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -187,6 +187,11 @@ static void test_activations(void **state)
         assert_tensor_close(tp_value(tp_activate(want[i].a, given(f, TP_SHAPE(2), x))), want[i].y,
                             2, 0, 1e-15);
     fixture_free(f);
+    assert_string_equal(tp_activation_name(TP_RELU), "relu");
+    assert_string_equal(tp_activation_name(TP_SIGMOID), "sigmoid");
+    assert_string_equal(tp_activation_name(TP_IDENTITY), "identity");
+    assert_null(tp_activation_name(TP_IDENTITY + 1));
+    assert_null(tp_activation_name(-1));
 }
 
 static void test_refusals(void **state)
