@@ -317,16 +317,25 @@ static long before_rename(int k)
 static void test_forgotten_state_is_caught(void **state)
 {
     (void)state;
-    static const char *const parts[] = {"optimizer.first.", "optimizer.second.",
-                                        "optimizer.updates", "trainer.means"};
+    static const char *const parts[] = {"optimizer.first.",
+                                        "optimizer.second.",
+                                        "optimizer.updates",
+                                        "trainer.means",
+                                        "trainer.best_epoch",
+                                        "trainer.best_loss",
+                                        "best."};
     const char *folder = test_tmp("forgets");
     char fault[64], path[1024];
     for (int i = -1; i < (int)(sizeof parts / sizeof *parts); i++) {
-        snprintf(fault, sizeof fault, "kill-before:%ld", before_rename(4));
-        folder_remove(folder);
-        assert_int_equal(train_run((train_opts){.folder = folder, .fault = fault}), -SIGKILL);
-        int newest = train_newest(folder);
-        assert_int_equal(newest, 4); /* in the middle of an epoch */
+        /* In the middle of an epoch: the first, or behind the best one. */
+        int newest = -1, wanted = i >= 0 && strstr(parts[i], "best") != NULL ? 12 : 4;
+        for (int k = 4; newest < wanted; k++) {
+            snprintf(fault, sizeof fault, "kill-before:%ld", before_rename(k));
+            folder_remove(folder);
+            assert_int_equal(train_run((train_opts){.folder = folder, .fault = fault}), -SIGKILL);
+            newest = train_newest(folder);
+        }
+        assert_int_equal(newest, wanted);
         snprintf(path, sizeof path, "%s/checkpoint-%d.safetensors", folder, newest);
         forget(path, i < 0 ? NULL : parts[i]);
         assert_int_equal(train_newest(folder), newest); /* the checksum is right */

@@ -60,6 +60,8 @@ train latent-dim N 1 1000000
 train levels N 2 256
 train threads N 0 256
 train checkpoint-every N 0 1000000000
+train valid N 0 1000000000
+train patience N 0 1000000
 sample count N 1 16384
 eval importance K 1 1000000
 sample threads N 0 256
@@ -80,6 +82,11 @@ choices="train preset NAME quick, pytorch-example, manifold
 train model NAME $("$vae" models --names | paste -sd, | sed 's/,/, /g')
 train likelihood NAME bernoulli, gaussian, gaussian_learned, categorical
 train binarize NAME grey, threshold, static, dynamic
+train activation NAME relu, tanh, sigmoid, softplus, identity
+train init NAME pytorch, glorot
+train output-bias NAME init, mean
+train posterior-scale NAME logvar, softplus
+train keep NAME last, best
 explain format NAME text, markdown, latex, html, dot, mermaid, svg"
 texts="train out DIR
 train data PATH
@@ -229,6 +236,43 @@ says 2 "model 'ae': there is no option 'warmup'" train --out new --model ae --se
 says 2 "model 'ae': beta is 2, and its objective has none: 1 needed" train --out new --model ae --beta 2
 says 2 "--levels: the gaussian likelihood has none; --likelihood categorical has" \
     train --out new --likelihood gaussian --levels 4
+
+# Optimizers and schedules: a name, then fields with numbers.
+declare -A all=([optimizer]="sgd, adam, adamw, rmsprop, adagrad"
+    [schedule]="constant, step, multistep, exponential, cosine, linear") first=([optimizer]=adam [schedule]=step)
+declare -A known=([optimizer]="adam has no option 'VALUE', only: lr, beta1, beta2, eps, weight_decay, amsgrad"
+    [schedule]="schedule step has no 'VALUE', only: lr, gamma, step_size")
+for flag in optimizer schedule; do
+    for value in '' ' ' , a=1 1 '-1' ADAM $'\e[2J' "$(printf 'x%.0s' {1..60})"; do
+        shown=${value%%,*}
+        [ "$value" = $'\e[2J' ] && shown='\x1b[2J'
+        says 2 "--$flag: there is no $flag '$shown', only: ${all[$flag]}" train "--$flag=$value"
+    done
+    example=$([ $flag = optimizer ] && echo eps=1e-4 || echo gamma=0.1)
+    for value in '' ' ' =1 x 1 "$(printf 'x%.0s' {1..32})=1"; do
+        says 2 "--$flag: '$value' is not a field and its value as $example" train "--$flag" "${first[$flag]},$value"
+    done
+    for value in nan inf '' 0x10 1x ' 1' e5; do
+        says 2 "--$flag: '$value' is not a number" train "--$flag" "${first[$flag]},x=$value"
+    done
+    says 2 "--$flag: 1e999 is too large a number" train "--$flag" "${first[$flag]},x=1e999"
+    says 2 "--$flag: 1e+301 is outside -1e+300 to 1e+300" train "--$flag" "${first[$flag]},x=1e+301"
+    for value in x BETA1 $'\e' ' eps'; do
+        shown=$value
+        [ "$value" = $'\e' ] && shown='\x1b'
+        says 2 "--$flag: ${known[$flag]/VALUE/$shown}" train "--$flag" "${first[$flag]},$value=1"
+    done
+    says 2 "--$flag: lr has a flag of its own, --lr" train "--$flag" "${first[$flag]},lr=1"
+    says 2 "--$flag needs a value: --$flag NAME,…" train "--$flag"
+    says 2 "--$flag is given twice" train "--$flag" "${first[$flag]}" "--$flag" "${first[$flag]}"
+    says 2 "--$flag: is longer than 960 bytes" train "--$flag" "$long"
+done
+says 2 "--optimizer: adam: beta1 is -1, expected 0 <= x < 1" train --optimizer adam,beta1=-1
+says 2 "--optimizer: adam: amsgrad is 2, expected 0 or 1" train --optimizer adam,amsgrad=2
+says 2 "--schedule: schedule step: step_size is 1.5, expected a whole number >= 0" train --schedule step,step_size=1.5
+says 2 "--schedule: schedule step: step_size is 1e+18, expected a whole number >= 0" train --schedule step,step_size=1e+18
+says 2 "--schedule: schedule step: expected step_size > 0 and gamma > 0" train --schedule step,step_size=0
+says 2 "--schedule: schedule step: 2 values of gamma, expected 1" train --schedule step,gamma=1+2
 
 # Names: everything but nothing is one.
 while read -r command flag name; do
@@ -495,7 +539,9 @@ says 0 "" eval --run run --data $'data\xff'
 # --- going on -------------------------------------------------------------------------------------------
 
 for flag in --out=new --config=file --preset=quick --model=ae --set=warmup=3 --levels=3 --hidden=5 --latent-dim=3 --likelihood=gaussian \
-    --binarize=static --binarize-seed=3 --beta=2 --batch-size=7 --lr=0.5 --seed=2; do
+    --binarize=static --binarize-seed=3 --beta=2 --batch-size=7 --lr=0.5 --seed=2 --valid=3 --keep=best --patience=2 \
+    --optimizer=sgd --schedule=step,step_size=1 --activation=tanh --init=glorot --output-bias=mean \
+    --posterior-scale=softplus; do
     says 2 "${flag%%=*}: a run that goes on keeps its folder and its settings, all but --data, --epochs, \
 --checkpoint-every, --trap and --threads" train --resume run "$flag"
 done

@@ -62,7 +62,7 @@ bool train_set_up(void)
     data = test_tmp("data");
     err = test_tmp("err");
     mkdir(data, 0700);
-    make_images("train", 40);
+    make_images("train", 50); /* of which 10 are held back */
     make_images("t10k", 20);
     setenv("OMP_WAIT_POLICY", "passive", 1); /* also spares the tool its second start */
     setenv("TAPIR_FAULT_CALLS", test_tmp("calls"), 1);
@@ -121,6 +121,12 @@ pid_t train_spawn(train_opts o)
                            "8",
                            "--latent-dim",
                            "2",
+                           "--valid",
+                           "10",
+                           "--keep",
+                           "best",
+                           "--lr",
+                           "0.1",
                            "--threads",
                            "1",
                            "--checkpoint-every",

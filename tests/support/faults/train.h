@@ -1,7 +1,8 @@
 /* train.h: small runs of the program vae that take a few hundredths of a second, to be killed and gone on with.
  *
- * 40 made-up pictures, 20 steps in 4 epochs, a checkpoint every 2 steps and at the end of each epoch. What a run
- * that nobody disturbed leaves is the reference for all others. Read next: tests/fault/check_kill.c.
+ * 40 made-up pictures, 20 steps in 4 epochs, a checkpoint every 2 steps and at the end of each epoch; the rate is so
+ * high that the second epoch is the best one, whose weights are kept. What a run that nobody disturbed leaves is the
+ * reference for all others. Read next: tests/fault/check_kill.c.
  */
 #ifndef TP_TESTS_TRAIN_H
 #define TP_TESTS_TRAIN_H
