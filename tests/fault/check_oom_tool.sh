@@ -60,7 +60,7 @@ judge()
     # A folder that is there has what a run goes on from, or is nothing but made.
     if [ -d out ] && [ "$code" = 1 ] && [ -n "$(ls -A out)" ]; then
         "$vae" train --resume out --threads 1 >/dev/null 2>resume || { echo "out cannot be gone on with: $(tail -1 resume)"; return; }
-        [ "$(cd out && sha256sum <model.safetensors)" = "$(sha256sum <run/model.safetensors)" ] ||
+        [ "$(cd out && sha256sum <model.safetensors)" = "$want_model" ] ||
             { echo "gone on with, out comes to another model"; return; }
     fi
 }
@@ -75,6 +75,7 @@ sweep() # command…
     [ "$code" = 0 ] || { echo "vae $*: fails with memory: $(tail -1 stderr)"; failures=$((failures + 1)); return; }
     want_out=$(said)
     want_bits=$([ -d out ] && bits out)
+    want_model=$([ -d out ] && sha256sum <out/model.safetensors)
     local all=$calls number=0 step on wrong
     step=$(((all + tries - 1) / tries))
     commands=$((commands + 1)) total=$((total + all))
@@ -89,6 +90,8 @@ sweep() # command…
 }
 
 sweep train --out out "${settings[@]}"
+sweep train --out out "${settings[@]}" --valid 10 --keep best --patience 5 --output-bias mean --optimizer adagrad \
+    --schedule step,step_size=1
 sweep train --resume out --threads 1
 sweep eval --run run --data data --threads 1 --importance 3
 sweep sample --run run --out x.png --threads 1
