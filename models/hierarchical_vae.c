@@ -101,14 +101,14 @@ static tp_objective loss(void *self, tp_ctx *c, tp_var x)
     return tp_objective_of(3, (tp_term[]){recon.term[0], {"kl1", kl1, beta}, {"kl2", kl2, beta}});
 }
 
-static tp_var log_weight(void *self, tp_ctx *c, tp_var x, int64_t k)
+static tp_log_densities densities(void *self, tp_ctx *c, tp_dist q, tp_var x, int64_t k)
 {
     const hierarchical_vae *m = self;
-    levels l = draw(m, c, tp_dist_repeat(tp_vae_posterior(self, c, x), TP_SHAPE(k)));
-    tp_var logprob = tp_data_logprob(tp_vae_decode(self, c, l.z1), x); /* [k, batch] each */
-    tp_var log_p = tp_add(tp_prior_logprob(l.p1, l.z1), tp_prior_logprob(l.p2, l.z2));
-    tp_var log_q = tp_add(tp_posterior_logprob(l.q1, l.z1), tp_posterior_logprob(l.q2, l.z2));
-    return tp_log_weight(logprob, log_p, log_q);
+    levels l = draw(m, c, tp_dist_repeat(q, TP_SHAPE(k)));
+    return (tp_log_densities){
+        tp_data_logprob(tp_vae_decode(self, c, l.z1), x), /* [k, batch] each */
+        tp_add(tp_prior_logprob(l.p1, l.z1), tp_prior_logprob(l.p2, l.z2)),
+        tp_add(tp_posterior_logprob(l.q1, l.z1), tp_posterior_logprob(l.q2, l.z2))};
 }
 
 /* Per dimension, first those of z1: their elements are log-ratios at one draw, so that single ones may be negative. */
@@ -142,5 +142,5 @@ const tp_model_type tp_model_hierarchical_vae = {
     .posterior = tp_vae_posterior,
     .decode = tp_vae_decode,
     .generate = generate,
-    .log_weight = log_weight,
+    .densities = densities,
     .kl = kl};

@@ -19,6 +19,12 @@ extern "C" {
 
 enum { TP_MODEL_OPTIONS = 6 };
 
+/* log p(x|z), log p(z) and log q(z|x) of some draws z, [samples, batch] each; of the last two the zero var is 0. Their
+ * log-weight is the first plus the second less the third: tp_log_weight. */
+typedef struct tp_log_densities {
+    tp_var logprob, log_prior, log_q;
+} tp_log_densities;
+
 /* A number that one type of model has and others have not. */
 typedef struct tp_model_option {
     const char *name; /* NULL behind the last */
@@ -98,8 +104,8 @@ typedef struct tp_model_type {
     tp_var (*code)(void *self, tp_ctx *c, tp_var x);
     /* p(x|z) of n draws z from the prior. */
     tp_dist (*generate)(void *self, tp_ctx *c, int64_t n);
-    /* log p(x,z) − log q(z|x) of k draws from the posterior: [k, batch]. */
-    tp_var (*log_weight)(void *self, tp_ctx *c, tp_var x, int64_t k);
+    /* The densities of k draws from q, which is the posterior of x, where there is one. */
+    tp_log_densities (*densities)(void *self, tp_ctx *c, tp_dist q, tp_var x, int64_t k);
     /* log p(x), if it is known exactly: [batch]. */
     tp_var (*logprob)(void *self, tp_ctx *c, tp_var x);
     /* KL(q(z|x) ‖ p(z)) of each latent dimension: [batch, dims]. */

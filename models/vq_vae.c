@@ -104,14 +104,15 @@ static tp_dist generate(void *of, tp_ctx *c, int64_t n)
 }
 
 /* q(z|x) is sure of its one z, so log q is 0, and all draws weigh the same. */
-static tp_var log_weight(void *of, tp_ctx *c, tp_var x, int64_t k)
+static tp_log_densities densities(void *of, tp_ctx *c, tp_dist q, tp_var x, int64_t k)
 {
+    (void)q;
     const self *m = of;
     tp_var index = tp_nn_codebook_nearest(&m->codebook, c, encode(m, c, x));
     tp_var z = tp_join_last(tp_nn_codebook_lookup(&m->codebook, c, index));
-    tp_var log_joint =
-        tp_add(tp_data_logprob(decode(of, c, z), x), tp_prior_logprob(prior(m, c), index));
-    return tp_expand(log_joint, TP_SHAPE(k, tp_shape_of(log_joint).dim[0]));
+    tp_shape all = TP_SHAPE(k, tp_shape_of(x).dim[0]);
+    return (tp_log_densities){.logprob = tp_expand(tp_data_logprob(decode(of, c, z), x), all),
+                              .log_prior = tp_expand(tp_prior_logprob(prior(m, c), index), all)};
 }
 
 /* What it costs to say which code a latent is: [batch, latent_dim]. */
@@ -137,6 +138,6 @@ const tp_model_type tp_model_vq_vae = {
     .decode = decode,
     .code = code,
     .generate = generate,
-    .log_weight = log_weight,
+    .densities = densities,
     .kl = kl,
     .estimated = "encoder"};

@@ -148,6 +148,25 @@ tp_dist tp_dist_detach(tp_dist d)
     return d;
 }
 
+static void enter(tp_var *param, int n, tp_tape *t)
+{
+    for (int i = 0; i < n; i++) {
+        const tp_tensor *value = param[i].tape != NULL ? tp_value(param[i]) : NULL;
+        if (value != NULL)
+            param[i] = tp_constant(t, value);
+        else if (param[i].tape != NULL)
+            param[i] = tp_tape_poison(t, tp_var_status(param[i]));
+    }
+}
+
+tp_dist tp_dist_enter(tp_dist d, tp_tape *t)
+{
+    enter(d.param, TP_DIST_PARAMS, t);
+    for (int f = 0; f < d.flows; f++)
+        enter(d.flow[f].param, TP_FLOW_PARAMS, t);
+    return d;
+}
+
 /* --- what every distribution can do -------------------------------------------------------------------- */
 
 tp_var tp_dist_logprob(tp_dist d, tp_var x)

@@ -116,6 +116,8 @@ tp_shape tp_dist_shape(const tp_dist *d);
 bool tp_dist_has_rsample(const tp_dist *d);
 /* d with parameters through which no gradient flows. */
 tp_dist tp_dist_detach(tp_dist d);
+/* d on another tape: its parameters enter t as constants, whose memory stays that of d's tape. */
+tp_dist tp_dist_enter(tp_dist d, tp_tape *t);
 /* Independent copies of d along new leading axes. */
 tp_dist tp_dist_repeat(tp_dist d, tp_shape lead);
 

@@ -57,7 +57,7 @@ static void put_parts(FILE *f, const tp_model_type *t)
         bool there;
     } parts[] = {{"posterior", t->posterior != NULL}, {"prior", t->prior != NULL},
                  {"decoder", t->decode != NULL},      {"code", t->code != NULL},
-                 {"generate", t->generate != NULL},   {"log weight", t->log_weight != NULL},
+                 {"generate", t->generate != NULL},   {"log densities", t->densities != NULL},
                  {"log p(x)", t->logprob != NULL},    {"KL", t->kl != NULL},
                  {"adversary", t->adversary != NULL}, {"labels", t->labels},
                  {"per example", t->indexed},         {"discrete z", t->discrete},

@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-
 /* Data of a model, one of its inputs in each row. */
 enum { POINTS = 10 };
 
@@ -427,12 +426,13 @@ static tp_status counter_init(void *self, tp_params *ps, const tp_model_config *
     return TP_OK;
 }
 
-static tp_var counter_weight(void *self, tp_ctx *c, tp_var x, int64_t k)
+static tp_log_densities counter_weight(void *self, tp_ctx *c, tp_dist q, tp_var x, int64_t k)
 {
+    (void)q;
     counter *m = self;
     int64_t n = tp_shape_of(x).dim[0];
-    tp_var all[64];
-    assert_true(k <= 64);
+    tp_var all[512];
+    assert_true(k <= 512);
     assert_int_equal(c->mode, TP_EVAL);
     m->calls++;
     for (int64_t i = 0; i < k; i++) {
@@ -444,11 +444,11 @@ static tp_var counter_weight(void *self, tp_ctx *c, tp_var x, int64_t k)
             assert_true(w[e] == w[0]);
         all[i] = tp_permute(tp_shift(row, log(w[0])), TP_AXES(1, 0)); /* [1, n] */
     }
-    return tp_concat(all, (int)k, 0);
+    return (tp_log_densities){.logprob = tp_concat(all, (int)k, 0)};
 }
 
 static const tp_model_type counter_type = {
-    .name = "counter", .size = sizeof(counter), .init = counter_init, .log_weight = counter_weight};
+    .name = "counter", .size = sizeof(counter), .init = counter_init, .densities = counter_weight};
 
 static void test_sample_count(void **state)
 {

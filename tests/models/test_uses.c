@@ -58,10 +58,11 @@ static tp_dist hook_generate(void *self, tp_ctx *c, int64_t n)
     return tp_bernoulli_logits(tp_full(c->tape, TP_F64, TP_SHAPE(n, NX), 4));
 }
 
-static tp_var hook_weight(void *self, tp_ctx *c, tp_var x, int64_t k)
+static tp_log_densities hook_densities(void *self, tp_ctx *c, tp_dist q, tp_var x, int64_t k)
 {
-    (void)self;
-    return tp_full(c->tape, TP_F64, TP_SHAPE(k, tp_shape_of(x).dim[0]), -7);
+    (void)self, (void)q;
+    tp_shape shape = TP_SHAPE(k, tp_shape_of(x).dim[0]);
+    return (tp_log_densities){.logprob = tp_full(c->tape, TP_F64, shape, -7)};
 }
 
 static tp_var hook_logprob(void *self, tp_ctx *c, tp_var x)
@@ -112,7 +113,7 @@ static void test_has(void **state)
         t.logprob = hook_logprob;
         assert_true(tp_model_has_nll(&t) && tp_model_has_weights(&t) == (has == ALL));
         t.logprob = NULL;
-        t.log_weight = hook_weight;
+        t.densities = hook_densities;
         assert_true(tp_model_has_nll(&t) && tp_model_has_weights(&t));
     }
 }
@@ -221,7 +222,7 @@ static void test_weights(void **state)
     (void)state;
     bench b;
     tp_model_type hooked = parts(ALL);
-    hooked.log_weight = hook_weight;
+    hooked.densities = hook_densities;
     start(&b, &tp_model_vae);
     tp_ctx again = b.c;
     tp_var x = tp_constant(b.tape, &b.x), w = tp_model_log_weight(&b.m, &b.c, x, 4);
@@ -306,8 +307,10 @@ static void test_nll(void **state)
     b.m.type = &type;
     assert_status(nll(&b, 3, &out), TP_EARG);
     assert_message("model 'parts' has no posterior over a latent variable with a prior");
+    b.m.type = &tp_model_vae;
     assert_status(nll_within(&b, 3, 1, &out), TP_ENOMEM);
     assert_true(out == 0.5); /* all or nothing */
+    b.m.type = &type;
     type.logprob = hook_logprob;
     assert_ok(nll(&b, 1, &out));
     double want = 0;
@@ -359,9 +362,9 @@ static void test_labels(void **state)
 /* A draw from which x is impossible weighs nothing, wherever it comes among the draws; if all are, so is x. */
 static double weight_of[40];
 
-static tp_var given_weight(void *self, tp_ctx *c, tp_var x, int64_t k)
+static tp_log_densities given_weight(void *self, tp_ctx *c, tp_dist q, tp_var x, int64_t k)
 {
-    (void)self;
+    (void)self, (void)q;
     tp_var all[40];
     static int next;
     next = c->key.draw == 0 ? 0 : next;
@@ -369,7 +372,7 @@ static tp_var given_weight(void *self, tp_ctx *c, tp_var x, int64_t k)
         all[i] = tp_full(c->tape, TP_F64, TP_SHAPE(1, tp_shape_of(x).dim[0]), weight_of[next++]);
         tp_ctx_draw(c);
     }
-    return tp_concat(all, (int)k, 0);
+    return (tp_log_densities){.logprob = tp_concat(all, (int)k, 0)};
 }
 
 static void test_impossible_draws(void **state)
@@ -378,7 +381,7 @@ static void test_impossible_draws(void **state)
     bench b;
     tp_model_type type = parts(0);
     double out;
-    type.log_weight = given_weight;
+    type.densities = given_weight;
     start(&b, &type);
     for (int at = 0; at < 40; at++) {
         for (int i = 0; i < 40; i++)
