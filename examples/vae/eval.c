@@ -1,22 +1,76 @@
-/* eval.c: "vae eval", which measures a trained model on images and prints one JSON object.
+/* eval.c: "vae eval", which measures a trained model on images and prints one JSON object, or a table.
  *
- * On the test images of its own data it prints what the last line of metrics.jsonl says. Read next:
- * measure.c. */
+ * On the test images of its own data it prints what the last line of metrics.jsonl says, and what takes longer: the parts
+ * of the ELBO from several draws, and −log p(x). Read next: measure.c, models/uses.h for log p(x). */
 #include "commands.h"
 #include "record.h"
 #include "say.h"
+#include "stop.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DRAWS = 10 }; /* for the ELBO, where --importance does not say how many */
 
 /* What is measured beside the loss. */
 typedef struct result {
     tp_stats stats;
     latents latents;
-    bool has_nll, has_baseline;
-    double nll, baseline; /* nats */
+    tp_evidence elbo; /* the draws'; of no examples if the model has none */
+    tp_evidence nll;  /* the same, or exact; of no examples if nobody has asked */
+    int64_t draws;
+    bool has_baseline;
+    double baseline; /* nats */
 } result;
 
-static tp_status print_result(const run *r, const result *m)
+static double negative_elbo(const result *m)
+{
+    return m->elbo.reconstruction + m->elbo.kl;
+}
+
+static bool exact(const run *r)
+{
+    return r->model.type->logprob != NULL;
+}
+
+/* --- as JSON ---------------------------------------------------------------------------------------- */
+
+static void write_value(json *j, const char *key, double value)
+{
+    json_key(j, key, " ");
+    json_number(j, value);
+}
+
+static void write_elbo(json *j, const result *m)
+{
+    write_value(j, "negative_elbo", negative_elbo(m));
+    write_value(j, "negative_elbo_error", m->elbo.elbo_error);
+    write_value(j, "elbo_reconstruction", m->elbo.reconstruction);
+    write_value(j, "elbo_kl", m->elbo.kl);
+    json_key(j, "elbo_draws", " ");
+    json_integer(j, m->draws);
+}
+
+static void write_nll(json *j, const run *r, const result *m)
+{
+    write_value(j, "nll", m->nll.nll);
+    json_key(j, "nll_samples", " ");
+    if (exact(r))
+        json_text(j, "exact");
+    else
+        json_integer(j, m->draws);
+    write_value(j, "nll_error", m->nll.nll_error);
+    write_value(j, "nll_draws_error", m->nll.draws_error);
+    if (m->elbo.examples == 0)
+        return;
+    write_value(j, "elbo_gap", negative_elbo(m) - m->nll.nll);
+    write_value(j, "effective_samples", m->elbo.effective);
+    write_value(j, "least_effective_samples", m->elbo.least_effective);
+}
+
+static tp_status print_json(const run *r, const result *m)
 {
     json j = {0};
     json_raw(&j, "{");
@@ -28,15 +82,10 @@ static tp_status print_result(const run *r, const result *m)
     json_integer(&j, m->stats.samples);
     record_stats(&j, "", &m->stats, &m->stats);
     record_latents(&j, "", &m->latents, &m->stats, UINT64_MAX);
-    if (m->has_nll) {
-        json_key(&j, "nll", " ");
-        json_number(&j, m->nll);
-        json_key(&j, "nll_samples", " ");
-        if (r->model.type->logprob != NULL)
-            json_text(&j, "exact");
-        else
-            json_integer(&j, r->o.importance);
-    }
+    if (m->elbo.examples > 0)
+        write_elbo(&j, m);
+    if (m->nll.examples > 0)
+        write_nll(&j, r, m);
     json_key(&j, "factorised_bernoulli", " ");
     if (m->has_baseline)
         json_number(&j, m->baseline);
@@ -50,19 +99,135 @@ static tp_status print_result(const run *r, const result *m)
     return status;
 }
 
+/* --- as a table ------------------------------------------------------------------------------------- */
+
+static int falling(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x < y) - (x > y);
+}
+
+static void print_latents(const latents *l)
+{
+    enum { IN_A_LINE = 10 };
+    if (l->dims > 0)
+        printf("active units      %8lld   of %lld: E[z|x] varies by more than 0.01 over x\n",
+               (long long)l->active, (long long)l->dims);
+    if (l->kl == NULL)
+        return;
+    qsort(l->kl, (size_t)l->kl_dims, sizeof *l->kl, falling);
+    printf("KL of each dimension, largest first");
+    for (int64_t i = 0; i < l->kl_dims; i++)
+        printf("%s%6.2f", i % IN_A_LINE == 0 ? "\n  " : " ", l->kl[i]);
+    printf("\n");
+}
+
+static void print_bounds(const run *r, const result *m)
+{
+    if (m->elbo.examples > 0) {
+        printf("−ELBO             %8.2f   ± %.2f over images; %lld draws each\n", negative_elbo(m),
+               m->elbo.elbo_error, (long long)m->draws);
+        printf("  reconstruction  %8.2f   −log p(x|z)\n", m->elbo.reconstruction);
+        printf("  KL              %8.2f   log q(z|x) − log p(z)\n", m->elbo.kl);
+    }
+    if (m->nll.examples == 0)
+        return;
+    printf("−log p(x)         %8.2f   ± %.2f over images; ", m->nll.nll, m->nll.nll_error);
+    if (exact(r))
+        printf("exact\n");
+    else
+        printf("%lld draws each, which add ± %.2g\n", (long long)m->draws, m->nll.draws_error);
+    if (m->elbo.examples == 0)
+        return;
+    printf("gap               %8.2f   −ELBO less −log p(x)\n", negative_elbo(m) - m->nll.nll);
+    printf("effective draws   %8.1f   of %lld; %.1f of the worst image\n", m->elbo.effective,
+           (long long)m->draws, m->elbo.least_effective);
+}
+
+static void print_table(const run *r, const result *m)
+{
+    char name[SHOWN_TEXT];
+    printf("%s, %s of %lld %s images, in nats an image\n", shown(name, r->o.run),
+           r->model.type->name, (long long)m->stats.samples, r->test_split);
+    printf("loss              %8.2f  ", m->stats.loss);
+    for (int i = 0; i < m->stats.terms; i++)
+        printf(" %s %.2f", m->stats.name[i], m->stats.term[i]);
+    printf("\n");
+    print_bounds(r, m);
+    if (m->has_baseline)
+        printf("single pixels     %8.2f   −log p(x) if they did not depend on each other\n",
+               m->baseline);
+    print_latents(&m->latents);
+}
+
+/* --- measuring ---------------------------------------------------------------------------------------- */
+
+typedef struct watch {
+    bar bar;
+    char what[64];
+} watch;
+
+static bool on_progress(void *user, double done)
+{
+    watch *w = user;
+    bar_part(&w->bar, done, w->what);
+    return stop_signal() == 0;
+}
+
+/* From so many draws for each image; 0: exactly. */
+static tp_status evidence(run *r, tp_batches *b, int64_t draws, tp_evidence *e)
+{
+    stop_watch();
+    watch w = {.bar = bar_start(1, 1, 0, 1, 0)};
+    snprintf(w.what, sizeof w.what, "%lld draws for each image", (long long)draws);
+    tp_evidence_opts opts = {
+        .seed = r->o.seed, .samples = draws, .on_progress = on_progress, .user = &w};
+    tp_status s = tp_model_evidence(&r->model, r->tape, b, opts, e);
+    bar_clear(&w.bar);
+    if (s == TP_OK && stop_signal() != 0)
+        s = tp_fail(TP_EIO, "stopped by %s behind %lld of %lld images", stop_name(stop_signal()),
+                    (long long)e->examples, (long long)b->size);
+    return s;
+}
+
 static tp_status measure(run *r, tp_batches *b, result *m)
 {
     const tp_model_type *type = r->model.type;
     tp_trainer t = {.tape = r->tape, .loss = tp_model_loss, .model = &r->model, .seed = r->o.seed};
     TP_TRY(tp_evaluate(&t, b, &m->stats));
     TP_TRY(measure_latents(r, b, &m->latents));
-    m->has_nll = r->o.importance > 0 || type->logprob != NULL;
-    if (m->has_nll) {
-        int64_t samples = r->o.importance > 0 ? r->o.importance : 1;
-        TP_TRY(tp_model_nll(&r->model, r->tape, b, r->o.seed, samples, &m->nll));
-    }
+    m->draws = r->o.importance > 0 ? r->o.importance : DRAWS;
+    if (tp_model_has_weights(type))
+        TP_TRY(evidence(r, b, m->draws, &m->elbo));
+    if (exact(r))
+        TP_TRY(evidence(r, b, 0, &m->nll));
+    else if (r->o.importance > 0)
+        m->nll = m->elbo;
     m->has_baseline = r->train.x.storage != NULL && r->o.likelihood == TP_BERNOULLI;
     return m->has_baseline ? factorised_bernoulli(r, &m->baseline) : TP_OK;
+}
+
+/* Bits need no --binarize: they are what it makes. */
+static bool has_grey(const run *r)
+{
+    const tp_tensor *x = &r->test.x;
+    double white = x->dtype == TP_U8 ? 255 : 1;
+    if (r->o.binarize != TP_BINARIZE_GREY)
+        return false;
+    for (int64_t i = 0; i < tp_numel(x); i++) {
+        double v = tp_flat(x, i);
+        if (v != 0 && v != white)
+            return true;
+    }
+    return false;
+}
+
+static tp_status print_result(const run *r, const result *m)
+{
+    if (!r->o.table)
+        return print_json(r, m);
+    print_table(r, m);
+    return TP_OK;
 }
 
 static tp_status evaluate(run *r)
@@ -75,7 +240,7 @@ static tp_status evaluate(run *r)
                        r->o.data);
     if (r->o.importance > 0 && !tp_model_has_nll(r->model.type))
         return tp_fail(TP_EARG, "--importance: %s has no p(x) to measure", r->model.type->name);
-    if (r->o.importance > 0 && r->o.likelihood == TP_BERNOULLI && r->o.binarize == TP_BINARIZE_GREY)
+    if (r->o.importance > 0 && r->o.likelihood == TP_BERNOULLI && has_grey(r))
         note("of grey pixels the Bernoulli likelihood makes no log p(x): nll can be compared with "
              "itself only");
     tp_batches b;
@@ -96,5 +261,7 @@ int command_eval(const options *o)
     if (s == TP_OK)
         s = evaluate(&r);
     run_close(&r);
-    return s == TP_OK ? EXIT_GOOD : complain_error(EXIT_BAD);
+    if (s == TP_OK)
+        return EXIT_GOOD;
+    return complain_error(stop_signal() != 0 ? 128 + stop_signal() : EXIT_BAD);
 }

@@ -103,6 +103,7 @@ const flag flags[] = {
     {"trap",       "",     TRAIN | RESUME,  0,        false, SWITCH,  AT(trap),       .help = "stop at the first operation that gives NaN or an infinity, and name it"},
     {"split",      "NAME", EVAL,            0,        false, TEXT,    AT(split),      .help = "which images: train, test, … (default: the test images)"},
     {"importance", "K",    EVAL,            0,        false, INTEGER, AT(importance), 1, MILLION, .help = "measures −log p(x), too, from so many samples of q(z|x) for each image"},
+    {"table",      "",     EVAL,            0,        false, SWITCH,  AT(table),      .help = "a table for people in place of JSON"},
     {"count",      "N",    SAMPLE,          0,        false, INTEGER, AT(count),      1, 16384, .help = "pictures (default: 64; of a model with labels whole rows of all classes)"},
     {"seed",       "N",    SAMPLE,          0,        false, SEED,    AT(seed),       .help = "of the draws (default: that of the run)"},
     {"names",      "",     MODELS,          0,        false, SWITCH,  AT(names),      .help = "names only, one a line"},

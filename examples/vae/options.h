@@ -71,7 +71,7 @@ typedef struct options {
     int64_t count, importance; /* 0: not said */
     char at[PATH_SIZE], symbols[PATH_SIZE];
     int64_t format, images, after, gradient; /* explain; format: UNSAID, or as format_name counts */
-    bool trap, names, composed, unfold, interactive, help;
+    bool trap, table, names, composed, unfold, interactive, help;
 } options;
 
 enum {

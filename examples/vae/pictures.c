@@ -261,6 +261,7 @@ static tp_status sample(run *r)
 static tp_status reconstruct(run *r)
 {
     TP_TRY(run_data(r));
+    run_note_untested(r);
     TP_TRY(run_load_model(r));
     if (!picture_has_reconstructions(r))
         return tp_fail(TP_EARG,

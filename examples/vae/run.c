@@ -280,8 +280,13 @@ tp_status run_data(run *r)
                        "%s: no images: none of the splits train, t10k and test is there, as idx, "
                        "npy or PNG",
                        path);
-    note("%s: no test images (a split t10k or test): going without", r->o.data);
     return TP_OK;
+}
+
+void run_note_untested(const run *r)
+{
+    if (r->test.x.storage == NULL)
+        note("%s: no test images (a split t10k or test): going without", r->o.data);
 }
 
 tp_status run_training_data(run *r)

@@ -22,6 +22,8 @@ tp_status run_open(run *r, const options *o);
  * first ones settle what o.channels leaves open. The latter are those of the split that is given, else for a new run those
  * of a split valid or the last o.valid training images, else the test images. */
 tp_status run_data(run *r);
+/* Says so if there are no test images. */
+void run_note_untested(const run *r);
 /* The training images alone. */
 tp_status run_training_data(run *r);
 /* Whether r->test are validation images, so that training may choose by them. */

@@ -138,14 +138,13 @@ bar bar_start(int64_t epochs, int64_t samples, int64_t evaluated, int64_t epoch,
     return b;
 }
 
-void bar_show(bar *b, int64_t epoch, int64_t done, double loss)
+/* With rest seconds to go. */
+static void show(bar *b, double fraction, double rest, const char *what)
 {
     enum { WIDTH = 30, LONG = 10 };
     static const char full[] = "##############################";
     char left[TIME_TEXT];
-    double now = seconds_now(), whole = work(b, b->epochs + 1, 0), at = work(b, epoch, done);
-    double fraction = at / whole;
-    double rest = (now - b->start) * (whole - at) / (at - b->before);
+    double now = seconds_now();
     if (!b->terminal) {
         if (!b->estimated && now - b->start > 1) {
             b->estimated = true;
@@ -157,10 +156,23 @@ void bar_show(bar *b, int64_t epoch, int64_t done, double loss)
     if (now - b->last < 0.1)
         return;
     b->last = now;
-    fprintf(stderr, "\r%3d%% [%-*.*s] epoch %lld/%lld  train %.2f  %s left\033[K",
-            (int)(100 * fraction), WIDTH, (int)(WIDTH * fraction), full, (long long)epoch,
-            (long long)b->epochs, loss, time_text(rest, left));
+    fprintf(stderr, "\r%3d%% [%-*.*s] %s  %s left\033[K", (int)(100 * fraction), WIDTH,
+            (int)(WIDTH * fraction), full, what, time_text(rest, left));
     fflush(stderr);
+}
+
+void bar_show(bar *b, int64_t epoch, int64_t done, double loss)
+{
+    char what[96];
+    double whole = work(b, b->epochs + 1, 0), at = work(b, epoch, done);
+    snprintf(what, sizeof what, "epoch %lld/%lld  train %.2f", (long long)epoch,
+             (long long)b->epochs, loss);
+    show(b, at / whole, (seconds_now() - b->start) * (whole - at) / (at - b->before), what);
+}
+
+void bar_part(bar *b, double part, const char *what)
+{
+    show(b, part, (seconds_now() - b->start) * (1 - part) / part, what);
 }
 
 void bar_clear(const bar *b)

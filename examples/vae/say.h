@@ -47,6 +47,8 @@ typedef struct bar {
 bar bar_start(int64_t epochs, int64_t samples, int64_t evaluated, int64_t epoch, int64_t done);
 /* After `done` samples of an epoch (1 … epochs). */
 void bar_show(bar *b, int64_t epoch, int64_t done, double loss);
+/* The same of work that has no epochs: the part of it that is done, and what it is. */
+void bar_part(bar *b, double part, const char *what);
 /* Clears the bar, so that a line can be printed in its place. */
 void bar_clear(const bar *b);
 

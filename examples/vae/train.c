@@ -280,6 +280,7 @@ static tp_status prepare(training *t, const options *o)
         t->r.o.height = t->r.o.width = t->r.o.classes = t->r.o.examples =
             0; /* the data say, whatever a config.json said */
     TP_TRY(run_data(&t->r));
+    run_note_untested(&t->r);
     TP_TRY(run_new_model(&t->r));
     TP_TRY(set_output_bias(&t->r));
     TP_TRY(run_trainer(&t->r, &t->train, &t->optimizer, &t->trainer));

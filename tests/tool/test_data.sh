@@ -52,8 +52,7 @@ has '"split": "test", "samples": 110,'
 good eval --run of_idx --data npy/train.npy --split train
 has '"samples": 510,'
 alone="no test images (a split t10k or test): going without"
-fails "$PWD/npy/train.npy: $alone
-vae: $PWD/npy/train.npy: nothing to evaluate on; --split train takes the training images" \
+fails "$PWD/npy/train.npy: nothing to evaluate on; --split train takes the training images" \
     eval --run of_idx --data npy/train.npy
 
 # A folder of PNG: what the tool draws is one.
