@@ -88,7 +88,7 @@ static void note_draws(evidence *e, const draws *d)
     append(&e->elbo, (d->reconstruction + d->kl) / n);
     append(&e->effective, effective);
     e->least = fmin(e->least, effective);
-    e->variance += n > 1 ? (n / effective - 1) / (n - 1) : NAN;
+    e->variance += n > 1 ? fmax(n / effective - 1, 0) / (n - 1) : NAN;
 }
 
 static tp_evidence result(const evidence *e)
