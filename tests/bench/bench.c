@@ -165,6 +165,7 @@ static void list_rows(void)
 {
     bench_rows_machine();
     bench_rows_train();
+    bench_rows_evidence();
     bench_rows_matmul();
     bench_rows_conv();
     bench_rows_pool();

@@ -80,6 +80,7 @@ void bench_rows_map(void);
 void bench_rows_tape(void);
 void bench_rows_train(void);
 void bench_rows_scale(void);
+void bench_rows_evidence(void);
 void bench_rows_process(void);
 
 /* --- measuring -------------------------------------------------------------------------------- */

@@ -14,7 +14,7 @@ fail() {
 }
 
 "$bench" --list >"$work/list"
-for row in probe/fma probe/triad train/vae-400 train/vae-400-handwritten train/vae-conv matmul/1024x1024x1024 \
+for row in probe/fma probe/triad evidence/iwae-50 train/vae-400 train/vae-400-handwritten train/vae-conv matmul/1024x1024x1024 \
     matmul/128x784x400-forward/openblas conv/32x14x14-64x7x7-weight map/exp scale/hidden-400 scale/batch-64 scale/threads-1 start rss \
     $(sed -n '/^<!-- figures/,/^<!-- end/s|^\([a-z]*/[^ ]*\) .*|\1|p' docs/speed.md); do
     grep -qxF "$row" "$work/list" || fail "--list does not name $row"
