@@ -316,6 +316,7 @@ says 2 "there is no command '--'; see '$vae --help'" --
 says 2 "there is no command '\\x0a\\xff'; see '$vae --help'" $'\n\xff'
 says 2 "there is no command '${long:1:64}'; see '$vae --help'" "$long"
 says 2 "train takes flags only; '${long:1}' is none" train "$long$long"
+says 2 "--table takes no value" eval --table=1
 says 2 "--trap takes no value" train --trap=
 says 2 "--trap is given twice" train --trap --trap
 says 2 "--interactive takes no value" explain --interactive=yes
