@@ -136,7 +136,13 @@ static tp_status uses_of_row(scene *s)
     if (!tp_model_has_nll(m->type))
         return TP_OK;
     TP_TRY(tp_model_nll(m, s->tape, &s->batches, 1, 2, &nll));
-    return oom_note_memory(s, &nll, sizeof nll);
+    TP_TRY(oom_note_memory(s, &nll, sizeof nll));
+    if (!tp_model_has_weights(m->type))
+        return TP_OK;
+    tp_evidence_opts opts = {.seed = 1, .samples = 2};
+    tp_evidence e;
+    TP_TRY(tp_model_evidence(m, s->tape, &s->batches, opts, &e));
+    return oom_note_memory(s, &e, sizeof e);
 }
 
 /* --- what no row runs with its defaults --------------------------------------------------------------------- */
@@ -205,7 +211,9 @@ static tp_status codes(scene *s)
     tp_var x = tp_leaf(s->tape, &s->t[0]);
     TP_TRY(oom_note_var(s, tp_nn_codebook_vectors(&book, &c)));
     TP_TRY(oom_note_var(s, tp_add(tp_sparsity_l1(x), tp_sparsity_kl(x, 0.1))));
-    TP_TRY(oom_note_var(s, tp_dist_detach(tp_normal_standard(x)).param[0]));
+    tp_dist q = tp_normal_standard(x);
+    TP_TRY(oom_note_var(s, tp_dist_detach(q).param[0]));
+    TP_TRY(oom_note_var(s, tp_dist_enter(q, s->tape).param[0]));
     return tp_tape_status(s->tape);
 }
 
