@@ -185,8 +185,8 @@ static tp_status evidence(run *r, tp_batches *b, int64_t draws, tp_evidence *e)
     tp_status s = tp_model_evidence(&r->model, r->tape, b, opts, e);
     bar_clear(&w.bar);
     if (s == TP_OK && stop_signal() != 0)
-        s = tp_fail(TP_EIO, "log p(x): stopped by %s behind %lld of %lld images", stop_name(stop_signal()),
-                    (long long)e->examples, (long long)b->size);
+        s = tp_fail(TP_EIO, "log p(x): stopped by %s behind %lld of %lld images",
+                    stop_name(stop_signal()), (long long)e->examples, (long long)b->size);
     return s;
 }
 

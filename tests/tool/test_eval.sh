@@ -22,9 +22,14 @@ none() {
     for key in "$@"; do grep -q "\"$key\"" stdout && bad "$key: $(cat stdout)"; done
 }
 
-small=(--epochs 1 --hidden 24 --latent-dim 4 --batch-size 60 --binarize static)
+# A few digits: 300 to train on, 100 to measure.
+mkdir few
+npy '|u1' '300, 28, 28,' >few/train.npy && npy '|u1' '100, 28, 28,' >few/test.npy
+gzip -dc "$data/train-images-idx3-ubyte.gz" | tail -c +17 | head -c $((300 * 784)) >>few/train.npy
+gzip -dc "$data/t10k-images-idx3-ubyte.gz" | tail -c +17 | head -c $((100 * 784)) >>few/test.npy
+small=(--data few --epochs 4 --hidden 24 --latent-dim 4 --batch-size 20 --binarize static)
 for model in vae gumbel_vae made ae; do good train --model $model "${small[@]}" --out $model; done
-good train --model linear_vae "${small[@]:0:2}" --latent-dim 4 --out linear_vae
+good train --model linear_vae --data few --epochs 2 --latent-dim 4 --out linear_vae
 
 # --- numbers --------------------------------------------------------------------------------------------------
 
@@ -34,10 +39,10 @@ holds '@elbo_draws == 17 && @nll_samples == 17'
 holds 'abs(@elbo_reconstruction + @elbo_kl - @negative_elbo) < 1e-9'
 holds 'abs(@negative_elbo - @nll - @elbo_gap) < 1e-9 && @elbo_gap > 0'
 holds '1 <= @least_effective_samples && @least_effective_samples < @effective_samples && @effective_samples < 17'
-holds '0 < @nll_draws_error && @nll_draws_error < @nll_error && @nll_error < 5 && @negative_elbo_error < 5'
-holds 'abs(@negative_elbo - @loss) < 1 && abs(@elbo_reconstruction - @recon) < 1 && abs(@elbo_kl - @kl) < 0.5'
+holds '0 < @nll_draws_error && @nll_draws_error < @nll_error && @nll_error < 10 && @negative_elbo_error < 10'
+holds 'abs(@negative_elbo - @loss) < 3 && abs(@elbo_reconstruction - @recon) < 3 && abs(@elbo_kl - @kl) < 1'
 sum=$(sed 's/.*"kl_per_dimension": \[\([^]]*\)\].*/\1/' stdout | tr , '\n' | awk '{ s += $1 } END { print s }')
-holds "abs(@elbo_kl - $sum) < 0.5"
+holds "abs(@elbo_kl - $sum) < 1"
 cp stdout seventeen
 good eval --run vae --importance 17 --threads 1
 cmp stdout seventeen || bad "threads change something"
@@ -109,7 +114,7 @@ for signal in TERM:143 HUP:129; do
     wait $process 2>/dev/null
     got=$?
     [ $got = "${signal#*:}" ] || bad "exit $got after SIG${signal%:*}: $(cat stderr)"
-    grep -qxE "vae: log p\(x\): stopped by SIG${signal%:*} behind [0-9]+ of 1000 images" stderr || bad "$(cat stderr)"
+    grep -qxE "vae: log p\(x\): stopped by SIG${signal%:*} behind [0-9]+ of 100 images" stderr || bad "$(cat stderr)"
     [ ! -s stdout ] || bad "stopped, and printed $(cat stdout)"
 done
 
