@@ -42,6 +42,7 @@ static void test_scenarios(void **state)
     failed += run_list(oom_models, oom_models_count, limit);
     failed += run_list(oom_layers, oom_layers_count, limit);
     failed += run_list(oom_objectives, oom_objectives_count, limit);
+    failed += run_list(oom_choices, oom_choices_count, limit);
     assert_int_equal(failed, 0);
 }
 

@@ -249,6 +249,7 @@ static void free_made(scene *s)
         tp_tensor_free(&s->made[i]);
     tp_tape_free(s->made_tape);
     tp_optimizer_free(&s->made_optimizer);
+    tp_best_free(&s->made_best);
     tp_batches_free(&s->made_batches);
     tp_dataset_free(&s->made_data);
     tp_model_free(&s->made_model);
@@ -261,6 +262,7 @@ static void free_scene(scene *s)
     free_made(s);
     tp_tape_free(s->tape);
     tp_optimizer_free(&s->optimizer);
+    tp_best_free(&s->best);
     tp_batches_free(&s->batches);
     tp_dataset_free(&s->data);
     tp_model_free(&s->model);

@@ -24,6 +24,7 @@ typedef struct scene {
     tp_nn_linear linear;
     tp_nn_mlp mlp;
     tp_optimizer optimizer;
+    tp_best best;
     tp_trainer trainer;
     tp_dataset data;
     tp_batches batches;
@@ -34,6 +35,7 @@ typedef struct scene {
     tp_model made_model;
     tp_params made_params;
     tp_optimizer made_optimizer;
+    tp_best made_best;
     tp_dataset made_data;
     tp_batches made_batches;
     FILE *out;                             /* for whatever prints: its text is part of the result */
@@ -56,9 +58,9 @@ typedef struct scenario {
 } scenario;
 
 extern const scenario oom_tensors[], oom_files[], oom_tape[], oom_models[], oom_layers[],
-    oom_objectives[], oom_controls[];
+    oom_objectives[], oom_choices[], oom_controls[];
 extern const int oom_tensors_count, oom_files_count, oom_tape_count, oom_models_count,
-    oom_layers_count, oom_objectives_count, oom_controls_count;
+    oom_layers_count, oom_objectives_count, oom_choices_count, oom_controls_count;
 /* One for each sample of every row and composition, or for the first ones. */
 int oom_table(scenario *list, int room, int samples);
 /* One for each distribution and each KL divergence. */
