@@ -2,37 +2,21 @@
  *
  * After every epoch the folder holds a complete state: model, curves, settings, and a checkpoint that holds all of
  * it once more, so that --resume needs nothing else but config.json, where the data are named. If a new run fails
- * before its first checkpoint, nothing is left. Read next: nn/checkpoint.h, nn/train.c for what an epoch is, measure.c, pictures.c. */
+ * before its first checkpoint, nothing is left. Read next: resume.c, nn/checkpoint.h, nn/train.c for what an epoch is, measure.c, pictures.c. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 #include "pictures.h"
 #include "record.h"
 #include "say.h"
 #include "stop.h"
+#include "train.h"
 
-#include "nn/checkpoint.h"
 #include "tensor/io/file.h"
-#include "tensor/mem.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-typedef struct training {
-    run r;
-    folder out;
-    tp_batches train, test;
-    tp_optimizer optimizer;
-    tp_trainer trainer; /* its epochs count from 1 */
-    tp_best best;       /* by validation images, if there are any */
-    bar bar;
-    json metrics, timing;
-    int64_t begun_at;  /* samples of the epoch that were done when this call began it, */
-    double begun;      /* and when that was */
-    bool kept;         /* a checkpoint of this run is in the folder */
-    tp_status failure; /* of a checkpoint within an epoch */
-} training;
 
 static bool has_test(const training *t)
 {
@@ -45,9 +29,9 @@ static bool keeps_best(const training *t)
     return t->r.o.keep == KEEP_BEST && t->best.epoch > 0;
 }
 
-/* Epochs since the best one. Those of a warm-up do not count: with little weight on it the KL is large, so that the
- * loss, where it has its whole weight, may begin with rising. */
-static int64_t waited(const training *t)
+/* Those of a warm-up do not count: with little weight on it the KL is large, so that the loss, where it has its whole
+ * weight, may begin with rising. */
+int64_t epochs_waited(const training *t)
 {
     double steps = run_option(&t->r, "warmup");
     int64_t warm = (int64_t)ceil(steps / (double)tp_batches_count(&t->train));
@@ -55,9 +39,9 @@ static int64_t waited(const training *t)
     return (int64_t)t->trainer.epoch - 1 - (best > warm ? best : warm);
 }
 
-static bool out_of_patience(const training *t)
+bool out_of_patience(const training *t)
 {
-    return t->r.o.patience > 0 && waited(t) >= t->r.o.patience;
+    return t->r.o.patience > 0 && epochs_waited(t) >= t->r.o.patience;
 }
 
 static bool finished(const training *t)
@@ -81,7 +65,7 @@ static const struct {
 
 enum { FILES = sizeof files / sizeof *files };
 
-static tp_status save_config(const training *t)
+tp_status save_config(const training *t)
 {
     char path[PATH_SIZE];
     json j = {0};
@@ -110,11 +94,10 @@ static tp_status save_model(training *t)
     return s;
 }
 
-enum { TEST_TEXT = 16 };
-static const char *const test_keys[] = {"test_data_crc32", "valid_data_crc32"};
+const char *const test_keys[] = {"test_data_crc32", "valid_data_crc32"};
 
 /* What the curves are measured on, as a checkpoint says it, under which of the keys. */
-static tp_status test_fingerprint(training *t, int key, char text[TEST_TEXT])
+tp_status test_fingerprint(training *t, int key, char text[TEST_TEXT])
 {
     uint32_t crc;
     snprintf(text, TEST_TEXT, "none");
@@ -149,7 +132,7 @@ static tp_status save_checkpoint(training *t)
 
 /* The checkpoint does not hold it: so it is saved before, and what it says of epochs that the checkpoint does not
  * know of is dropped by the next process. */
-static tp_status save_timing(const training *t)
+tp_status save_timing(const training *t)
 {
     char path[PATH_SIZE];
     return json_save(&t->timing, path_in(path, t->out.path, "timing.jsonl"));
@@ -157,7 +140,7 @@ static tp_status save_timing(const training *t)
 
 /* What people and other programs read. The checkpoint holds it all: should the process end in between, the next one
  * writes it again. */
-static tp_status save_results(training *t)
+tp_status save_results(training *t)
 {
     char path[PATH_SIZE];
     TP_TRY(save_model(t));
@@ -273,7 +256,7 @@ static tp_status prepare_best(training *t)
                    o->patience > 0 ? "patience" : "keep best");
 }
 
-static tp_status prepare(training *t, const options *o)
+tp_status prepare_training(training *t, const options *o)
 {
     TP_TRY(run_open(&t->r, o));
     if (*o->resume == '\0')
@@ -295,7 +278,7 @@ static tp_status prepare(training *t, const options *o)
 static tp_status begin_new(training *t, const options *o)
 {
     TP_TRY(folder_check(o->out)); /* before anything that takes time */
-    TP_TRY(prepare(t, o));
+    TP_TRY(prepare_training(t, o));
     TP_TRY(folder_make(&t->out, o->out));
     tp_status s = folder_lock(&t->out);
     if (s == TP_OK)
@@ -308,111 +291,6 @@ static tp_status begin_new(training *t, const options *o)
     if (s != TP_OK)
         undo(t);
     return s;
-}
-
-/* The settings must be those of the checkpoint: the file may have been edited since. */
-static tp_status check_settings(const training *t, const tp_checkpoint *c)
-{
-    json now = {0};
-    const char *then = tp_checkpoint_text(c, "config");
-    config_write(&t->r.o, &now, true);
-    tp_status s = TP_OK;
-    if (now.failed)
-        s = tp_fail(TP_ENOMEM, "no memory to compare settings");
-    else if (then == NULL || !config_same_run(then, now.text))
-        s = tp_fail(
-            TP_EFORMAT,
-            "%s/config.json: its settings are not those the run began with, which are in %s",
-            t->out.path, c->path);
-    json_free(&now);
-    return s;
-}
-
-/* The images to measure on must be those of the checkpoint too, or the curves would be of two data sets. */
-static tp_status check_test_data(training *t, const tp_checkpoint *c)
-{
-    const char *then[] = {tp_checkpoint_text(c, test_keys[0]), tp_checkpoint_text(c, test_keys[1])};
-    if (then[0] == NULL && then[1] == NULL) /* of a version that did not look */
-        return TP_OK;
-    for (int i = 0; i < 2; i++) {
-        char now[TEST_TEXT], visible[SHOWN_TEXT];
-        const char *was = then[i] != NULL ? then[i] : "none";
-        TP_TRY(test_fingerprint(t, i, now));
-        if (strcmp(was, now) != 0)
-            return tp_fail(TP_EFORMAT, "%s: %s is %s, expected %s: the %s images have changed",
-                           c->path, test_keys[i], shown(visible, was), now,
-                           i == 1 ? "validation" : "test");
-    }
-    return TP_OK;
-}
-
-/* The lines of earlier calls, if the file is there: one for each epoch that is done, and not those of epochs that will
- * be done again. */
-static tp_status read_timing(training *t)
-{
-    enum { LIMIT = 1 << 28 };
-    char path[PATH_SIZE], *text;
-    size_t bytes;
-    if (access(path_in(path, t->out.path, "timing.jsonl"), F_OK) != 0)
-        return TP_OK;
-    TP_TRY(tp_file_read_all(path, LIMIT, &text, &bytes));
-    size_t kept = 0;
-    for (uint64_t done = 1; done < t->trainer.epoch && text[kept] != '\0'; done++)
-        kept += strcspn(text + kept, "\n") + (text[kept + strcspn(text + kept, "\n")] == '\n');
-    json_raw(&t->timing, "%.*s", (int)kept, text);
-    tp_free(text, bytes + 1);
-    return save_timing(t);
-}
-
-/* Everything as it was when the checkpoint was saved, the files of results too. */
-static tp_status restore(training *t, const tp_checkpoint *c)
-{
-    const char *metrics = tp_checkpoint_text(c, "metrics");
-    TP_TRY(check_settings(t, c));
-    if (t->trainer.best != NULL) /* which a checkpoint of a run without validation images has not */
-        TP_TRY(check_test_data(t, c));
-    TP_TRY(tp_checkpoint_load(c, &t->trainer, &t->train));
-    TP_TRY(check_test_data(t, c));
-    t->kept = true;
-    long long epoch = (long long)t->trainer.epoch, epochs = t->r.o.epochs;
-    long long begun = epoch - (t->trainer.done.samples == 0); /* the last one that was */
-    if (epochs < begun)
-        return tp_fail(TP_EARG, "--epochs %lld: the run is in epoch %lld already", epochs, begun);
-    json_raw(&t->metrics, "%s", metrics != NULL ? metrics : "");
-    TP_TRY(read_timing(t));
-    if (epoch > epochs)
-        note("all %lld epochs are done; a larger --epochs goes on behind them", epochs);
-    else if (out_of_patience(t))
-        note("%lld epochs without a lower validation loss: the run has ended behind epoch %lld",
-             (long long)waited(t), epoch - 1);
-    else
-        note("goes on behind step %llu, in epoch %lld of %lld", (unsigned long long)t->trainer.step,
-             epoch, epochs);
-    return save_results(t);
-}
-
-static void note_lines(const char *text)
-{
-    for (size_t n; text != NULL && *text != '\0'; text += n + (text[n] == '\n')) {
-        n = strcspn(text, "\n");
-        note("%.*s", (int)n, text);
-    }
-}
-
-static tp_status begin_again(training *t, const options *o)
-{
-    tp_checkpoint c;
-    TP_TRY(folder_open(&t->out, o->resume));
-    TP_TRY(folder_lock(&t->out));
-    TP_TRY(tp_file_clean(t->out.path));
-    TP_TRY(prepare(t, o));
-    TP_TRY(tp_checkpoint_open(&c, t->out.path));
-    note_lines(c.note);
-    if (c.path == NULL)
-        note("%s: no checkpoint yet: starts from the beginning", t->out.path);
-    tp_status s = c.path != NULL ? restore(t, &c) : TP_OK;
-    tp_checkpoint_close(&c);
-    return s == TP_OK ? save_config(t) : s; /* with the number of epochs and what else may change */
 }
 
 /* At the end: what the latent space is used for, on the images to measure on or, without any, the training images. */
@@ -432,7 +310,7 @@ static void print_best(const training *t)
     long long last = (long long)t->trainer.epoch - 1, best = (long long)t->best.epoch;
     if (out_of_patience(t))
         printf("no lower validation loss in %lld epochs: ends behind epoch %lld\n",
-               (long long)waited(t), last);
+               (long long)epochs_waited(t), last);
     if (best > 0)
         printf(
             "best: epoch %lld with valid %.2f; model.safetensors has the weights of epoch %lld\n",
@@ -505,7 +383,7 @@ int command_train(const options *o)
     training t = {0};
     bool stopped = false;
     stop_watch();
-    tp_status s = *o->resume != '\0' ? begin_again(&t, o) : begin_new(&t, o);
+    tp_status s = *o->resume != '\0' ? resume_training(&t, o) : begin_new(&t, o);
     bool begun = s == TP_OK;
     if (begun)
         s = train_all(&t, &stopped);
