@@ -15,6 +15,7 @@
 #include "models/gmm.h"
 #include "models/made.h"
 #include "models/uses.h"
+#include "models/walk.h"
 #include "nn/checkpoint.h"
 #include "nn/clip.h"
 #include "nn/data.h"

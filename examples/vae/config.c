@@ -40,6 +40,7 @@ options preset_options(int i)
     options o = {.preset = i,
                  .likelihood = UNSAID,
                  .format = UNSAID,
+                 .image = UNSAID,
                  .images = 4,
                  .levels = 8,
                  .data = DIGITS,

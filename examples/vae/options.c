@@ -3,6 +3,7 @@
  * Arguments are first matched to rows and their values tried, so that a slip is reported before any file
  * is opened; then preset, config.json and flags are laid over each other. Read next: values.c, config.c. */
 #include "options.h"
+#include "curves.h"
 #include "say.h"
 
 #include <stdio.h>
@@ -60,8 +61,9 @@ const char *format_name(int i)
 
 #define AT(member) offsetof(options, member)
 enum {
-    WITH_RUN = EVAL | SAMPLE | RECONSTRUCT | MANIFOLD,
-    PICTURES = SAMPLE | RECONSTRUCT | MANIFOLD,
+    WITH_IMAGES = RECONSTRUCT | TRAVERSE | INTERPOLATE | SCATTER,
+    WITH_RUN = EVAL | SAMPLE | MANIFOLD | WITH_IMAGES | REPORT,
+    PICTURES = SAMPLE | RECONSTRUCT | MANIFOLD | TRAVERSE | INTERPOLATE,
     MILLION = 1000000
 };
 
@@ -69,11 +71,12 @@ enum {
 const flag flags[] = {
     {"run",        "DIR",  WITH_RUN | INFO, WITH_RUN, false, TEXT,    AT(run),        .help = "folder that 'train' wrote"},
     {"run",        "DIR",  EXPLAIN | EXPLAIN_RUN, 0,  false, TEXT,    AT(run),        .help = "folder that 'train' wrote: the step that would come next there (default: the first step\nof a new model)"},
+    {"run",        "DIR",  CURVES,          CURVES,   false, PATHS,   AT(runs),       .help = "folder that 'train' wrote; may be given several times, for several runs in one chart"},
     {"config",     "FILE", TRAIN | EXPLAIN,           0,        false, TEXT,    AT(config),     .help = "settings from the config.json of another run"},
     {"preset",     "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(preset),     .choice = preset_name, .help = "settings to start from; --config and flags go over it"},
     {"model",      "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(model),      .choice = model_choice, .help = "one of those that the command 'models' lists"},
     {"set",        "NAME=X,…", TRAIN | EXPLAIN,       0,        true,  OPTION_LIST,   AT(set),        -1e300, 1e300, .help = "the model's options; 'models' says which there are"},
-    {"data",       "PATH", TRAIN | EVAL | RECONSTRUCT | EXPLAIN | RESUME | EXPLAIN_RUN, 0, true, TEXT, AT(data),       .help = "folder with the splits train and, if there is one, t10k or test: idx files as MNIST's\n(plain or .gz), train.npy or folders of PNG; or one file or folder of PNG.\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
+    {"data",       "PATH", TRAIN | EVAL | WITH_IMAGES | REPORT | EXPLAIN | RESUME | EXPLAIN_RUN, 0, true, TEXT, AT(data),       .help = "folder with the splits train and, if there is one, t10k or test: idx files as MNIST's\n(plain or .gz), train.npy or folders of PNG; or one file or folder of PNG.\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
     {"valid",      "N",    TRAIN | EXPLAIN, 0,        true,  INTEGER, AT(valid),      0, 1e9, .help = "the last N training images are held back for validation: the curves are of them then, and the\ntest images are left alone. Data that have a split valid need none of it"},
     {"channels",   "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(channels),   .choice = channels_choice, .help = "of PNG: grey; colour; auto: colour if any picture has it. Arrays are as they are, in colour\nof shape count, 3, height, width. A run keeps what its training images are"},
     {"binarize",   "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(binarize),   .choice = binarize_choice, .help = "grey: pixels as they are; threshold: 1 above a half, else 0; static: 1 with the pixel as\nprobability, drawn once; dynamic: drawn anew in each epoch, and measured as static"},
@@ -101,13 +104,25 @@ const flag flags[] = {
     {"seed",       "N",    TRAIN | EXPLAIN, 0,        true,  SEED,    AT(seed),       .help = "of initial weights, order and noise"},
     {"checkpoint-every", "N", TRAIN | RESUME, 0,      true,  INTEGER, AT(checkpoint_every), 0, 1e9, .help = "steps between checkpoints within an epoch; 0: one at the end of each epoch"},
     {"trap",       "",     TRAIN | RESUME,  0,        false, SWITCH,  AT(trap),       .help = "stop at the first operation that gives NaN or an infinity, and name it"},
-    {"split",      "NAME", EVAL,            0,        false, TEXT,    AT(split),      .help = "which images: train, test, … (default: the test images)"},
-    {"importance", "K",    EVAL,            0,        false, INTEGER, AT(importance), 1, MILLION, .help = "measures −log p(x), too, from so many samples of q(z|x) for each image"},
+    {"split",      "NAME", EVAL | WITH_IMAGES | REPORT, 0,        false, TEXT,    AT(split),      .help = "which images: train, test, … (default: the test images)"},
+    {"importance", "K",    EVAL | REPORT,   0,        false, INTEGER, AT(importance), 1, MILLION, .help = "measures −log p(x), too, from so many samples of q(z|x) for each image"},
     {"table",      "",     EVAL,            0,        false, SWITCH,  AT(table),      .help = "a table for people in place of JSON"},
     {"count",      "N",    SAMPLE,          0,        false, INTEGER, AT(count),      1, 16384, .help = "pictures (default: 64; of a model with labels whole rows of all classes)"},
     {"seed",       "N",    SAMPLE,          0,        false, SEED,    AT(seed),       .help = "of the draws (default: that of the run)"},
+    {"draws",      "N",    RECONSTRUCT,     0,        false, INTEGER, AT(draws),      0, 1000, .help = "rows below, each from a draw z ~ q(z|x) instead of the mean of q (0)"},
+    {"image",      "N",    TRAVERSE,        0,        false, INTEGER, AT(image),      0, 1e15, .help = "number of the image, from 0, whose code is held (default: the mean of the prior)"},
+    {"dims",       "N,…",  TRAVERSE,        0,        false, INDICES, AT(dims),       0, MILLION, .help = "latent dimensions, from 0: a row each (default: the active ones, most KL first)"},
+    {"dims",       "N,N",  SCATTER,         0,        false, INDICES, AT(dims),       0, MILLION, .help = "the two latent dimensions, from 0 (default: those with most KL)"},
+    {"count",      "N",    TRAVERSE,        0,        false, INTEGER, AT(count),      1, INDICES_MOST, .help = "rows (default: 10, or as many as are active)"},
+    {"count",      "N",    INTERPOLATE,     0,        false, INTEGER, AT(count),      1, 1024, .help = "pairs of images, a row each (8)"},
+    {"count",      "N",    SCATTER,         0,        false, INTEGER, AT(count),      1, MILLION, .help = "images, spread over all there are (2000)"},
+    {"steps",      "N",    TRAVERSE | INTERPOLATE, 0, false, INTEGER, AT(steps),      2, 256, .help = "pictures in a row (9)"},
+    {"spherical",  "",     INTERPOLATE,     0,        false, SWITCH,  AT(spherical),  .help = "along an arc around 0 instead of a straight line"},
+    {"terms",      "NAME,…", CURVES,        0,        false, TEXT,    AT(terms),      .help = "which curves: loss, bound (the loss, negated), recon, kl, active_units, …: what metrics.jsonl\nhas without train_, valid_ and test_ (default: all but bound)"},
+    {"x",          "NAME", CURVES,          0,        false, CHOICE,  AT(x),          .choice = curves_x_name, .help = "what stands on the horizontal axis: epochs, steps, or samples: training images seen (epochs)"},
+    {"log",        "",     CURVES,          0,        false, SWITCH,  AT(log),        .help = "a logarithmic horizontal axis"},
     {"names",      "",     MODELS,          0,        false, SWITCH,  AT(names),      .help = "names only, one a line"},
-    {"threads",    "N",    ~(unsigned)MODELS,             0,        true,  INTEGER, AT(threads),    0, 256, .help = "threads; 0: one for each core. Results do not depend on it"},
+    {"threads",    "N",    ~(unsigned)(MODELS | CURVES),             0,        true,  INTEGER, AT(threads),    0, 256, .help = "threads; 0: one for each core. Results do not depend on it"},
     {"resume",     "DIR",  TRAIN | RESUME,  0,        false, TEXT,    AT(resume),     .help = "folder of a run that was stopped: goes on there as if it had not been; with a larger\n--epochs also behind the end. Its settings stay"},
     {"after",      "N",    EXPLAIN | EXPLAIN_RUN, 0,  false, INTEGER, AT(after),      0, 1e9, .help = "steps to train before (0)"},
     {"batch-size", "N",    EXPLAIN | EXPLAIN_RUN, 0,  false, INTEGER, AT(images),     1, MILLION, .help = "images of the minibatch that are looked at (4)"},
@@ -120,6 +135,8 @@ const flag flags[] = {
     {"interactive", "",    EXPLAIN | EXPLAIN_RUN, 0,  false, SWITCH,  AT(interactive), .help = "step by step: reads commands from standard input; 'help' lists them"},
     {"out",        "DIR",  TRAIN,           TRAIN,    false, TEXT,    AT(out),        .help = "new or empty folder for the results, unless --resume is given"},
     {"out",        "FILE", PICTURES,        PICTURES, false, TEXT,    AT(out),        .help = "picture to write (PNG)"},
+    {"out",        "FILE", SCATTER | CURVES, SCATTER | CURVES, false, TEXT, AT(out),  .help = "picture to write (SVG)"},
+    {"out",        "FILE", REPORT,          0,        false, TEXT,    AT(out),        .help = "page to write (default: report.html in the folder of the run)"},
     {"out",        "FILE", EXPLAIN | EXPLAIN_RUN, 0,  false, TEXT,    AT(out),        .help = "file to write; it may replace one of its kind (default: standard output)"},
 };
 /* clang-format on */
@@ -146,10 +163,20 @@ static const flag *find_flag(command c, const char *name, size_t n, nearest *nea
     return NULL;
 }
 
-/* Matches arguments to rows of the table: text[row] becomes the value. */
+static int set(options *o, const flag *f, const char *text)
+{
+    if (flag_set(o, f, text) == TP_OK)
+        return EXIT_GOOD;
+    tp_fail_prefix("--%s: ", f->name);
+    return complain_error(EXIT_USAGE);
+}
+
+/* Matches arguments to rows of the table: text[row] becomes the value; what may be
+ * there several times goes to *o at once. */
 static int match(options *o, command c, const char *name, int argc, char **argv,
                  const char *text[FLAGS])
 {
+    int code;
     for (int i = 0; i < argc; i++) {
         const char *arg = argv[i];
         if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
@@ -170,7 +197,7 @@ static int match(options *o, command c, const char *name, int argc, char **argv,
         if (f == NULL)
             return complain(EXIT_USAGE, "%s has no flag --%s; see '%s %s --help'", name, word,
                             o->program, name);
-        if (text[f - flags] != NULL)
+        if (text[f - flags] != NULL && f->kind != PATHS)
             return complain(EXIT_USAGE, "--%s is given twice", f->name);
         if (f->kind == SWITCH && arg[2 + n] == '=')
             return complain(EXIT_USAGE, "--%s takes no value", f->name);
@@ -182,18 +209,19 @@ static int match(options *o, command c, const char *name, int argc, char **argv,
             text[f - flags] = argv[++i];
         else
             return complain(EXIT_USAGE, "--%s needs a value: --%s %s", f->name, f->name, f->value);
+        if (f->kind == PATHS && (code = set(o, f, text[f - flags])) != EXIT_GOOD)
+            return code;
     }
     return EXIT_GOOD;
 }
 
 static int set_all(options *o, const char *const text[FLAGS])
 {
-    for (int i = 0; i < FLAGS; i++)
-        if (text[i] != NULL && flag_set(o, &flags[i], text[i]) != TP_OK) {
-            tp_fail_prefix("--%s: ", flags[i].name);
-            return complain_error(EXIT_USAGE);
-        }
-    return EXIT_GOOD;
+    int code = EXIT_GOOD;
+    for (int i = 0; i < FLAGS && code == EXIT_GOOD; i++)
+        if (text[i] != NULL && flags[i].kind != PATHS)
+            code = set(o, &flags[i], text[i]);
+    return code;
 }
 
 /* The config.json that a call names. */
@@ -305,6 +333,7 @@ int options_read(options *o, command c, const char *name, int argc, char **argv)
     }
     *o = preset_options((int)given.preset);
     o->program = program;
+    o->runs = given.runs;
     if (*given.config != '\0' || *given.run != '\0' || *given.resume != '\0')
         code = read_config(o, &given, preset_given);
     if (code == EXIT_GOOD && model_given && o->model != given.model)

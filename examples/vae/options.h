@@ -25,13 +25,29 @@ typedef enum command {
     RESUME = 64, /* no command: the flags that a run which goes on may change */
     MODELS = 128,
     EXPLAIN = 256,
-    EXPLAIN_RUN = 512 /* no command: the flags of explain that a run leaves open */
+    EXPLAIN_RUN = 512, /* no command: the flags of explain that a run leaves open */
+    TRAVERSE = 2048,
+    INTERPOLATE = 4096,
+    SCATTER = 8192,
+    REPORT = 16384,
+    CURVES = 32768
 } command;
 
 typedef struct sizes {
     int n;
     int64_t size[TP_MLP_LAYERS - 1];
 } sizes;
+
+/* Latent dimensions, and folders of runs. */
+enum { INDICES_MOST = 64, PATHS_MOST = 16 };
+typedef struct indices {
+    int n;
+    int64_t at[INDICES_MOST];
+} indices;
+typedef struct paths {
+    int n;
+    const char *at[PATHS_MOST];
+} paths;
 
 /* Numbers for options of a model type, which the type may have or not. */
 enum { NAME_SIZE = 32 };
@@ -67,8 +83,14 @@ typedef struct options {
     uint64_t binarize_seed;
     /* What belongs to one call. */
     char out[PATH_SIZE], config[PATH_SIZE], run[PATH_SIZE], split[PATH_SIZE];
-    char resume[PATH_SIZE];    /* train: the folder to go on in, which is out then; else empty */
-    int64_t count, importance; /* 0: not said */
+    char resume[PATH_SIZE];      /* train: the folder to go on in, which is out then; else empty */
+    int64_t count, importance;   /* 0: not said */
+    int64_t draws, steps, image; /* pictures; 0: not said, of an image UNSAID */
+    indices dims;
+    paths runs; /* curves */
+    char terms[PATH_SIZE];
+    int64_t x;
+    bool log, spherical;
     char at[PATH_SIZE], symbols[PATH_SIZE];
     int64_t format, images, after, gradient; /* explain; format: UNSAID, or as format_name counts */
     bool trap, table, names, composed, unfold, interactive, help;
@@ -97,11 +119,13 @@ typedef enum flag_kind {
     NUMBER,
     SEED,
     SIZES,
+    INDICES,
     OPTION_LIST,
     OPTIMIZER,
     SCHEDULE,
     CHOICE,
     TEXT,
+    PATHS, /* may be given several times */
     SWITCH
 } flag_kind;
 

@@ -147,19 +147,21 @@ tp_status save_results(training *t)
     return json_save(&t->metrics, path_in(path, t->out.path, "metrics.jsonl"));
 }
 
-static tp_status save_pictures(training *t)
+static tp_status save_picture(training *t, picture_maker *make, const char *name)
 {
     char path[PATH_SIZE];
-    const char *to = t->out.path;
+    return picture_save(&t->r, NULL, make, path_in(path, t->out.path, name), NULL);
+}
+
+static tp_status save_pictures(training *t)
+{
     bool manifold;
     if (picture_has_reconstructions(&t->r))
-        TP_TRY(picture_reconstructions(&t->r, path_in(path, to, "reconstructions.png")));
+        TP_TRY(save_picture(t, picture_reconstructions, "reconstructions.png"));
     if (tp_model_has_samples(t->r.model.type))
-        TP_TRY(picture_samples(&t->r, path_in(path, to, "samples.png"), 0, t->r.o.seed));
+        TP_TRY(save_picture(t, picture_samples, "samples.png"));
     TP_TRY(picture_has_manifold(&t->r, &manifold));
-    if (!manifold)
-        return TP_OK;
-    return picture_manifold(&t->r, path_in(path, to, "manifold.png"));
+    return manifold ? save_picture(t, picture_manifold, "manifold.png") : TP_OK;
 }
 
 /* Removes what a run that failed before its first checkpoint has left: the folder was empty before, so all of it is
@@ -355,7 +357,7 @@ static void print_summary(const training *t)
         if (access(path_in(path, t->out.path, files[i].name), F_OK) == 0)
             printf("  %-21s%s\n", files[i].name, files[i].what);
     printf("  checkpoint-….safetensors: what 'train --resume %s' needs to go on\n", out);
-    printf("\nNext:\n  %s eval --run %s\n", program, out);
+    printf("\nNext:\n  %s report --run %s\n  %s eval --run %s\n", program, out, program, out);
     if (tp_model_has_samples(t->r.model.type))
         printf("  %s sample --run %s --count 100 --seed 2 --out more.png\n", program, out);
 }

@@ -61,23 +61,49 @@ static tp_status set_number(double *to, const flag *f, const char *text)
     return TP_OK;
 }
 
+/* A list of at most `most` of them; what and example are for messages. */
+static tp_status set_list(int64_t *to, int *n, int most, const flag *f, const char *text,
+                          const char *what, const char *example)
+{
+    *n = 0;
+    for (const char *at = text;; at++) {
+        char one[32];
+        size_t length = strcspn(at, ",");
+        if (*n == most)
+            return tp_fail(TP_EARG, "'%s' has more than %d %s", text, most, what);
+        snprintf(one, sizeof one, "%.*s", (int)(length < 31 ? length : 31), at);
+        if (!is_integer(one))
+            return tp_fail(TP_EARG, "'%s' is not a list of %s as %s", text, what, example);
+        TP_TRY(set_integer(&to[(*n)++], f, one));
+        at += length;
+        if (*at == '\0')
+            return TP_OK;
+    }
+}
+
 static tp_status set_sizes(sizes *to, const flag *f, const char *text)
 {
     sizes made = {0};
-    for (const char *at = text;; at++) {
-        char one[32];
-        size_t n = strcspn(at, ",");
-        if (made.n == TP_MLP_LAYERS - 1)
-            return tp_fail(TP_EARG, "'%s' has more than %d sizes", text, TP_MLP_LAYERS - 1);
-        snprintf(one, sizeof one, "%.*s", (int)(n < 31 ? n : 31), at);
-        if (!is_integer(one))
-            return tp_fail(TP_EARG, "'%s' is not a list of sizes as 400 or 400,200", text);
-        TP_TRY(set_integer(&made.size[made.n++], f, one));
-        at += n;
-        if (*at == '\0')
-            break;
-    }
+    TP_TRY(set_list(made.size, &made.n, TP_MLP_LAYERS - 1, f, text, "sizes", "400 or 400,200"));
     *to = made;
+    return TP_OK;
+}
+
+static tp_status set_indices(indices *to, const flag *f, const char *text)
+{
+    indices made = {0};
+    TP_TRY(set_list(made.at, &made.n, INDICES_MOST, f, text, "dimensions", "0 or 3,7"));
+    *to = made;
+    return TP_OK;
+}
+
+static tp_status add_path(paths *to, const char *text)
+{
+    if (*text == '\0')
+        return tp_fail(TP_EARG, "is empty");
+    if (to->n == PATHS_MOST)
+        return tp_fail(TP_EARG, "is given more than %d times", PATHS_MOST);
+    to->at[to->n++] = text;
     return TP_OK;
 }
 
@@ -248,6 +274,8 @@ tp_status flag_set(options *o, const flag *f, const char *text)
         return set_seed(to, text);
     case SIZES:
         return set_sizes(to, f, text);
+    case INDICES:
+        return set_indices(to, f, text);
     case OPTION_LIST:
         return set_options(to, f, text);
     case OPTIMIZER:
@@ -261,6 +289,8 @@ tp_status flag_set(options *o, const flag *f, const char *text)
             return tp_fail(TP_EARG, "is empty");
         snprintf(to, PATH_SIZE, "%s", text);
         return TP_OK;
+    case PATHS:
+        return add_path(to, text);
     case SWITCH:
         *(bool *)to = true;
         return TP_OK;
@@ -361,7 +391,9 @@ void flag_text(const options *o, const flag *f, char text[PATH_SIZE])
     case TEXT:
         snprintf(text, PATH_SIZE, "%s", (const char *)from);
         break;
-    case SWITCH: /* there or not: not part of config.json */
+    case INDICES:
+    case PATHS:
+    case SWITCH: /* not part of config.json */
         break;
     }
 }

@@ -13,12 +13,20 @@
 
 #include "tensor/io/file.h"
 #include "tensor/io/png_chunks.h"
+#include "tensor/mem.h"
 
 enum { CHUNK_BYTES_MAX = 1 << 20, MID_GREY = 128 };
+
+/* A PNG in memory, on its way. */
+typedef struct memory {
+    unsigned char *data;
+    size_t used, room;
+} memory;
 
 /* Reading or writing one file; libpng's callbacks get a pointer to it. */
 typedef struct codec {
     const char *path;
+    memory *memory;   /* to write to instead of a file */
     tp_status status; /* the first failure */
     tp_file_writer writer;
     tp_file file;
@@ -59,11 +67,27 @@ static void on_free(png_structp png, png_voidp p)
     tp_block_free(p);
 }
 
-static void on_write(png_structp png, png_bytep data, size_t bytes)
+static tp_status append(memory *to, const void *data, size_t n)
+{
+    if (to->used + n > to->room) {
+        size_t room = 2 * to->room + n + 4096;
+        unsigned char *grown = tp_realloc(to->data, to->room, room);
+        if (grown == NULL)
+            return TP_ENOMEM;
+        to->data = grown;
+        to->room = room;
+    }
+    memcpy(to->data + to->used, data, n);
+    to->used += n;
+    return TP_OK;
+}
+
+static void on_write(png_structp png, png_bytep data, size_t n)
 {
     codec *c = png_get_io_ptr(png);
     if (c->status == TP_OK)
-        c->status = tp_file_write(&c->writer, data, bytes);
+        c->status =
+            c->memory != NULL ? append(c->memory, data, n) : tp_file_write(&c->writer, data, n);
     if (c->status != TP_OK)
         png_error(png, "write");
 }
@@ -116,14 +140,19 @@ static bool size_ok(int64_t height, int64_t width)
            height * width <= TP_PNG_MAX_PIXELS;
 }
 
+static void encode_all(codec *c, const tp_tensor *image)
+{
+    encode(c, image);
+    if (c->png == NULL && c->status == TP_OK)
+        c->status = tp_fail(TP_ENOMEM, "%s: cannot start libpng", c->path);
+    png_destroy_write_struct(&c->png, &c->info);
+}
+
 static tp_status write_contiguous(const char *path, const tp_tensor *image)
 {
     codec c = {.path = path};
     TP_TRY(tp_file_begin(&c.writer, path));
-    encode(&c, image);
-    if (c.png == NULL && c.status == TP_OK)
-        c.status = tp_fail(TP_ENOMEM, "%s: cannot start libpng", path);
-    png_destroy_write_struct(&c.png, &c.info);
+    encode_all(&c, image);
     if (c.status == TP_OK)
         return tp_file_commit(&c.writer);
     tp_file_abort(&c.writer);
@@ -231,29 +260,65 @@ static tp_status paint(const char *path, const tp_tensor *images, const grid *g,
     return TP_OK;
 }
 
+/* All images in their cells: canvas [height, width, channels], which the caller frees. */
+static tp_status paint_all(const char *path, const tp_tensor *images, const grid *g,
+                           tp_tensor *canvas)
+{
+    int64_t cell_height = g->height * g->scale + g->pad, cell_width = g->width * g->scale + g->pad;
+    tp_shape shape = {
+        3, {g->rows * cell_height + g->pad, g->columns * cell_width + g->pad, g->channels}};
+    tp_status status = tp_tensor_new(canvas, TP_U8, shape);
+    if (status != TP_OK) {
+        tp_fail_prefix("%s: ", path);
+        return status;
+    }
+    unsigned char *data = tp_data_mut(canvas);
+    memset(data, MID_GREY, (size_t)tp_numel(canvas));
+    for (int64_t n = 0; n < g->n && status == TP_OK; n++) {
+        int64_t top = n / g->columns * cell_height + g->pad,
+                left = n % g->columns * cell_width + g->pad;
+        status = paint(path, images, g, n, data + (top * shape.dim[1] + left) * g->channels,
+                       shape.dim[1] * g->channels);
+    }
+    if (status != TP_OK)
+        tp_tensor_free(canvas);
+    return status;
+}
+
 tp_status tp_png_grid(const char *path, const tp_tensor *images, int columns, int pad, int scale)
 {
     grid g = {0};
     tp_tensor canvas;
     TP_TRY(grid_of(path, images, columns, pad, scale, &g));
-    int64_t cell_height = g.height * g.scale + pad, cell_width = g.width * g.scale + pad;
-    tp_shape shape = {3, {g.rows * cell_height + pad, g.columns * cell_width + pad, g.channels}};
-    tp_status status = tp_tensor_new(&canvas, TP_U8, shape); /* [height, width, channels] */
-    if (status != TP_OK) {
-        tp_fail_prefix("%s: ", path);
-        return status;
-    }
-    unsigned char *data = tp_data_mut(&canvas);
-    memset(data, MID_GREY, (size_t)tp_numel(&canvas));
-    for (int64_t n = 0; n < g.n && status == TP_OK; n++) {
-        int64_t top = n / g.columns * cell_height + pad, left = n % g.columns * cell_width + pad;
-        status = paint(path, images, &g, n, data + (top * shape.dim[1] + left) * g.channels,
-                       shape.dim[1] * g.channels);
-    }
-    if (status == TP_OK)
-        status = tp_png_write(path, &canvas);
+    TP_TRY(paint_all(path, images, &g, &canvas));
+    tp_status status = write_contiguous(path, &canvas);
     tp_tensor_free(&canvas);
     return status;
+}
+
+tp_status tp_png_grid_bytes(const tp_tensor *images, int columns, int pad, int scale,
+                            unsigned char **data, size_t *size)
+{
+    grid g = {0};
+    tp_tensor canvas;
+    memory m = {0};
+    codec c = {.path = "PNG", .memory = &m};
+    TP_TRY(grid_of(c.path, images, columns, pad, scale, &g));
+    TP_TRY(paint_all(c.path, images, &g, &canvas));
+    encode_all(&c, &canvas);
+    tp_tensor_free(&canvas);
+    unsigned char *fitting = NULL;
+    if (c.status == TP_OK) { /* who frees it knows its size, and not its room */
+        fitting = tp_realloc(m.data, m.room, m.used);
+        c.status = fitting != NULL ? TP_OK : TP_ENOMEM;
+    }
+    if (c.status != TP_OK) {
+        tp_free(m.data, m.room);
+        return c.status;
+    }
+    *data = fitting;
+    *size = m.used;
+    return TP_OK;
 }
 
 /* --- reading ------------------------------------------------------------------------------------ */

@@ -24,6 +24,9 @@ tp_status tp_png_write(const char *path, const tp_tensor *image);
  * mid-grey pixels between the images and around the grid; every pixel becomes scale x scale (0 means 1).
  * TP_EARG, TP_ESHAPE (also if the grid is larger than the limits), TP_EDTYPE, TP_EIO, TP_ENOMEM. */
 tp_status tp_png_grid(const char *path, const tp_tensor *images, int columns, int pad, int scale);
+/* The same in memory: *data are the *size bytes of the file, freed with tp_free(*data, *size). */
+tp_status tp_png_grid_bytes(const tp_tensor *images, int columns, int pad, int scale,
+                            unsigned char **data, size_t *size);
 
 /* Reads a PNG into a new u8 tensor [H,W,C] that the caller owns, C 1 (grey) or 3: palettes become RGB (an index beyond
  * the palette is black), 16 bits 8, alpha is dropped. Strict: checksums are right, the order of chunks is the format's,

@@ -146,6 +146,20 @@ static double byte_of(double v)
     return v <= 0 ? 0 : v >= 1 ? 255 : floor(v * 255 + 0.5);
 }
 
+/* In memory the bytes of the file. */
+static void check_bytes(const char *path, const tp_tensor *images, int columns, int pad, int scale)
+{
+    unsigned char *data;
+    char *file;
+    size_t size, bytes;
+    assert_ok(tp_png_grid_bytes(images, columns, pad, scale, &data, &size));
+    assert_ok(tp_file_read_all(path, 1 << 24, &file, &bytes));
+    assert_int_equal(size, bytes);
+    assert_memory_equal(data, file, bytes);
+    tp_free(data, size);
+    tp_free(file, bytes + 1);
+}
+
 /* Every pixel of the grid, worked out from the definition. images is [N,C,H,W]. */
 static void check_grid(const tp_tensor *given, const tp_tensor *images, int columns, int pad,
                        int scale)
@@ -159,6 +173,7 @@ static void check_grid(const tp_tensor *given, const tp_tensor *images, int colu
     int64_t cell_h = d[2] * factor + pad, cell_w = d[3] * factor + pad;
     tp_tensor got;
     assert_ok(tp_png_grid(path, given, columns, pad, scale));
+    check_bytes(path, given, columns, pad, scale);
     assert_ok(tp_png_read(path, &got));
     assert_true(
         tp_shape_equal(got.shape, TP_SHAPE(down * cell_h + pad, across * cell_w + pad, d[1])));
@@ -235,6 +250,9 @@ static void test_grid_refusals(void **state)
         tp_tensor_free(&b);
     }
     assert_status(tp_png_grid(path, &t, -1, 0, 0), TP_EARG);
+    unsigned char *data;
+    size_t size;
+    assert_status(tp_png_grid_bytes(&t, -1, 0, 0, &data, &size), TP_EARG);
     assert_status(tp_png_grid(path, &t, 0, -1, 0), TP_EARG);
     assert_status(tp_png_grid(path, &t, 0, 0, -1), TP_EARG);
     assert_status(tp_png_grid(path, &t, 0, 0, 16384), TP_ESHAPE);
