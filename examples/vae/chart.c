@@ -20,7 +20,7 @@ enum {
     LEGEND = 22, /* a row of it */
     KEY = 48,    /* a line or a point in it */
     LOOKS = 8,
-    SHAPES = 5,
+    SHAPES = 7,
     POINTS = 2000 /* that a line is made of at most */
 };
 
@@ -42,10 +42,11 @@ static const char style[] =
     ".chart .c4{color:#e6b422}.chart .c5{color:#a6d8f7}.chart .c6{color:#c8c8c8}.chart .c7{color:#ff86a5}}"
     "@media print{.chart text{fill:#000}.chart .p{fill:#fff}}";
 static const char *const dashes[] = {"", "7 4", "2 3", "10 3 2 3", "14 5"};
-/* About a place: a ring, a square, a triangle, a cross, a diamond. */
+/* About a place: a ring, a square, a triangle, a cross, a diamond, a plus, a triangle on its head. */
 static const char *const shapes[SHAPES] = {
     "m-2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0", "m-2.3 -2.3h4.6v4.6h-4.6z", "m0 -3l2.8 5h-5.6z",
-    "m-2.4 -2.4l4.8 4.8m0 -4.8l-4.8 4.8", "m0 -3.2l3.2 3.2l-3.2 3.2l-3.2 -3.2z"};
+    "m-2.4 -2.4l4.8 4.8m0 -4.8l-4.8 4.8", "m0 -3.2l3.2 3.2l-3.2 3.2l-3.2 -3.2z",
+    "m-3.2 0h6.4m-3.2 -3.2v6.4", "m0 3l2.8 -5h-5.6z"};
 /* clang-format on */
 
 enum { DASHES = sizeof dashes / sizeof *dashes };
@@ -98,9 +99,10 @@ static frame frame_of(const chart *c, double left, double top, double height)
             axis_include(&f.x, x);
             axis_include(&f.y, y);
         }
+    if (c->kind == CHART_BARS || c->zero)
+        axis_include(&f.y, 0);
     if (c->kind == CHART_BARS) {
         axis_include(&f.x, 0);
-        axis_include(&f.y, 0);
         f.x.low -= 0.5;
         f.x.high += 0.5;
     }

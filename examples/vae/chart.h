@@ -30,6 +30,7 @@ typedef struct chart {
     chart_kind kind;
     const char *title, *x_label, *y_label;
     bool log_x; /* what is not above 0 is left out then */
+    bool zero;  /* the vertical axis begins at 0 */
     bool equal; /* a unit is as long on both axes; the chart is square */
     const chart_series *series;
     int n;

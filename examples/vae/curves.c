@@ -184,6 +184,7 @@ static void fill_panel(book *b, int panel)
 {
     const char *term = b->term[panel], *title = term, *unit = "value";
     static const char *const labels[] = {"epochs", "steps", "training images seen"};
+    static const int looks[PREFIXES] = {0, 2, 1}; /* of a single run */
     chart_series *to = b->series[panel];
     int n = 0;
     for (int r = 0; r < b->runs; r++)
@@ -192,8 +193,8 @@ static void fill_panel(book *b, int panel)
             if (y == NULL)
                 continue;
             chart_series s = {.x = b->run[r].x, .y = y, .n = b->run[r].m.rows};
-            s.look = b->runs == 1 ? k : r;
-            s.dash = b->runs == 1 ? k : PREFIXES - 1 - k;
+            s.look = b->runs == 1 ? looks[k] : r;
+            s.dash = b->runs == 1 ? looks[k] : PREFIXES - 1 - k;
             s.marker = b->runs == 1 ? 0 : r + 1;
             name_in_legend(b, r, k, s);
             to[n++] = s;
@@ -206,6 +207,7 @@ static void fill_panel(book *b, int panel)
                                .x_label = labels[b->o->x],
                                .y_label = unit,
                                .log_x = b->o->log,
+                               .zero = strcmp(term, "active_units") == 0,
                                .series = to,
                                .n = n};
 }

@@ -112,7 +112,7 @@ tp_status picture_embed(run *r, const latents *l, picture_maker *make, json *pag
         markup_text(page, what);
         json_raw(page, "\" src=\"data:image/png;base64,");
         markup_base64(page, data, bytes);
-        json_raw(page, "\">\n");
+        json_raw(page, "\"/>\n");
         tp_free(data, bytes);
         memcpy(text, p.text, PICTURE_TEXT);
     }

@@ -75,8 +75,8 @@ static void put_numbers(report *p)
     bool test = r->test.x.storage != NULL;
     section(page, "numbers", "Numbers");
     json_raw(page, "<table>\n");
-    row(page, "measured on", "%lld %s images", (long long)p->stats.samples,
-        test ? r->test_split : "training");
+    row(page, "measured on", "%lld images (%s)", (long long)p->stats.samples,
+        test ? r->test_split : "train");
     row(page, "loss", "%.6g nats", p->stats.loss);
     for (int i = 0; i < p->stats.terms && p->stats.terms > 1; i++)
         row(page, p->stats.name[i], "%.6g", p->stats.term[i]);
@@ -89,7 +89,7 @@ static void put_numbers(report *p)
         row(page, "independent pixels", "%.6g nats", p->baseline);
     if (l->dims > 0)
         row(page, "active units", "%lld of %lld", (long long)l->active, (long long)l->dims);
-    if (l->kl != NULL && !isnan(kl))
+    if (l->kl != NULL && !isnan(kl) && stats_term(&p->stats, "kl") == NULL)
         row(page, "KL, all dimensions", "%.6g nats", kl);
     use u = latents_use(l, &p->stats, UINT64_MAX);
     if (u != USE_UNKNOWN)
@@ -286,8 +286,8 @@ static void put_settings(report *p)
     section(&p->page, "settings", "Settings");
     json_raw(&p->page, "<table>\n");
     for (int i = 0; i < flag_count; i++) {
-        if (!flags[i].config)
-            continue;
+        if (!flags[i].config || flags[i].offset == offsetof(options, threads))
+            continue; /* threads change nothing */
         flag_text(&p->r.o, &flags[i], text);
         if (*text != '\0')
             row(&p->page, flags[i].name, "%s", text);
@@ -302,8 +302,8 @@ static void put_head(report *p)
     const tp_model_type *type = p->r.model.type;
     json *page = &p->page;
     json_raw(page,
-             TARGET_REPORT "\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-                           "content=\"width=device-width, initial-scale=1\">\n<title>%s: ",
+             TARGET_REPORT "\n<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" "
+                           "content=\"width=device-width, initial-scale=1\"/>\n<title>%s: ",
              type->name);
     markup_text(page, p->r.o.run);
     json_raw(page,

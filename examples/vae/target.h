@@ -10,7 +10,7 @@
 tp_status target_check(const char *path, const char *mark, bool *exists);
 #define TARGET_PNG "\x89PNG"
 #define TARGET_SVG "<svg xmlns"
-#define TARGET_REPORT "<!doctype html>\n<html lang=\"en\" class=\"report\">"
+#define TARGET_REPORT "<!DOCTYPE html>\n<html lang=\"en\" class=\"report\">"
 
 /* Says that it was written, or what has failed; the exit code. */
 int target_said(tp_status s, const char *path, bool existed);

@@ -97,6 +97,12 @@ sweep eval --run run --data data --threads 1 --importance 3
 sweep sample --run run --out x.png --threads 1
 sweep sample --run labelled --out x.png --threads 1
 sweep reconstruct --run labelled --data data --out x.png --threads 1
+sweep traverse --run run --data data --out x.png --threads 1
+sweep interpolate --run labelled --data data --out x.png --threads 1
+sweep reconstruct --run run --data data --draws 2 --out x.png --threads 1
+sweep scatter --run run --data data --out x.svg --threads 1
+sweep curves --run run --run labelled --x samples --out x.svg
+sweep report --run run --data data --importance 2 --out x.html --threads 1
 explaining=(explain --data data --hidden 3 --latent-dim 2 --batch-size 2 --threads 1)
 sweep "${explaining[@]}" --out x.html
 sweep "${explaining[@]}" --out x.svg

@@ -64,6 +64,14 @@ train valid N 0 1000000000
 train patience N 0 1000000
 sample count N 1 16384
 eval importance K 1 1000000
+traverse count N 1 64
+interpolate count N 1 1024
+scatter count N 1 1000000
+traverse steps N 2 256
+traverse image N 0 1000000000000000
+reconstruct draws N 0 1000
+report importance K 1 1000000
+report threads N 0 256
 sample threads N 0 256
 eval threads N 0 256
 reconstruct threads N 0 256
@@ -87,6 +95,7 @@ train init NAME pytorch, glorot
 train output-bias NAME init, mean
 train posterior-scale NAME logvar, softplus
 train keep NAME last, best
+curves x NAME epochs, steps, samples
 explain format NAME text, markdown, latex, html, dot, mermaid, svg"
 texts="train out DIR
 train data PATH
@@ -102,6 +111,19 @@ reconstruct data PATH
 reconstruct out FILE
 manifold run DIR
 manifold out FILE
+traverse run DIR
+traverse data PATH
+traverse out FILE
+interpolate run DIR
+interpolate out FILE
+scatter run DIR
+scatter split NAME
+scatter out FILE
+curves out FILE
+curves terms NAME,…
+report run DIR
+report data PATH
+report out FILE
 info run DIR
 explain run DIR
 explain data PATH
@@ -112,7 +134,9 @@ explain out FILE"
 train_needs="train needs --out DIR: new or empty folder for the results, unless --resume is given"
 run_needs="needs --run DIR: folder that 'train' wrote"
 declare -A needs=([train]=$train_needs [eval]="eval $run_needs" [sample]="sample $run_needs"
-    [reconstruct]="reconstruct $run_needs" [manifold]="manifold $run_needs")
+    [reconstruct]="reconstruct $run_needs" [manifold]="manifold $run_needs" [traverse]="traverse $run_needs"
+    [interpolate]="interpolate $run_needs" [scatter]="scatter $run_needs" [report]="report $run_needs"
+    [curves]="curves $run_needs; may be given several times, for several runs in one chart")
 
 long=$(printf 'x%.0s' {1..961})
 # What is nothing at all, as given and as a message shows it.
@@ -281,16 +305,29 @@ while read -r command flag name; do
     says 2 "--$flag: is longer than 960 bytes" "$command" "--$flag" "$long"
     says 2 "--$flag is given twice" "$command" "--$flag" a "--$flag=b"
 done <<<"$texts"
-for command in eval sample reconstruct manifold; do
+for command in eval sample reconstruct manifold traverse interpolate scatter curves report; do
     says 2 "${needs[$command]}" "$command"
 done
-for command in sample reconstruct manifold; do
+for command in sample reconstruct manifold traverse interpolate; do
     says 2 "$command needs --out FILE: picture to write (PNG)" "$command" --run none
 done
+for command in scatter curves; do
+    says 2 "$command needs --out FILE: picture to write (SVG)" "$command" --run none
+done
+for value in ,1 1, 1,,2 1,x -1x 1e3; do
+    says 2 "--dims: '$value' is not a list of dimensions as 0 or 3,7" traverse --dims "$value"
+done
+says 2 "--dims: -1 is outside 0 to 1000000" scatter --dims 0,-1
+says 2 "--dims is given twice" traverse --dims 1 --dims=2
+says 2 "--run: is empty" curves --run=
+says 2 "--run needs a value: --run DIR" curves --run
+says 2 "--run: is longer than 960 bytes" curves --run a --run "$long"
+says 2 "--log takes no value" curves --log=1
+says 2 "--spherical takes no value" interpolate --spherical=1
 
 # --- what is no flag, and no command --------------------------------------------------------------------
 
-for command in train eval sample reconstruct manifold info explain; do
+for command in train eval sample reconstruct manifold traverse interpolate scatter report info explain; do
     says 2 "$command has no flag --nan; see '$vae $command --help'" "$command" --nan
     says 2 "$command takes flags only; 'nan' is none" "$command" nan
     says 2 "$command takes flags only; '' is none" "$command" ''
@@ -302,6 +339,9 @@ for command in train eval sample reconstruct manifold info explain; do
     says 2 "$command has no flag --Threads; did you mean --threads?" "$command" --Threads 1
     says 0 "" "$command" --help
 done
+says 2 "curves has no flag --nan; see '$vae curves --help'" curves --nan
+says 2 "curves has no flag --threads; see '$vae curves --help'" curves --threads 1
+says 0 "" curves --help
 says 2 "models has no flag --xyz; see '$vae models --help'" models --xyz
 says 2 "models has no flag --name; did you mean --names?" models --name
 says 2 "models has no flag --threads; see '$vae models --help'" models --threads 1
