@@ -3,6 +3,7 @@
  * On the test images of its own data it prints what the last line of metrics.jsonl says, and what takes longer: the parts
  * of the ELBO from several draws, and −log p(x). Read next: measure.c, models/uses.h for log p(x). */
 #include "commands.h"
+#include "eval.h"
 #include "record.h"
 #include "say.h"
 #include "stop.h"
@@ -14,18 +15,7 @@
 
 enum { DRAWS = 10 }; /* for the ELBO, where --importance does not say how many */
 
-/* What is measured beside the loss. */
-typedef struct result {
-    tp_stats stats;
-    latents latents;
-    tp_evidence elbo; /* the draws'; of no examples if the model has none */
-    tp_evidence nll;  /* the same, or exact; of no examples if nobody has asked */
-    int64_t draws;
-    bool has_baseline;
-    double baseline; /* nats */
-} result;
-
-static double negative_elbo(const result *m)
+static double negative_elbo(const evaluation *m)
 {
     return m->elbo.reconstruction + m->elbo.kl;
 }
@@ -43,7 +33,7 @@ static void write_value(json *j, const char *key, double value)
     json_number(j, value);
 }
 
-static void write_elbo(json *j, const result *m)
+static void write_elbo(json *j, const evaluation *m)
 {
     write_value(j, "negative_elbo", negative_elbo(m));
     write_value(j, "negative_elbo_error", m->elbo.elbo_error);
@@ -53,7 +43,7 @@ static void write_elbo(json *j, const result *m)
     json_integer(j, m->draws);
 }
 
-static void write_nll(json *j, const run *r, const result *m)
+static void write_nll(json *j, const run *r, const evaluation *m)
 {
     write_value(j, "nll", m->nll.nll);
     json_key(j, "nll_samples", " ");
@@ -70,7 +60,7 @@ static void write_nll(json *j, const run *r, const result *m)
     write_value(j, "least_effective_samples", m->elbo.least_effective);
 }
 
-static tp_status print_json(const run *r, const result *m)
+static tp_status print_json(const run *r, const evaluation *m)
 {
     json j = {0};
     json_raw(&j, "{");
@@ -122,7 +112,7 @@ static void print_latents(const latents *l)
     printf("\n");
 }
 
-static void print_bounds(const run *r, const result *m)
+static void print_bounds(const run *r, const evaluation *m)
 {
     if (m->elbo.examples > 0) {
         printf("−ELBO             %8.2f   ± %.2f over images; %lld draws each\n", negative_elbo(m),
@@ -144,7 +134,7 @@ static void print_bounds(const run *r, const result *m)
            (long long)m->draws, m->elbo.least_effective);
 }
 
-static void print_table(const run *r, const result *m)
+static void print_table(const run *r, const evaluation *m)
 {
     char name[SHOWN_TEXT];
     printf("%s, %s of %lld %s images, in nats an image\n", shown(name, r->o.run),
@@ -190,7 +180,7 @@ static tp_status evidence(run *r, tp_batches *b, int64_t draws, tp_evidence *e)
     return s;
 }
 
-static tp_status measure(run *r, tp_batches *b, result *m)
+tp_status eval_measure(run *r, tp_batches *b, evaluation *m)
 {
     const tp_model_type *type = r->model.type;
     tp_trainer t = {.tape = r->tape, .loss = tp_model_loss, .model = &r->model, .seed = r->o.seed};
@@ -208,9 +198,9 @@ static tp_status measure(run *r, tp_batches *b, result *m)
 }
 
 /* Bits need no --binarize: they are what it makes. */
-static bool has_grey(const run *r)
+bool eval_of_grey(const run *r)
 {
-    const tp_tensor *x = &r->test.x;
+    const tp_tensor *x = r->test.x.storage != NULL ? &r->test.x : &r->train.x;
     double white = x->dtype == TP_U8 ? 255 : 1;
     if (r->o.binarize != TP_BINARIZE_GREY)
         return false;
@@ -222,7 +212,7 @@ static bool has_grey(const run *r)
     return false;
 }
 
-static tp_status print_result(const run *r, const result *m)
+static tp_status print_result(const run *r, const evaluation *m)
 {
     if (!r->o.table)
         return print_json(r, m);
@@ -240,13 +230,13 @@ static tp_status evaluate(run *r)
                        r->o.data);
     if (r->o.importance > 0 && !tp_model_has_nll(r->model.type))
         return tp_fail(TP_EARG, "--importance: %s has no p(x) to measure", r->model.type->name);
-    if (r->o.importance > 0 && r->o.likelihood == TP_BERNOULLI && has_grey(r))
+    if (r->o.importance > 0 && r->o.likelihood == TP_BERNOULLI && eval_of_grey(r))
         note("of grey pixels the Bernoulli likelihood makes no log p(x): nll can be compared with "
              "itself only");
     tp_batches b;
-    result m = {0};
+    evaluation m = {0};
     TP_TRY(run_batches(r, &b, &r->test, r->o.batch_size, TP_F32));
-    tp_status s = measure(r, &b, &m);
+    tp_status s = eval_measure(r, &b, &m);
     if (s == TP_OK)
         s = print_result(r, &m);
     latents_free(&m.latents);

@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "chart.h"
 #include "curves.h"
+#include "eval.h"
 #include "markup.h"
 #include "pictures.h"
 #include "report_css.h"
@@ -22,30 +23,10 @@
 typedef struct report {
     run r;
     json page;
-    latents latents;
-    tp_stats stats;
-    bool has_nll, has_baseline;
-    double nll, baseline;
+    evaluation m;
 } report;
 
 /* --- numbers --------------------------------------------------------------------------------------------- */
-
-static tp_status measure(report *p, tp_batches *b)
-{
-    run *r = &p->r;
-    const tp_model_type *type = r->model.type;
-    tp_trainer t = {.tape = r->tape, .loss = tp_model_loss, .model = &r->model, .seed = r->o.seed};
-    TP_TRY(tp_evaluate(&t, b, &p->stats));
-    TP_TRY(measure_latents(r, b, &p->latents));
-    p->has_nll = r->o.importance > 0 || type->logprob != NULL;
-    if (p->has_nll) {
-        int64_t samples = r->o.importance > 0 ? r->o.importance : 1;
-        TP_TRY(tp_model_nll(&r->model, r->tape, b, r->o.seed, samples, &p->nll));
-    }
-    p->has_baseline =
-        r->o.likelihood == TP_BERNOULLI && r->train.x.storage != NULL && r->test.x.storage != NULL;
-    return p->has_baseline ? factorised_bernoulli(r, &p->baseline) : TP_OK;
-}
 
 static void row(json *page, const char *name, const char *format, ...)
 {
@@ -66,38 +47,51 @@ static void section(json *page, const char *id, const char *title)
     json_raw(page, "<section id=\"%s\">\n<h2>%s</h2>\n", id, title);
 }
 
+/* Bounds of log p(x) and log p(x), as far as they are known. */
+static void put_evidence(report *p)
+{
+    const tp_evidence *elbo = &p->m.elbo, *nll = &p->m.nll;
+    json *page = &p->page;
+    if (elbo->examples > 0) {
+        row(page, "−ELBO", "%.6g ± %.2g nats over images, %lld draws each",
+            elbo->reconstruction + elbo->kl, elbo->elbo_error, (long long)p->m.draws);
+        row(page, "its reconstruction", "%.6g nats, −log p(x|z)", elbo->reconstruction);
+        row(page, "its KL", "%.6g nats, log q(z|x) − log p(z)", elbo->kl);
+    }
+    if (nll->examples > 0 && p->r.model.type->logprob != NULL)
+        row(page, "−log p(x)", "%.6g ± %.2g nats over images, exact", nll->nll, nll->nll_error);
+    else if (nll->examples > 0)
+        row(page, "−log p(x)", "%.6g ± %.2g nats over images, from %lld draws of q(z|x) each",
+            nll->nll, nll->nll_error, (long long)p->m.draws);
+}
+
 static void put_numbers(report *p)
 {
     const run *r = &p->r;
     json *page = &p->page;
-    const latents *l = &p->latents;
-    double kl = latents_kl(l, &p->stats);
+    const latents *l = &p->m.latents;
+    double kl = latents_kl(l, &p->m.stats);
     bool test = r->test.x.storage != NULL;
     section(page, "numbers", "Numbers");
     json_raw(page, "<table>\n");
-    row(page, "measured on", "%lld images (%s)", (long long)p->stats.samples,
+    row(page, "measured on", "%lld images (%s)", (long long)p->m.stats.samples,
         test ? r->test_split : "train");
-    row(page, "loss", "%.6g nats", p->stats.loss);
-    for (int i = 0; i < p->stats.terms && p->stats.terms > 1; i++)
-        row(page, p->stats.name[i], "%.6g", p->stats.term[i]);
-    if (p->has_nll && r->model.type->logprob != NULL)
-        row(page, "−log p(x)", "%.6g nats, exact", p->nll);
-    else if (p->has_nll)
-        row(page, "−log p(x)", "%.6g nats, from %lld samples of q(z|x) each", p->nll,
-            (long long)r->o.importance);
-    if (p->has_baseline)
-        row(page, "independent pixels", "%.6g nats", p->baseline);
+    row(page, "loss", "%.6g nats", p->m.stats.loss);
+    for (int i = 0; i < p->m.stats.terms && p->m.stats.terms > 1; i++)
+        row(page, p->m.stats.name[i], "%.6g", p->m.stats.term[i]);
+    put_evidence(p);
+    if (p->m.has_baseline)
+        row(page, "independent pixels", "%.6g nats", p->m.baseline);
     if (l->dims > 0)
         row(page, "active units", "%lld of %lld", (long long)l->active, (long long)l->dims);
-    if (l->kl != NULL && !isnan(kl) && stats_term(&p->stats, "kl") == NULL)
+    if (l->kl != NULL && !isnan(kl) && stats_term(&p->m.stats, "kl") == NULL)
         row(page, "KL, all dimensions", "%.6g nats", kl);
-    use u = latents_use(l, &p->stats, UINT64_MAX);
+    use u = latents_use(l, &p->m.stats, UINT64_MAX);
     if (u != USE_UNKNOWN)
         row(page, "posterior", "%s", u == USE_COLLAPSED ? "has collapsed" : "has not collapsed");
     row(page, "parameters", "%lld", (long long)tp_params_count(&r->model.params));
     json_raw(page, "</table>\n");
-    if (p->has_nll && r->model.type->logprob == NULL && r->o.likelihood == TP_BERNOULLI &&
-        r->o.binarize == TP_BINARIZE_GREY)
+    if (p->m.nll.examples > 0 && r->o.likelihood == TP_BERNOULLI && eval_of_grey(r))
         json_raw(
             page,
             "<p class=\"note\">Of grey pixels the Bernoulli likelihood makes no log p(x): it can "
@@ -143,7 +137,7 @@ static tp_status put_curves(report *p)
 /* What each latent dimension costs, most first. */
 static tp_status put_kl(report *p)
 {
-    const latents *l = &p->latents;
+    const latents *l = &p->m.latents;
     if (l->kl == NULL)
         return TP_OK;
     latents as_codes = *l; /* ranked by KL alone, of all levels */
@@ -178,11 +172,11 @@ static tp_status put_kl(report *p)
 
 static tp_status put_scatter(report *p)
 {
-    if (!scatter_has(&p->r, &p->latents))
+    if (!scatter_has(&p->r, &p->m.latents))
         return TP_OK;
     section(&p->page, "scatter", "Codes");
     json_raw(&p->page, "<div class=\"charts\">\n");
-    TP_TRY(scatter_draw(&p->r, &p->latents, &p->page));
+    TP_TRY(scatter_draw(&p->r, &p->m.latents, &p->page));
     json_raw(&p->page, "</div>\n");
     put_command(p, "scatter", " --out scatter.svg");
     json_raw(&p->page, "</section>\n");
@@ -202,7 +196,7 @@ static tp_status put_figure(report *p, const figure *f)
     char text[PICTURE_TEXT];
     section(&p->page, f->id, f->title);
     json_raw(&p->page, "<figure>\n");
-    TP_TRY(picture_embed(&p->r, &p->latents, f->make, &p->page, f->title, text));
+    TP_TRY(picture_embed(&p->r, &p->m.latents, f->make, &p->page, f->title, text));
     json_raw(&p->page, "<figcaption>%s", f->caption);
     if (*text != '\0') {
         json_raw(&p->page, " Here, ");
@@ -215,10 +209,16 @@ static tp_status put_figure(report *p, const figure *f)
     return TP_OK;
 }
 
+/* Whether a grid has room for so many side by side: of large pictures some figures are left out. */
+static bool fits(const run *r, int n)
+{
+    return picture_fitting(r, n) == n;
+}
+
 static tp_status put_reconstructions(report *p)
 {
     enum { DRAWS = 3 };
-    bool draws = p->r.model.type->posterior != NULL;
+    bool draws = p->r.model.type->posterior != NULL && fits(&p->r, 2 + DRAWS);
     figure f = {
         "reconstructions",
         "Reconstructions",
@@ -275,7 +275,7 @@ static tp_status put_pictures(report *p)
     if (!picture_has_walks(&p->r))
         return TP_OK;
     TP_TRY(put_figure(p, &traversals));
-    return put_figure(p, &interpolations);
+    return fits(&p->r, 4) ? put_figure(p, &interpolations) : TP_OK;
 }
 
 /* --- the page ------------------------------------------------------------------------------------------------ */
@@ -329,7 +329,7 @@ static tp_status fill(report *p)
     if (r->o.importance > 0 && !tp_model_has_nll(r->model.type))
         return tp_fail(TP_EARG, "--importance: %s has no p(x) to measure", r->model.type->name);
     TP_TRY(run_batches(r, &b, picture_images(r), r->o.batch_size, TP_F32));
-    tp_status s = measure(p, &b);
+    tp_status s = eval_measure(r, &b, &p->m);
     tp_batches_free(&b);
     TP_TRY(s);
     put_head(p);
@@ -359,7 +359,7 @@ int command_report(const options *o)
         s = fill(&p);
     if (s == TP_OK)
         s = json_save(&p.page, out);
-    latents_free(&p.latents);
+    latents_free(&p.m.latents);
     json_free(&p.page);
     run_close(&p.r);
     return target_said(s, out, exists);

@@ -155,7 +155,7 @@ static tp_status base_of(run *r, const latents *l, bool standard, coded *e)
     TP_TRY(encode(r, &image, 1, e));
     for (int64_t i = 0; i < l->dims && r->o.image == UNSAID; i++)
         TP_TRY(tp_set_flat(&e->z, i, standard ? 0 : l->mean[i]));
-    return tp_view_reshape(&e->z, TP_SHAPE(l->dims), &e->z);
+    return TP_OK;
 }
 
 /* One class n times. */
@@ -170,7 +170,11 @@ static tp_status repeat_label(const tp_tensor *label, int64_t n, tp_tensor *labe
 static void describe(const latents *l, const tp_walk *walk, int64_t n, char text[PICTURE_TEXT])
 {
     size_t used = (size_t)snprintf(text, PICTURE_TEXT, "rows from above: ");
-    for (int64_t i = 0; i < n && used + 80 < PICTURE_TEXT; i++) {
+    for (int64_t i = 0; i < n; i++) {
+        if (used + 80 > PICTURE_TEXT) {
+            snprintf(text + used, PICTURE_TEXT - used, ", …");
+            return;
+        }
         char dim[64];
         picture_dim_text(l, walk[i].dim, dim, sizeof dim);
         used += (size_t)snprintf(text + used, PICTURE_TEXT - used, "%s%s", i > 0 ? ", " : "", dim);
@@ -183,6 +187,7 @@ static tp_status traverse(run *r, const latents *l, picture *p, tp_walk *walk, c
     int64_t dims[INDICES_MOST], n = 0;
     int64_t steps = r->o.steps > 0 ? r->o.steps : picture_fitting(r, STEPS);
     bool standard;
+    tp_tensor z;
     TP_TRY(choose(r, l, dims, &n));
     TP_TRY(is_standard(r, &standard));
     TP_TRY(base_of(r, l, standard, base));
@@ -191,7 +196,8 @@ static tp_status traverse(run *r, const latents *l, picture *p, tp_walk *walk, c
         double reach = 3 * (standard ? 1 : sqrt(variance(l, dims[i])));
         walk[i] = (tp_walk){dims[i], middle - reach, middle + reach};
     }
-    TP_TRY(tp_traverse(codes, &base->z, walk, n, steps));
+    TP_TRY(tp_view_reshape(&base->z, TP_SHAPE(l->dims), &z));
+    TP_TRY(tp_traverse(codes, &z, walk, n, steps));
     TP_TRY(repeat_label(&base->labels, n * steps, labels));
     TP_TRY(tp_tensor_new(&p->x, TP_F32, TP_SHAPE(n * steps, r->model.config.data_dim)));
     p->columns = (int)steps;

@@ -98,6 +98,10 @@ good sample --run run --out s.png && cmp s.png run/samples.png || bad "sample"
 good sample --run run --count 2 --out s.png && is_png s.png 102x44 && kind s.png 2
 good reconstruct --run run --out r.png && cmp r.png run/reconstructions.png || bad "reconstruct"
 good manifold --run run --out g.png && cmp g.png run/manifold.png || bad "manifold"
+good traverse --run run --count 2 --out t.png && is_png t.png 452x86 && kind t.png 2
+good interpolate --run run --count 2 --steps 3 --out i.png && is_png i.png 252x86 && kind i.png 2
+good report --run run --out r.html
+[ "$(grep -c '<img ' r.html)" = 5 ] || bad "a report in colour has $(grep -c '<img ' r.html) pictures"
 good eval --run run
 has '"split": "test", "samples": 10,'
 good explain --run run --batch-size 2 --out step.txt
