@@ -193,7 +193,8 @@ tp_status eval_measure(run *r, tp_batches *b, evaluation *m)
         TP_TRY(evidence(r, b, 0, &m->nll));
     else if (r->o.importance > 0)
         m->nll = m->elbo;
-    m->has_baseline = r->train.x.storage != NULL && r->o.likelihood == TP_BERNOULLI;
+    m->has_baseline =
+        r->train.x.storage != NULL && r->test.x.storage != NULL && r->o.likelihood == TP_BERNOULLI;
     return m->has_baseline ? factorised_bernoulli(r, &m->baseline) : TP_OK;
 }
 

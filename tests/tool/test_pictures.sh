@@ -247,7 +247,7 @@ printf '<!DOCTYPE html>\n<html>' >foreign.html
 says 1 "vae: --out foreign.html: is there and is a web page, which is not replaced" report --run run --out foreign.html
 good "${small[@]}" --hidden 9 --epochs 1 --binarize static --latent-dim 2 --out plane
 good report --run plane --importance 5
-grep -q '<td>[0-9.]* nats, from 5 samples of q(z|x) each</td>' plane/report.html || bad "--importance"
+grep -q '<td>[0-9.]* ± [0-9.]* nats over images, from 5 draws of q(z|x) each</td>' plane/report.html || bad "--importance"
 sections plane/report.html | grep -q ' manifold ' || bad "no manifold: $(sections plane/report.html)"
 says 1 "vae: --importance: ae has no p(x) to measure" report --run "a<b&\"c'" --importance 5 --out new
 mv data/t10k-images-idx3-ubyte away
