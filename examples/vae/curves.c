@@ -104,15 +104,18 @@ static tp_status read_run(book *b, const char *dir)
 
 /* --- which charts ------------------------------------------------------------------------------------ */
 
-/* The curve of a term on one set of images; what has no set of its own counts as of the last one. */
+/* The curve of a term on one set of images; what has no set of its own is of those that the epochs are judged by: of the
+ * validation images, if there are any. */
 static const double *curve_of(const book *b, int r, int prefix, const char *term)
 {
+    enum { VALID = 1, TEST = 2 };
     char name[2 * METRICS_NAME];
     if (strcmp(term, "bound") == 0)
         return b->run[r].bound[prefix];
     snprintf(name, sizeof name, "%s%s", prefixes[prefix], term);
     const double *c = metrics_column(&b->run[r].m, name);
-    return c != NULL || prefix + 1 < PREFIXES ? c : metrics_column(&b->run[r].m, term);
+    int judged = b->run[r].bound[VALID] != NULL ? VALID : TEST;
+    return c != NULL || prefix != judged ? c : metrics_column(&b->run[r].m, term);
 }
 
 static bool anywhere(const book *b, const char *term)
@@ -143,7 +146,8 @@ static void add_all(book *b)
                     term += strlen(prefixes[k]);
                     break;
                 }
-            if (strcmp(term, "epoch") != 0 && strcmp(term, "step") != 0)
+            if (strcmp(term, "epoch") != 0 && strcmp(term, "step") != 0 &&
+                strcmp(term, "best_epoch") != 0)
                 add_panel(b, term);
         }
 }
@@ -166,16 +170,31 @@ static tp_status add_asked(book *b)
 
 /* --- the sheet ----------------------------------------------------------------------------------------- */
 
+/* The end of a long path: there is what tells it from others. */
+static const char *path_end(const char *path)
+{
+    enum { SHOWN = 28 }; /* with the set, in a legend over a single chart */
+    size_t n = strlen(path);
+    if (n <= SHOWN)
+        return path;
+    path += n - SHOWN;
+    while (((unsigned char)*path & 0xc0) == 0x80) /* within a character */
+        path++;
+    return path;
+}
+
 static void name_in_legend(book *b, int r, int prefix, chart_series s)
 {
     int at = r * PREFIXES + prefix;
     char *name = b->legend_name[at];
+    const char *path = b->run[r].name, *end = path_end(path);
     if (*name != '\0')
         return;
     if (b->runs == 1)
         snprintf(name, sizeof *b->legend_name, "%s", sets[prefix]);
     else
-        snprintf(name, sizeof *b->legend_name, "%s, %s", b->run[r].name, sets[prefix]);
+        snprintf(name, sizeof *b->legend_name, "%s%s, %s", end > path ? "…" : "", end,
+                 sets[prefix]);
     s.name = name;
     b->legend[b->legends++] = s;
 }

@@ -181,6 +181,19 @@ says 1 "vae: bad/metrics.jsonl: no epoch is done yet, at line 1, byte 0" curves 
 head -c 60 run/metrics.jsonl >bad/metrics.jsonl && echo >>bad/metrics.jsonl
 says 1 "vae: bad/metrics.jsonl: $(sed 's/^vae: [^:]*: //' <("$vae" curves --run bad --out new 2>&1))" curves --run bad --out new
 
+# Validation images have curves of their own, and what is measured once an epoch is of them. A long path shows its end.
+long=$(printf 'é/%.0s' {1..60})run
+mkdir -p "${long%/run}"
+good "${one[@]}" --valid 40 --keep best --out "$long"
+good curves --run "$long" --out valid.svg
+counted 7 '<polyline class="l"' valid.svg
+counted 1 '>validation</text>' valid.svg
+counted 0 '>test</text>\|best_epoch' valid.svg
+good curves --run "$long" --run run --terms active_units --out both.svg
+counted 2 '<polyline class="l"' both.svg
+grep -q 'class="n">…\(é/\|/\)[é/]*/run, validation</text>' both.svg || bad "a long path: $(grep validation both.svg)"
+well_formed both.svg
+
 # Ticks and points stay inside the axes, whatever the numbers are: of a chart, x is 70 to 414 and y 36 to 238 below the legend.
 if command -v awk >/dev/null; then
     numbers=(1 2 1e-300 1e300 -1e12 1e-9 0 123456789.25 null 3 1e308 7 -0.001 5e5)
