@@ -11,6 +11,7 @@
 #include "report_css.h"
 #include "say.h"
 #include "scatter.h"
+#include "stop.h"
 #include "target.h"
 
 #include <math.h>
@@ -357,6 +358,8 @@ int command_report(const options *o)
         s = target_check(out, TARGET_REPORT, &exists);
     if (s == TP_OK)
         s = fill(&p);
+    if (s == TP_OK && stop_signal() != 0)
+        s = tp_fail(TP_EIO, "stopped by %s: no page is written", stop_name(stop_signal()));
     if (s == TP_OK)
         s = json_save(&p.page, out);
     latents_free(&p.m.latents);

@@ -2,6 +2,7 @@
 #include "target.h"
 #include "options.h"
 #include "say.h"
+#include "stop.h"
 
 #include "tensor/io/file.h"
 
@@ -29,7 +30,7 @@ int target_said(tp_status s, const char *path, bool existed)
 {
     char out[SHOWN_TEXT];
     if (s != TP_OK)
-        return complain_error(EXIT_BAD);
+        return complain_error(stop_signal() != 0 ? 128 + stop_signal() : EXIT_BAD);
     printf("%s %s\n", existed ? "replaced" : "wrote", shown(out, path));
     return EXIT_GOOD;
 }

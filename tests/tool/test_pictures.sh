@@ -263,6 +263,18 @@ good report --run plane --importance 5
 grep -q '<td>[0-9.]* ± [0-9.]* nats over images, from 5 draws of q(z|x) each</td>' plane/report.html || bad "--importance"
 sections plane/report.html | grep -q ' manifold ' || bad "no manifold: $(sections plane/report.html)"
 says 1 "vae: --importance: ae has no p(x) to measure" report --run "a<b&\"c'" --importance 5 --out new
+# Stopped while it measures: a sentence, and no page.
+"$vae" report --run plane --importance 1000000 --out stopped.html >stdout 2>stderr &
+process=$!
+for _ in $(seq 3000); do
+    grep -q 'to go$' stderr && break
+    sleep 0.01
+done
+kill -TERM $process
+wait $process 2>/dev/null
+got=$?
+[ $got = 143 ] && grep -q '^vae: log p(x): stopped by SIGTERM' stderr && [ ! -e stopped.html ] ||
+    bad "a stopped report: exit $got, $(cat stderr)"
 mv data/t10k-images-idx3-ubyte away
 "$vae" report --run run --out none.html >/dev/null 2>stderr || bad "without test images: $(cat stderr)"
 grep -q '<td>160 images (train)</td>' none.html || bad "without test images"
