@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Reproduces published numbers: a row of examples/reproduce/ from the data to the verdict.
+#
+#   examples/reproduce.sh                        the rows, what they cost and what they need
+#   examples/reproduce.sh ROW... [flags]         runs these; 'all' is every row that can be run
+#
+#   --data DIR      folder with mnist, mnist-binarized and frey (or TAPIR_DATA); examples/reproduce/README.md has the sources
+#   --out DIR       where runs go (runs/reproduce); what is there already is gone on with, or taken as it is
+#   --results FILE  where a line for each number goes (docs/evidence.tsv)
+#   --seed N        of weights, order and noise (1)
+#   --threads N     0: one for each core (0)
+#   --smoke N       at most N epochs and 20 importance samples, in DIR-smoke; nothing is written down, nothing judged
+#
+# A row can be stopped at any time and called again. Exit codes: 0 every gate was met; 1 one was missed; 2 no verdict.
+# examples/reproduce/evidence.sh makes docs/evidence.md of the results. Read next: reproduce/lib.sh, reproduce/1.sh.
+set -euo pipefail
+export LC_ALL=C
+root=$(cd -P "$(dirname "$0")/.." && pwd)
+. "$root/examples/reproduce/lib.sh"
+
+usage() {
+    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p;}' "$0"
+    exit "$1"
+}
+
+data=${TAPIR_DATA-} out=$root/runs/reproduce results=$root/docs/evidence.tsv seed=1 threads=0 smoke=
+wanted=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --data | --out | --results | --seed | --threads | --smoke)
+        [ $# -ge 2 ] || die "$1 needs a value"
+        printf -v "${1#--}" %s "$2"
+        shift 2
+        ;;
+    -h | --help) usage 0 ;;
+    -*) die "there is no flag $1; see --help" ;;
+    *) wanted+=("$1") && shift ;;
+    esac
+done
+for name in seed threads smoke; do
+    [[ ${!name} =~ ^[0-9]*$ ]] || die "--$name: '${!name}' is not a whole number"
+done
+[ "$smoke" != 0 ] || die "--smoke: at least one epoch is needed"
+
+if [ ${#wanted[@]} -eq 0 ]; then
+    list_rows
+    exit 0
+fi
+[ "${wanted[*]}" != all ] || mapfile -t wanted < <(runnable_rows)
+for row in "${wanted[@]}"; do # before anything that takes time
+    [ -f "$(row_file "$row")" ] || die "there is no row '$row', only: $(rows | paste -sd' ')"
+    (
+        load_row "$row"
+        [ -z "$not_run" ] || die "row $row cannot be run: $not_run"
+        check_data
+    ) || exit 2
+done
+
+if [ -z "${VAE-}" ]; then
+    VAE=$root/build/release/bin/vae
+    [ -x "$VAE" ] || build
+fi
+[ -z "$smoke" ] || out=$out-smoke
+[ "$seed" = 1 ] || out=$out/seed-$seed
+mkdir -p "$out"
+out=$(cd -P "$out" && pwd)
+worst=0
+for row in "${wanted[@]}"; do
+    code=0
+    (run_row "$row") || code=$?
+    [ $code -le 1 ] || exit 2
+    [ $code = 0 ] || worst=1
+done
+exit $worst

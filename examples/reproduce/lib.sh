@@ -1,0 +1,321 @@
+# lib.sh: for sourcing by examples/reproduce.sh and evidence.sh: what the rows are made of.
+#
+# A row is a file ROW.sh beside this one. It sets
+#
+#   title, from      what is reproduced, and who published it
+#   data_needed      folders of --data
+#   cost             seconds on two cores, about
+#   gate             the gate in words
+#   protocol, departures   how it is done, and where that is not what was published
+#   not_run          why it cannot be run, or nothing
+#
+# and two functions: items prints a line "item | published | lowest | highest" for each number, with - for none; run does it,
+# with the verbs below. evidence.sh shows the rest. Read next: 1.sh, the shortest row that trains.
+
+reproduce=$root/examples/reproduce
+
+die() {
+    echo "reproduce.sh: $*" >&2
+    exit 2
+}
+
+# --- rows -------------------------------------------------------------------------------------------
+
+rows() {
+    (cd "$reproduce" && printf '%s\n' [0-9]*.sh) | sed 's/\.sh$//' | sort -n
+}
+
+row_file() {
+    echo "$reproduce/$1.sh"
+}
+
+load_row() {
+    row=$1 data_needed='' title='' from='' cost=0 gate='' protocol='' departures='' not_run=''
+    items() { :; }
+    pictures() { :; }
+    . "$(row_file "$1")"
+}
+
+runnable_rows() {
+    local each
+    for each in $(rows); do
+        (load_row "$each" && [ -n "$not_run" ] || echo "$each")
+    done
+}
+
+list_rows() {
+    local each
+    printf '%-4s %8s  %-24s %s\n' row seconds needs what
+    for each in $(rows); do
+        (
+            load_row "$each"
+            printf '%-4s %8s  %-24s %s\n' "$each" "${cost/#0/-}" "$data_needed" "$title"
+            [ -z "$not_run" ] || printf '%40snot run: %s\n' '' "$not_run"
+        )
+    done
+    echo
+    echo "examples/reproduce.sh ROW... --data DIR runs rows, --help says more."
+}
+
+# --- data -------------------------------------------------------------------------------------------
+
+# How many images an idx file holds, plain or gzipped; nothing if it is none.
+images_in() {
+    local file=$1 bytes
+    [ -f "$file" ] || file=$file.gz
+    [ -f "$file" ] || return 0
+    case $file in
+    *.gz) bytes=$(gzip -dcq "$file" 2>/dev/null | head -c 8 | od -An -tu1) ;;
+    *) bytes=$(head -c 8 "$file" | od -An -tu1) ;;
+    esac || true # head leaves gzip before its end
+    # shellcheck disable=SC2086
+    set -- $bytes
+    [ $# = 8 ] && [ "$1 $2 $3 $4" = "0 0 8 3" ] && echo $(($5 << 24 | $6 << 16 | $7 << 8 | $8))
+}
+
+# The published numbers are of the whole data: a part of them is refused.
+check_data() {
+    local name want got
+    for name in $data_needed; do
+        case $name in
+        mnist) want="train 60000" ;;
+        mnist-binarized) want="train 50000" ;;
+        frey) want="train 1965" ;;
+        esac
+        [ -n "$data" ] || die "row $row needs the images '$name': name the folder they are in by --data DIR or" \
+            "TAPIR_DATA; examples/reproduce/README.md says where they are from"
+        got=$(images_in "$data/$name/${want% *}-images-idx3-ubyte") || true
+        [ -n "$got" ] || die "row $row: no $name/train-images-idx3-ubyte (or .gz) in $data;" \
+            "examples/reproduce/README.md says where it is from"
+        [ "$got" = "${want#* }" ] || die "row $row: $data/$name has $got training images, expected ${want#* }:" \
+            "published numbers are of the whole data, not of a part"
+    done
+}
+
+# --- verbs of a row ---------------------------------------------------------------------------------
+
+build() {
+    . "$root/examples/setup.sh"
+    need "${build_needs[@]}"
+    (cd "$root" && cmake --preset release -DTAPIR_TESTS=OFF && cmake --build --preset release -j "$(nproc)") >&2
+}
+
+# What is running: the tool's version and, in a clone, the commit, with + if its sources were changed.
+version() {
+    local is=$("$VAE" --version) commit
+    is=${is##* }
+    if commit=$(git -C "$root" rev-parse --short=10 HEAD 2>/dev/null); then
+        git -C "$root" diff --quiet HEAD -- . ':!docs' 2>/dev/null || commit=$commit+
+        is=$is-$commit
+    fi
+    echo "$is"
+}
+
+# A command as people would repeat it: vae, DATA and runs/reproduce instead of this machine's paths.
+shown() {
+    local word words=()
+    for word in "$@"; do
+        word=${word/#"$VAE"/vae}
+        [ -z "$data" ] || word=${word/#"$data"/DATA}
+        word=${word/#"$out"/runs/reproduce}
+        words+=("$word")
+    done
+    echo "${words[*]}"
+}
+
+# number KEY: the number under that key in the JSON object on standard input.
+number() {
+    awk -v key="\"$1\": " '{
+        at = index($0, key)
+        if (at == 0) exit 1
+        value = substr($0, at + length(key))
+        sub(/[],} ].*/, "", value)
+        if (value !~ /^-?[0-9]/) exit 1
+        print value
+        found = 1
+        exit
+    } END { exit !found }' || die "no number '$1' in what vae wrote"
+}
+
+# calculate EXPRESSION: in double precision.
+calculate() {
+    awk "BEGIN { printf \"%.8f\\n\", $1 }"
+}
+
+# train NAME FLAGS...: trains in the folder NAME of the row's runs, or goes on there. With --smoke N at most N epochs.
+train() {
+    local dir=$out/$row/$1 done=$out/$row/$1.trained flags=() what code=0
+    shift
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --epochs) flags+=(--epochs "$((smoke && smoke < $2 ? smoke : $2))") && shift 2 ;;
+        *) flags+=("$1") && shift ;;
+        esac
+    done
+    flags+=(--seed "$seed")
+    what=$(shown vae train "${flags[@]}" --out "$dir")
+    mkdir -p "$out/$row"
+    if [ -f "$done" ] || [ -f "$done.begun" ]; then
+        local was
+        was=$(head -1 "$done" 2>/dev/null || head -1 "$done.begun")
+        [ "$was" = "$what" ] || die "$dir was trained by other settings; remove it, and $dir.trained*:" \
+            $'\n  was' "$was" $'\n  now' "$what"
+    fi
+    [ ! -f "$done" ] || return 0
+    printf '%s\n' "$what" >"$done.begun"
+    if [ -f "$dir/config.json" ]; then
+        "$VAE" train --resume "$dir" --threads "$threads" >&2 || code=$?
+    else
+        "$VAE" train "${flags[@]}" --threads "$threads" --out "$dir" >&2 || code=$?
+    fi
+    [ $code = 0 ] || die "row $row stopped; the same command goes on"
+    printf '%s\n%s\n' "$what" "$(version)" >"$done"
+}
+
+# measure NAME KEY COMMAND FLAGS...: "vae COMMAND --run NAME FLAGS", once; figure NAME.KEY has its numbers. The weights may not
+# have changed since.
+measure() {
+    local dir=$out/$row/$1 file=$out/$row/$1.$2.json begin flags=() what
+    local command=$3
+    shift 3
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --importance) flags+=(--importance "$((smoke && 20 < $2 ? 20 : $2))") && shift 2 ;;
+        *) flags+=("$1") && shift ;;
+        esac
+    done
+    what=$(shown vae "$command" --run "$dir" "${flags[@]}")
+    [ -f "$file" ] && [ "$(sed -n 2p "$file")" = "$what" ] && [ "$file" -nt "$dir/model.safetensors" ] && return 0
+    begin=$(date +%s.%N)
+    "$VAE" "$command" --run "$dir" --threads "$threads" "${flags[@]}" >"$file.new" || die "row $row stopped; the same command goes on"
+    printf '%s\n%s\n' "$what" "$(calculate "$(date +%s.%N) - $begin")" >>"$file.new"
+    mv "$file.new" "$file"
+}
+
+# A number of what measure wrote.
+figure() {
+    number "$2" < <(head -1 "$out/$row/$1.json")
+}
+
+# item_line ITEM: "published lowest highest".
+item_line() {
+    items | awk -F' *[|] *' -v item="$1" '$1 == item { print $2, $3, $4; found = 1 } END { exit !found }'
+}
+
+# reached NAME EPOCH: whether the learning curve goes so far, which only a smoke test may leave open.
+reached() {
+    [ -z "$smoke" ] || [ "$(epochs_of "$1")" -ge "$2" ]
+}
+
+# curve NAME KEY EPOCH: a number of the learning curve; epoch 'last' is the last one.
+curve() {
+    local line
+    [ "$3" = last ] && line='$p' || line=$3p
+    number "$2" < <(sed -n "$line" "$out/$row/$1/metrics.jsonl")
+}
+
+epochs_of() {
+    wc -l <"$out/$row/$1/metrics.jsonl"
+}
+
+# seconds_of NAME [EPOCH]: how long training took, up to that epoch, in as many calls as it took.
+seconds_of() {
+    head -n "${2:-1000000000}" "$out/$row/$1/timing.jsonl" | awk '{
+        sub(/.*"seconds": /, "")
+        sum += $0 + 0
+    } END { print sum + 0 }'
+}
+
+# result ITEM VALUE NAME [EPOCH|KEY]: the number of an item; it is of the run NAME, of an epoch or of what measure wrote as KEY.
+result() {
+    local item=$1 value=$2 name=$3 key=${4-} line published low high verdict seconds epochs k=- what is used
+    local file=$out/$row/$name.$key.json
+    line=$(item_line "$item") || die "row $row has no item '$item'"
+    [[ $value =~ ^-?[0-9] ]] || die "row $row: '$value' is no number for '$item'"
+    what=$(head -1 "$out/$row/$name.trained") is=$(tail -1 "$out/$row/$name.trained")
+    if [[ $key =~ ^[0-9]+$ ]]; then
+        seconds=$(seconds_of "$name" "$key") epochs=$key
+    else
+        seconds=$(seconds_of "$name") epochs=$(epochs_of "$name")
+        if [ -n "$key" ]; then
+            what="$what && $(sed -n 2p "$file")"
+            seconds=$(calculate "$seconds + $(sed -n 3p "$file")")
+            [[ $what =~ --importance\ ([0-9]+) ]] && k=${BASH_REMATCH[1]}
+            [ "$is" = "$(version)" ] || is=$is/$(version) # trained by one, measured by another
+        fi
+    fi
+    read -r published low high <<<"$line"
+    verdict=$(verdict_of "$value" "$low" "$high")
+    used=$(tail -1 "$out/$row/$name/timing.jsonl" | number threads)
+    printf '%-34s %14s %12s %22s  %s\n' "$item" "$(round "$value" "$published")" "$published" "$(gate_text "$low" "$high")" \
+        "$verdict" >>"$out/$row/table"
+    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.1f\t%s\t%s\t%s\t%s\t%s\t%s\n' "$row" "$item" "$value" "$published" "$low" "$high" \
+        "$verdict" "$seconds" "$used" "$seed" "$k" "$epochs" "$is" "$what" >>"$out/$row/lines"
+    [ "$verdict" != missed ] || echo "$item" >>"$out/$row/missed"
+}
+
+columns='row	item	ours	published	lowest	highest	verdict	seconds	threads	seed	k	epochs	version	command'
+
+# Decimals of what was published, at least two.
+round() {
+    local decimals=${2##*.}
+    [[ $2 == *.* ]] || decimals=
+    printf "%.$((${#decimals} > 2 ? ${#decimals} : 2))f" "$1"
+}
+
+verdict_of() { # VALUE LOW HIGH
+    awk -v x="$1" -v low="$2" -v high="$3" 'BEGIN {
+        if (x !~ /^-?[0-9]/) print "missed"
+        else if (low == "-" && high == "-") print "shown"
+        else print (low == "-" || x + 0 >= low + 0) && (high == "-" || x + 0 <= high + 0) ? "met" : "missed"
+    }'
+}
+
+gate_text() { # LOW HIGH
+    case "$1 $2" in
+    "- -") echo "none" ;;
+    "- "*) echo "at most $2" ;;
+    *" -") echo "at least $1" ;;
+    *) echo "$1 to $2" ;;
+    esac
+}
+
+# picture FILE COMMAND...: what a command of the tool draws, in the folder that docs/evidence.md shows.
+picture() {
+    local file=$out/$row/$1 begin
+    shift
+    rm -f "$file"
+    "$VAE" "$@" --out "$file" >&2 || die "row $row: cannot draw ${file##*/}"
+    keep_picture "$file"
+}
+
+keep_picture() { # FILE [NAME]
+    local name=${2:-${1##*/}}
+    [ -n "$smoke" ] || [ "$results" != "$root/docs/evidence.tsv" ] || {
+        mkdir -p "$root/docs/images/evidence"
+        cp "$1" "$root/docs/images/evidence/$row-$name"
+    }
+}
+
+run_row() {
+    load_row "$1"
+    echo "row $row: $title"
+    mkdir -p "$out/$row"
+    rm -f "$out/$row/table" "$out/$row/lines" "$out/$row/missed"
+    run
+    printf '\n%-34s %14s %12s %22s  %s\n' item ours published gate verdict
+    cat "$out/$row/table"
+    echo "threads $(cut -f9 "$out/$row/lines" | sort -u | paste -sd,), seed $seed," \
+        "$(cut -f8 "$out/$row/lines" | sort -n | tail -1) seconds for the longest item"
+    if [ -n "$smoke" ]; then
+        echo "a smoke test of at most $smoke epochs: nothing is written down, no verdict holds"
+        return 0
+    fi
+    [ -s "$results" ] || printf '%s\n' "$columns" >"$results"
+    cat "$out/$row/lines" >>"$results"
+    if [ -f "$out/$row/missed" ]; then
+        echo "row $row: missed: $(paste -sd, "$out/$row/missed")"
+        exit 1
+    fi
+    echo "row $row: every gate is met"
+}

@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# examples/reproduce.sh: what it refuses, what it writes down, that it goes on where it was stopped. Then row 0 exactly and row 1 for
+# three epochs, if the data are there (TAPIR_SHARED or ../shared); what row 0 measures is checked by hand in any case.
+set -u
+. tests/tool/common.sh
+export VAE=$vae LC_ALL=C
+
+# A copy with a row of its own: the digits that ship, one gate that is met and one that cannot be.
+mkdir -p source/examples
+cp -r "$TAPIR_SOURCE/examples/reproduce.sh" "$TAPIR_SOURCE/examples/reproduce" source/examples/
+mkdir source/docs
+cat >source/examples/reproduce/99.sh <<'END'
+title="a row of the test" from="nobody" data_needed="" cost=1 gate="none" protocol="digits" departures=""
+items() {
+    echo "loss | 200.5 | 0 | 1000"
+    echo "too good | 1.25 | - | 1"
+    echo "no gate | -3 | - | -"
+}
+run() {
+    train a --data digits --hidden 24 --latent-dim 2 --batch-size 60 --epochs ${EPOCHS_OF_TEST:-14}
+    measure a nll eval --importance 40
+    result loss "$(curve a test_loss last)" a "$(epochs_of a)"
+    result "too good" "$(figure a.nll nll)" a nll
+    result "no gate" "$(calculate "-$(figure a.nll nll)")" a nll
+}
+END
+script=source/examples/reproduce.sh
+
+# says CODE PART ARGS...: exit code and a part of standard error.
+says() {
+    local code=$1 part=$2 got
+    shift 2
+    "$script" "$@" >stdout 2>stderr
+    got=$?
+    [ "$got" = "$code" ] || bad "exit $got, want $code: reproduce.sh $*: $(cat stderr)"
+    [ -z "$part" ] || grep -qF -- "$part" stderr || bad "reproduce.sh $*: no '$part' in: $(cat stderr)"
+}
+unset TAPIR_DATA
+says 2 "there is no row '77', only: 0 1 2 3" 77
+says 2 "there is no flag --dta; see --help" 1 --dta x
+says 2 "--data needs a value" 1 --data
+says 2 "--seed: 'x' is not a whole number" 1 --seed x
+says 2 "--smoke: at least one epoch is needed" 1 --smoke 0
+says 2 "row 8 cannot be run: vamp_vae has plain layers" 8
+says 2 "row 1 needs the images 'mnist': name the folder they are in by --data DIR or TAPIR_DATA" 1
+says 2 "row 1: no mnist/train-images-idx3-ubyte (or .gz) in nowhere" 1 --data nowhere
+ln -s "$data" mnist
+says 2 "row 1: ./mnist has 10000 training images, expected 60000" 1 --data .
+printf 'not idx' >not && mkdir -p other/mnist && mv not other/mnist/train-images-idx3-ubyte
+says 2 "row 1: no mnist/train-images-idx3-ubyte" 1 --data other
+TAPIR_DATA=. "$script" 1 2>stderr
+grep -q "10000 training images" stderr || bad "TAPIR_DATA: $(cat stderr)"
+[ ! -e source/runs ] && [ -z "$(ls source/docs)" ] || bad "left behind by refused calls"
+"$script" >stdout || bad "listing rows: exit $?"
+grep -q "^99 *1 *a row of the test$" stdout && grep -q "^8 .*VampPrior" stdout && grep -q "not run: vamp_vae" stdout ||
+    bad "the list: $(cat stdout)"
+"$script" --help >stdout || bad "help: exit $?"
+grep -q -- "--smoke N" stdout || bad "the help: $(cat stdout)"
+
+# Not stopped; then stopped and called again; both give the same numbers.
+says 1 "" 99 --out whole --results whole.tsv
+grep -qE '^loss +[0-9]+\.[0-9]{2} +200.5 +0 to 1000  met$' stdout || bad "the table: $(cat stdout)"
+grep -qE '^too good +[0-9.]+ +1.25 +at most 1  missed$' stdout || bad "the table: $(cat stdout)"
+grep -qE '^no gate +-[0-9.]+ +-3 +none  shown$' stdout || bad "the table: $(cat stdout)"
+[ "$(tail -1 stdout)" = "row 99: missed: too good" ] || bad "the last line: $(tail -1 stdout)"
+[ "$(wc -l <whole.tsv)" = 4 ] || bad "results: $(cat whole.tsv)"
+awk -F'\t' 'NF != 14 { print "columns: " NF; exit 1 }' whole.tsv || bad "results: $(cat whole.tsv)"
+grep -qE $'^99\ttoo good\t[0-9.]+\t1.25\t-\t1\tmissed\t[0-9.]+\t[0-9]+\t1\t40\t14\t0\\.[0-9a-f.-]+\tvae train --data digits .* --seed 1 --out runs/reproduce/99/a && vae eval --run runs/reproduce/99/a --importance 40$' \
+    whole.tsv || bad "results: $(cat whole.tsv)"
+
+setsid "$script" 99 --out part --results part.tsv >/dev/null 2>&1 &
+process=$!
+for _ in $(seq 2000); do
+    [ -s part/99/a/metrics.jsonl ] && break
+    sleep 0.005
+done
+kill -TERM -$process
+wait $process 2>/dev/null && bad "stopped, and yet it exits 0"
+[ ! -e part.tsv ] && [ ! -e part/99/a.trained ] || bad "a row that was stopped has results"
+[ "$(wc -l <part/99/a/metrics.jsonl)" -lt 14 ] || bad "it was over before it could be stopped"
+says 1 "goes on behind step" 99 --out part --results part.tsv
+cmp whole/99/a/metrics.jsonl part/99/a/metrics.jsonl || bad "other curves after a stop"
+cmp <(cut -f3 whole.tsv) <(cut -f3 part.tsv) || bad "other numbers after a stop"
+
+# A second call trains and measures nothing, and adds the same lines; other settings are refused.
+cp part/99/a/timing.jsonl before
+says 1 "" 99 --out part --results part.tsv
+[ ! -s stderr ] && cmp before part/99/a/timing.jsonl || bad "trained again: $(cat stderr)"
+[ "$(sed -n 2,4p part.tsv)" = "$(sed -n 5,7p part.tsv)" ] || bad "other lines the second time: $(cat part.tsv)"
+EPOCHS_OF_TEST=15 says 2 "was trained by other settings" 99 --out part --results part.tsv
+[ "$(wc -l <part.tsv)" = 7 ] || bad "a refused call has results"
+says 1 "" 99 --out part --results part.tsv --seed 2
+[ "$(tail -1 part.tsv | cut -f10)" = 2 ] && [ -d part/seed-2/99/a ] || bad "a second seed: $(tail -1 part.tsv)"
+
+# A smoke test leaves no results, and judges nothing.
+says 0 "" 99 --out part --results part.tsv --smoke 2
+grep -q "nothing is written down" stdout && [ "$(wc -l <part.tsv)" = 10 ] || bad "a smoke test: $(cat stdout)"
+[ "$(wc -l <part-smoke/99/a/metrics.jsonl)" = 2 ] || bad "epochs of a smoke test"
+
+# The page of these results; a number that contradicts its gate is refused.
+evidence=source/examples/reproduce/evidence.sh
+"$evidence" write part.tsv page.md >/dev/null && "$evidence" check part.tsv page.md || bad "evidence.sh"
+grep -qF '| too good, seed 2 | ' page.md && grep -qF '| [99](#row-99) | a row of the test | none | **missed** (2 of 4 numbers) |' page.md ||
+    bad "the page: $(tail -30 page.md)"
+sed 's/\tmissed\t/\tmet\t/' part.tsv >wrong.tsv
+"$evidence" check wrong.tsv page.md 2>stderr && bad "a wrong verdict is not noticed"
+grep -q "too good: the verdict is met, its gate says missed" stderr || bad "a wrong verdict: $(cat stderr)"
+
+# Text of zeros and ones as idx.
+printf '0 1 1 0\n1 0 0 0\n' >two.amat
+"$TAPIR_SOURCE/examples/reproduce/idx.sh" 2 2 two.amat >two || bad "idx.sh"
+[ "$(od -An -v -tx1 two | tr -d ' \n')" = 00000803000000020000000200000002"00ffff00ff000000" ] || bad "idx.sh: $(od -tx1 two)"
+"$TAPIR_SOURCE/examples/reproduce/idx.sh" 2 3 two.amat >stdout 2>stderr && bad "idx.sh takes images of another size"
+[ ! -s stdout ] && grep -q "expected images of 2x3" stderr || bad "idx.sh: $(cat stderr)"
+
+# What row 0 measures, by hand: frequencies 0, 1, 1/2 and 1/4 of the training pixels, the first two clipped.
+mkdir hand
+{ be32 2051 && be32 4 && be32 2 && be32 2 && printf '\0\377\377\377\0\377\377\0\0\377\0\0\0\377\0\0'; } >hand/train-images-idx3-ubyte
+{ be32 2051 && be32 2 && be32 2 && be32 2 && printf '\377\0\0\377\0\377\0\377'; } >hand/test-images-idx3-ubyte
+good train --data hand --hidden 1 --latent-dim 1 --epochs 1 --out by-hand
+good eval --run by-hand
+awk '{
+    sub(/.*"factorised_bernoulli": /, "")
+    want = -(log(0.001) + log(0.999)) + log(2) + log(4) # x of the first two is on in half of the test images
+    if ($0 - want > 1e-12 || want - $0 > 1e-12) { print "independent pixels: " $0 ", by hand " want; exit 1 }
+}' stdout || bad "the factorised Bernoulli"
+
+# The rows themselves.
+shared=${TAPIR_SHARED:-$TAPIR_SOURCE/../shared}/data
+if [ ! -d "$shared/mnist-binarized" ] || [ ! -d "$shared/mnist" ]; then
+    echo "rows 0 and 1 skipped: no mnist and mnist-binarized in $shared"
+    verdict
+fi
+says 0 "" 0 --data "$shared" --out rows --results rows.tsv
+[ "$(cut -f7 rows.tsv | tail -2 | paste -sd' ')" = "met met" ] || bad "row 0: $(cat stdout)"
+case "$TAPIR_FLAGS" in
+*-O[23]*) ;;
+*) echo "row 1 skipped: not compiled for speed" && verdict ;;
+esac
+says 0 "" 1 --data "$shared" --out rows --results rows.tsv --smoke 3
+awk '$1 == "epoch" { got[$2] = $3 } END {
+    printf "row 1, test loss after epochs 1 to 3: %s %s %s\n", got[1], got[2], got[3]
+    exit !(got[1] > 123 && got[1] < 131 && got[2] > 115.1 && got[2] < 116.5 && got[3] > 111.2 && got[3] < 113.2)
+}' stdout || bad "row 1 is off the published curve, 127.30 115.79 112.22"
+verdict
