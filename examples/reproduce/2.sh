@@ -39,7 +39,7 @@ run() {
     local e
     train vae --data "$data/mnist" --likelihood gaussian --hidden 200 --latent-dim 20 --lr 3e-4 --batch-size 32 --epochs 30
     train two --data "$data/mnist" --likelihood gaussian --model hierarchical_vae --hidden 100 --latent-dim 20 \
-        --set latent2=20,hidden2=100,closed=1,unit=1 --activation relu --batch-size 32 --epochs 30
+        --set latent2=20,hidden2=100,unit_variance=1,textbook_kl=1,one_activation=1 --lr 1e-3 --batch-size 32 --epochs 30
     for e in 1 2 3 5 10 20 30; do
         reached vae $e || continue
         result "VAE, epoch $e" "$(book "$(curve vae train_loss $e)")" vae $e

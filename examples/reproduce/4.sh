@@ -18,7 +18,7 @@ END
 }
 
 run() {
-    train gumbel --data "$data/mnist-binarized" --model gumbel_vae --hidden 200 --latent-dim 20 \
+    train gumbel --data "$data/mnist-binarized" --binarize threshold --model gumbel_vae --hidden 200 --latent-dim 20 \
         --set categories=10,tau_min=0.5,rate=1e-4 --batch-size 100 --lr 1e-3 \
         --schedule exponential,gamma=0.99235 --keep best --epochs 300
     measure gumbel nll eval --split test --importance 1000

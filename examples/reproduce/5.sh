@@ -16,7 +16,7 @@ END
 }
 
 run() {
-    train vae --data "$data/mnist-binarized" --hidden 400 --latent-dim 40 --batch-size 100 --lr 1e-4 \
+    train vae --data "$data/mnist-binarized" --binarize threshold --hidden 400 --latent-dim 40 --batch-size 100 --lr 1e-4 \
         --schedule multistep,gamma=0.630957,milestones=200+350 --keep best --epochs 500
     measure vae nll eval --split test --importance 200
     result "NLL, k = 200" "$(figure vae.nll nll)" vae nll

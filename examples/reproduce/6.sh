@@ -24,7 +24,7 @@ END
 run() {
     local k
     for k in 1 5; do
-        train_iwae k$k $k --data "$data/mnist-binarized"
+        train_iwae k$k $k --data "$data/mnist-binarized" --binarize threshold
         measure k$k nll eval --split test --importance 5000
         result "k = $k" "$(figure k$k.nll nll)" k$k nll
     done

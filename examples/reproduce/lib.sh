@@ -142,9 +142,19 @@ calculate() {
     awk "BEGIN { printf \"%.8f\\n\", $1 }"
 }
 
-# train NAME FLAGS...: trains in the folder NAME of the row's runs, or goes on there. With --smoke N at most N epochs.
+# Where a run is: NAME among those of the row, or ROW/NAME of another one, which two rows share then.
+place() {
+    case $1 in
+    */*) echo "$out/$1" ;;
+    *) echo "$out/$row/$1" ;;
+    esac
+}
+
+# train NAME FLAGS...: trains in the folder NAME, or goes on there. With --smoke N at most N epochs.
 train() {
-    local dir=$out/$row/$1 done=$out/$row/$1.trained flags=() what code=0
+    local dir done flags=() what code=0
+    dir=$(place "$1")
+    done=$dir.trained
     shift
     while [ $# -gt 0 ]; do
         case $1 in
@@ -154,7 +164,7 @@ train() {
     done
     flags+=(--seed "$seed")
     what=$(shown vae train "${flags[@]}" --out "$dir")
-    mkdir -p "$out/$row"
+    mkdir -p "${dir%/*}"
     if [ -f "$done" ] || [ -f "$done.begun" ]; then
         local was
         was=$(head -1 "$done" 2>/dev/null || head -1 "$done.begun")
@@ -175,8 +185,9 @@ train() {
 # measure NAME KEY COMMAND FLAGS...: "vae COMMAND --run NAME FLAGS", once; figure NAME.KEY has its numbers. The weights may not
 # have changed since.
 measure() {
-    local dir=$out/$row/$1 file=$out/$row/$1.$2.json begin flags=() what
-    local command=$3
+    local dir file key=$2 command=$3 begin flags=() what
+    dir=$(place "$1")
+    file=$dir.$key.json
     shift 3
     while [ $# -gt 0 ]; do
         case $1 in
@@ -194,7 +205,7 @@ measure() {
 
 # A number of what measure wrote.
 figure() {
-    number "$2" < <(head -1 "$out/$row/$1.json")
+    number "$2" < <(head -1 "$(place "$1").json")
 }
 
 # item_line ITEM: "published lowest highest".
@@ -211,16 +222,16 @@ reached() {
 curve() {
     local line
     [ "$3" = last ] && line='$p' || line=$3p
-    number "$2" < <(sed -n "$line" "$out/$row/$1/metrics.jsonl")
+    number "$2" < <(sed -n "$line" "$(place "$1")/metrics.jsonl")
 }
 
 epochs_of() {
-    wc -l <"$out/$row/$1/metrics.jsonl"
+    wc -l <"$(place "$1")/metrics.jsonl"
 }
 
 # seconds_of NAME [EPOCH]: how long training took, up to that epoch, in as many calls as it took.
 seconds_of() {
-    head -n "${2:-1000000000}" "$out/$row/$1/timing.jsonl" | awk '{
+    head -n "${2:-1000000000}" "$(place "$1")/timing.jsonl" | awk '{
         sub(/.*"seconds": /, "")
         sum += $0 + 0
     } END { print sum + 0 }'
@@ -229,10 +240,12 @@ seconds_of() {
 # result ITEM VALUE NAME [EPOCH|KEY]: the number of an item; it is of the run NAME, of an epoch or of what measure wrote as KEY.
 result() {
     local item=$1 value=$2 name=$3 key=${4-} line published low high verdict seconds epochs k=- what is used
-    local file=$out/$row/$name.$key.json
+    local dir file
+    dir=$(place "$name")
+    file=$dir.$key.json
     line=$(item_line "$item") || die "row $row has no item '$item'"
     [[ $value =~ ^-?[0-9] ]] || die "row $row: '$value' is no number for '$item'"
-    what=$(head -1 "$out/$row/$name.trained") is=$(tail -1 "$out/$row/$name.trained")
+    what=$(head -1 "$dir.trained") is=$(tail -1 "$dir.trained")
     if [[ $key =~ ^[0-9]+$ ]]; then
         seconds=$(seconds_of "$name" "$key") epochs=$key
     else
@@ -245,8 +258,8 @@ result() {
         fi
     fi
     read -r published low high <<<"$line"
-    verdict=$(verdict_of "$value" "$low" "$high")
-    used=$(tail -1 "$out/$row/$name/timing.jsonl" | number threads)
+    [ -n "$smoke" ] && verdict=smoke || verdict=$(verdict_of "$value" "$low" "$high")
+    used=$(tail -1 "$dir/timing.jsonl" | number threads)
     printf '%-34s %14s %12s %22s  %s\n' "$item" "$(round "$value" "$published")" "$published" "$(gate_text "$low" "$high")" \
         "$verdict" >>"$out/$row/table"
     printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.1f\t%s\t%s\t%s\t%s\t%s\t%s\n' "$row" "$item" "$value" "$published" "$low" "$high" \
@@ -308,7 +321,7 @@ run_row() {
     echo "threads $(cut -f9 "$out/$row/lines" | sort -u | paste -sd,), seed $seed," \
         "$(cut -f8 "$out/$row/lines" | sort -n | tail -1) seconds for the longest item"
     if [ -n "$smoke" ]; then
-        echo "a smoke test of at most $smoke epochs: nothing is written down, no verdict holds"
+        echo "a smoke test of at most $smoke epochs: nothing is written down, nothing is judged"
         return 0
     fi
     [ -s "$results" ] || printf '%s\n' "$columns" >"$results"
