@@ -60,6 +60,8 @@ if [ -z "${VAE-}" ]; then
     VAE=$root/build/release/bin/vae
     [ -x "$VAE" ] || build
 fi
+[ -x "$VAE" ] || die "VAE=$VAE: there is no such program"
+VAE=$(cd -P "$(dirname "$VAE")" && pwd)/${VAE##*/}
 [ -z "$smoke" ] || out=$out-smoke
 [ "$seed" = 1 ] || out=$out/seed-$seed
 mkdir -p "$out"

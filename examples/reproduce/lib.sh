@@ -293,21 +293,20 @@ gate_text() { # LOW HIGH
     esac
 }
 
-# picture FILE COMMAND...: what a command of the tool draws, in the folder that docs/evidence.md shows.
+# picture FILE COMMAND...: what a command of the tool draws, called among the runs of the row: charts show names of runs.
 picture() {
-    local file=$out/$row/$1 begin
+    local file=$out/$row/$1
     shift
     rm -f "$file"
-    "$VAE" "$@" --out "$file" >&2 || die "row $row: cannot draw ${file##*/}"
+    (cd "$out/$row" && "$VAE" "$@" --out "$file" >&2) || die "row $row: cannot draw ${file##*/}"
     keep_picture "$file"
 }
 
-keep_picture() { # FILE [NAME]
-    local name=${2:-${1##*/}}
-    [ -n "$smoke" ] || [ "$results" != "$root/docs/evidence.tsv" ] || {
-        mkdir -p "$root/docs/images/evidence"
-        cp "$1" "$root/docs/images/evidence/$row-$name"
-    }
+# keep_picture FILE: for docs/evidence.md, if the results are for it.
+keep_picture() {
+    [ -z "$smoke" ] && [ "$results" = "$root/docs/evidence.tsv" ] || return 0
+    mkdir -p "$root/docs/images/evidence"
+    cp "$1" "$root/docs/images/evidence/$row-${1##*/}"
 }
 
 run_row() {
