@@ -115,7 +115,7 @@ table() {
         run[$14] = $12
         if (!(($9, $10, $13) in seen)) {
             seen[$9, $10, $13] = 1
-            how = how (how == "" ? "" : "; ") "seed " $10 ", " $9 " threads, version " $13
+            how = how (how == "" ? "" : "; ") "seed " $10 ", " $9 ($9 == 1 ? " thread" : " threads") ", version " $13
         }
     } END { print "Measured with " how "." }' "$tmp/row"
     awk -F'\t' '$14 ~ /--keep best|--patience/ { name = $14; sub(/ && .*/, "", name); sub(/.*\//, "", name)
