@@ -31,4 +31,10 @@ run() {
         reached vae $e || continue
         result "epoch $e" "$(curve vae test_loss $e)" vae $e
     done
+    keep_picture "$out/$row/vae/reconstructions.png"
+    keep_picture "$out/$row/vae/samples.png"
+}
+pictures() {
+    echo "reconstructions.png | Test images above their reconstructions."
+    echo "samples.png | Draws from the model."
 }

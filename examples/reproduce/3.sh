@@ -28,4 +28,8 @@ run() {
         measure latents-$d nll eval --importance 500
         result "$d latents" "$(calculate "-$(figure latents-$d.nll nll)")" latents-$d nll
     done
+    picture manifold.png manifold --run latents-2
+}
+pictures() {
+    echo "manifold.png | The plane of 2 latents."
 }

@@ -26,5 +26,5 @@ run() {
     keep_picture "$out/$row/gumbel/samples.png"
 }
 pictures() {
-    echo "samples.png | Draws from the model, test likelihood as above."
+    echo "samples.png | Draws from the model."
 }

@@ -182,8 +182,8 @@ train() {
     printf '%s\n%s\n' "$what" "$(version)" >"$done"
 }
 
-# measure NAME KEY COMMAND FLAGS...: "vae COMMAND --run NAME FLAGS", once; figure NAME.KEY has its numbers. The weights may not
-# have changed since.
+# measure NAME KEY COMMAND FLAGS...: "vae COMMAND --run NAME FLAGS", once, while the weights are the same; figure NAME.KEY has its
+# numbers.
 measure() {
     local dir file key=$2 command=$3 begin flags=() what
     dir=$(place "$1")
@@ -199,7 +199,7 @@ measure() {
     [ -f "$file" ] && [ "$(sed -n 2p "$file")" = "$what" ] && [ "$file" -nt "$dir/model.safetensors" ] && return 0
     begin=$(date +%s.%N)
     "$VAE" "$command" --run "$dir" --threads "$threads" "${flags[@]}" >"$file.new" || die "row $row stopped; the same command goes on"
-    printf '%s\n%s\n' "$what" "$(calculate "$(date +%s.%N) - $begin")" >>"$file.new"
+    printf '%s\n%s\n%s\n' "$what" "$(calculate "$(date +%s.%N) - $begin")" "$(version)" >>"$file.new"
     mv "$file.new" "$file"
 }
 
@@ -239,7 +239,7 @@ seconds_of() {
 
 # result ITEM VALUE NAME [EPOCH|KEY]: the number of an item; it is of the run NAME, of an epoch or of what measure wrote as KEY.
 result() {
-    local item=$1 value=$2 name=$3 key=${4-} line published low high verdict seconds epochs k=- what is used
+    local item=$1 value=$2 name=$3 key=${4-} line published low high verdict seconds epochs k=- what is by used
     local dir file
     dir=$(place "$name")
     file=$dir.$key.json
@@ -254,7 +254,9 @@ result() {
             what="$what && $(sed -n 2p "$file")"
             seconds=$(calculate "$seconds + $(sed -n 3p "$file")")
             [[ $what =~ --importance\ ([0-9]+) ]] && k=${BASH_REMATCH[1]}
-            [ "$is" = "$(version)" ] || is=$is/$(version) # trained by one, measured by another
+            by=$(sed -n 4p "$file")
+            : "${by:=$is}"
+            [ "$is" = "$by" ] || is=$is/$by # trained by one, measured by another
         fi
     fi
     read -r published low high <<<"$line"
