@@ -165,9 +165,9 @@ train() {
     flags+=(--seed "$seed")
     what=$(shown vae train "${flags[@]}" --out "$dir")
     mkdir -p "${dir%/*}"
-    if [ -f "$done" ] || [ -f "$done.begun" ]; then
+    if [ -f "$done" ] || [ -f "$dir/config.json" ]; then
         local was
-        was=$(head -1 "$done" 2>/dev/null || head -1 "$done.begun")
+        was=$(head -1 "$done" 2>/dev/null || head -1 "$done.begun") || die "$dir was not trained by this script; remove it"
         [ "$was" = "$what" ] || die "$dir was trained by other settings; remove it, and $dir.trained*:" \
             $'\n  was' "$was" $'\n  now' "$what"
     fi
