@@ -24,7 +24,8 @@ typedef enum tp_stream {
     TP_STREAM_SHUFFLE,
     TP_STREAM_SAMPLE,
     TP_STREAM_SPLIT,
-    TP_STREAM_BINARIZE
+    TP_STREAM_BINARIZE,
+    TP_STREAM_CHAIN
 } tp_stream;
 
 typedef struct tp_ctx {

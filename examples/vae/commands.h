@@ -6,6 +6,7 @@
 
 int command_train(const options *o);
 int command_eval(const options *o);
+int command_ais(const options *o);
 int command_sample(const options *o);
 int command_reconstruct(const options *o);
 int command_manifold(const options *o);

@@ -41,6 +41,7 @@ options preset_options(int i)
                  .likelihood = UNSAID,
                  .format = UNSAID,
                  .image = UNSAID,
+                 .pilot = UNSAID,
                  .images = 4,
                  .levels = 8,
                  .data = DIGITS,

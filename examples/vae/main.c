@@ -25,6 +25,8 @@ static const struct {
     {TRAIN, "train", "trains a model and writes it, its curves and its pictures to a folder",
      command_train},
     {EVAL, "eval", "measures a trained model and prints one JSON object", command_eval},
+    {AIS, "ais", "brackets log p(x) by annealed importance sampling, without the encoder",
+     command_ais},
     {SAMPLE, "sample", "draws pictures from the model", command_sample},
     {RECONSTRUCT, "reconstruct", "draws test images above their reconstructions",
      command_reconstruct},

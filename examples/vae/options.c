@@ -59,10 +59,16 @@ const char *format_name(int i)
     return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
 }
 
+const char *ais_start_name(int i)
+{
+    static const char *const names[] = {"prior", "posterior", NULL};
+    return names[i];
+}
+
 #define AT(member) offsetof(options, member)
 enum {
     WITH_IMAGES = RECONSTRUCT | TRAVERSE | INTERPOLATE | SCATTER,
-    WITH_RUN = EVAL | SAMPLE | MANIFOLD | WITH_IMAGES | REPORT,
+    WITH_RUN = EVAL | AIS | SAMPLE | MANIFOLD | WITH_IMAGES | REPORT,
     PICTURES = SAMPLE | RECONSTRUCT | MANIFOLD | TRAVERSE | INTERPOLATE,
     MILLION = 1000000
 };
@@ -76,7 +82,7 @@ const flag flags[] = {
     {"preset",     "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(preset),     .choice = preset_name, .help = "settings to start from; --config and flags go over it"},
     {"model",      "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(model),      .choice = model_choice, .help = "one of those that the command 'models' lists"},
     {"set",        "NAME=X,…", TRAIN | EXPLAIN,       0,        true,  OPTION_LIST,   AT(set),        -1e300, 1e300, .help = "the model's options; 'models' says which there are"},
-    {"data",       "PATH", TRAIN | EVAL | WITH_IMAGES | REPORT | EXPLAIN | RESUME | EXPLAIN_RUN, 0, true, TEXT, AT(data),       .help = "folder with the splits train and, if there is one, t10k or test: idx files as MNIST's\n(plain or .gz), train.npy or folders of PNG; or one file or folder of PNG.\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
+    {"data",       "PATH", TRAIN | EVAL | AIS | WITH_IMAGES | REPORT | EXPLAIN | RESUME | EXPLAIN_RUN, 0, true, TEXT, AT(data),       .help = "folder with the splits train and, if there is one, t10k or test: idx files as MNIST's\n(plain or .gz), train.npy or folders of PNG; or one file or folder of PNG.\n'" DIGITS "' is a tenth of MNIST that comes with the source"},
     {"valid",      "N",    TRAIN | EXPLAIN, 0,        true,  INTEGER, AT(valid),      0, 1e9, .help = "the last N training images are held back for validation: the curves are of them then, and the\ntest images are left alone. Data that have a split valid need none of it"},
     {"channels",   "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(channels),   .choice = channels_choice, .help = "of PNG: grey; colour; auto: colour if any picture has it. Arrays are as they are, in colour\nof shape count, 3, height, width. A run keeps what its training images are"},
     {"binarize",   "NAME", TRAIN | EXPLAIN,           0,        true,  CHOICE,  AT(binarize),   .choice = binarize_choice, .help = "grey: pixels as they are; threshold: 1 above a half, else 0; static: 1 with the pixel as\nprobability, drawn once; dynamic: drawn anew in each epoch, and measured as static"},
@@ -104,11 +110,19 @@ const flag flags[] = {
     {"seed",       "N",    TRAIN | EXPLAIN, 0,        true,  SEED,    AT(seed),       .help = "of initial weights, order and noise"},
     {"checkpoint-every", "N", TRAIN | RESUME, 0,      true,  INTEGER, AT(checkpoint_every), 0, 1e9, .help = "steps between checkpoints within an epoch; 0: one at the end of each epoch"},
     {"trap",       "",     TRAIN | RESUME,  0,        false, SWITCH,  AT(trap),       .help = "stop at the first operation that gives NaN or an infinity, and name it"},
-    {"split",      "NAME", EVAL | WITH_IMAGES | REPORT, 0,        false, TEXT,    AT(split),      .help = "which images: train, test, … (default: the test images)"},
+    {"split",      "NAME", EVAL | AIS | WITH_IMAGES | REPORT, 0,        false, TEXT,    AT(split),      .help = "which images: train, test, … (default: the test images)"},
     {"importance", "K",    EVAL | REPORT,   0,        false, INTEGER, AT(importance), 1, MILLION, .help = "measures −log p(x), too, from so many samples of q(z|x) for each image"},
     {"table",      "",     EVAL,            0,        false, SWITCH,  AT(table),      .help = "a table for people in place of JSON"},
+    {"importance", "K",    AIS,             0,        false, INTEGER, AT(importance), 1, MILLION, .help = "estimates log p(x) of the same images, too, from so many samples of q(z|x) for each"},
+    {"count",      "N",    AIS,             0,        false, INTEGER, AT(count),      1, MILLION, .help = "images, from all over the split (100, or all if there are fewer)"},
+    {"simulate",   "N",    AIS,             0,        false, INTEGER, AT(simulate),   1, MILLION, .help = "in place of images so many that the model draws: of them log p(x) is bounded from above, too"},
+    {"steps",      "T",    AIS,             0,        false, INTEGER, AT(steps),      1, 1e9, .help = "temperatures between p(z) and p(z|x); the more, the tighter (1000)"},
+    {"chains",     "N",    AIS,             0,        false, INTEGER, AT(chains),     1, MILLION, .help = "chains for each image (16)"},
+    {"leapfrog",   "N",    AIS,             0,        false, INTEGER, AT(leapfrog),   1, MILLION, .help = "leapfrog steps between two temperatures (10)"},
+    {"pilot",      "N",    AIS,             0,        false, INTEGER, AT(pilot),      0, MILLION, .help = "chains for each image that find the step sizes before (4); 0: all adapt them on their way,\nwhich is quicker and not exact"},
+    {"start",      "NAME", AIS,             0,        false, CHOICE,  AT(start),      .choice = ais_start_name, .help = "where chains start: prior, or the encoder's posterior, which is nearer (prior)"},
     {"count",      "N",    SAMPLE,          0,        false, INTEGER, AT(count),      1, 16384, .help = "pictures (default: 64; of a model with labels whole rows of all classes)"},
-    {"seed",       "N",    SAMPLE,          0,        false, SEED,    AT(seed),       .help = "of the draws (default: that of the run)"},
+    {"seed",       "N",    SAMPLE | AIS,    0,        false, SEED,    AT(seed),       .help = "of the draws (default: that of the run)"},
     {"draws",      "N",    RECONSTRUCT,     0,        false, INTEGER, AT(draws),      0, 1000, .help = "rows below, each from a draw z ~ q(z|x) instead of the mean of q (0)"},
     {"image",      "N",    TRAVERSE,        0,        false, INTEGER, AT(image),      0, 1e15, .help = "number of the image, from 0, whose code is held (default: the mean of the prior)"},
     {"dims",       "N,…",  TRAVERSE,        0,        false, INDICES, AT(dims),       0, MILLION, .help = "latent dimensions, from 0: a row each (default: the active ones, most KL first)"},

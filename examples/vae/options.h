@@ -26,6 +26,7 @@ typedef enum command {
     MODELS = 128,
     EXPLAIN = 256,
     EXPLAIN_RUN = 512, /* no command: the flags of explain that a run leaves open */
+    AIS = 1024,
     TRAVERSE = 2048,
     INTERPOLATE = 4096,
     SCATTER = 8192,
@@ -83,9 +84,9 @@ typedef struct options {
     uint64_t binarize_seed;
     /* What belongs to one call. */
     char out[PATH_SIZE], config[PATH_SIZE], run[PATH_SIZE], split[PATH_SIZE];
-    char resume[PATH_SIZE];      /* train: the folder to go on in, which is out then; else empty */
-    int64_t count, importance;   /* 0: not said */
-    int64_t draws, steps, image; /* pictures; 0: not said, of an image UNSAID */
+    char resume[PATH_SIZE]; /* train: the folder to go on in, which is out then; else empty */
+    int64_t count, steps, importance; /* 0: not said */
+    int64_t draws, image;             /* pictures; 0: not said, of an image UNSAID */
     indices dims;
     paths runs; /* curves */
     char terms[PATH_SIZE];
@@ -93,6 +94,8 @@ typedef struct options {
     bool log, spherical;
     char at[PATH_SIZE], symbols[PATH_SIZE];
     int64_t format, images, after, gradient; /* explain; format: UNSAID, or as format_name counts */
+    int64_t chains, leapfrog, simulate;      /* ais; 0: not said */
+    int64_t pilot, start;                    /* UNSAID, or chains; as ais_start_name counts */
     bool trap, table, names, composed, unfold, interactive, help;
 } options;
 
@@ -152,6 +155,9 @@ enum {
     FORMAT_SVG
 };
 const char *format_name(int i);
+
+/* Where annealing can start: "prior", "posterior"; NULL behind the last. */
+const char *ais_start_name(int i);
 
 extern const flag flags[];
 extern const int flag_count;
