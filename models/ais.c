@@ -244,7 +244,7 @@ static tp_status run_from(problem *p, int run, const tp_tensor *z)
     tp_hmc h;
     tp_hmc_opts o = tp_hmc_defaults();
     tp_hmc_density density = {.record = record, .user = p, .parts = 2};
-    o.leapfrog = p->o.leapfrog, o.step = 0.3, o.number = p->number, o.key = run_key(p, run);
+    o.leapfrog = p->o.leapfrog, o.step = 0.1, o.number = p->number, o.key = run_key(p, run);
     TP_TRY(tp_hmc_init(&h, p->tape, density, o, z));
     if (run == BACK) /* sizes that it may change from where the way there ended */
         memcpy(tp_data_mut(&h.step), p->step + (p->o.temperatures - 1) * p->batch->n,

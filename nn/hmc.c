@@ -8,7 +8,7 @@
 
 /* Step sizes stay between these. */
 static const double SMALLEST = 1e-6, LARGEST = 1e3;
-static const double GAIN = 0.2;
+static const double GAIN = 0.5;
 
 tp_hmc_opts tp_hmc_defaults(void)
 {

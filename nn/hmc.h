@@ -68,7 +68,7 @@ void tp_hmc_free(tp_hmc *h);
  * the chain stays. Costs one gradient for each leapfrog step: that of the start is known. The same draws for any number
  * of threads, and for an example whatever else is in the batch. On failure chains are where they were. */
 tp_status tp_hmc_step(tp_hmc *h);
-/* Makes the steps of each example larger where more than the target was accepted last, else smaller: log step += 0.2 ·
+/* Makes the steps of each example larger where more than the target was accepted last, else smaller: log step += 0.5 ·
  * (accepted − target). A chain whose steps depend on its own past leaves π invariant only in the limit: where that
  * matters, find sizes with chains of their own and keep them. */
 void tp_hmc_adapt(tp_hmc *h, double target);
