@@ -294,7 +294,11 @@ static double log_mean(const problem *p, int64_t j, double sign, double *effecti
 static tp_status find_bounds(problem *p, const tp_tensor *z)
 {
     double effective;
+    char text[TP_SHAPE_TEXT];
     TP_TRY(find_densities(p));
+    if (p->r->upper != NULL && z->shape.dim[1] != p->nz)
+        return tp_fail(TP_ESHAPE, "z has shape %s, and the prior %lld dimensions",
+                       tp_shape_text(z->shape, text), (long long)p->nz);
     if (p->o.pilot > 0 && p->o.temperatures > 1)
         TP_TRY(run_out(p, PILOT, p->o.pilot));
     if (!p->r->stopped)
