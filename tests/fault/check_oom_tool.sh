@@ -25,7 +25,7 @@ settings=(--data data --hidden 5 --latent-dim 2 --batch-size 10 --threads 1 --ep
 bits() { (cd "$1" && find . -type f ! -name timing.jsonl -exec sha256sum {} + | sort); }
 all_bits() { find run labelled data -type f -exec sha256sum {} + | sort; }
 world=$(all_bits)
-said() { sed -E 's/[0-9.]+[kM]? samples.s//; s/trained in [0-9:]+//' stdout; } # without times
+said() { sed -E 's/"seconds": [0-9.e-]+//; s/[0-9.]+[kM]? samples.s//; s/trained in [0-9:]+//' stdout; } # without times
 
 session=$'n\nprint z\nwhy z[0,1]\nlist' # for explain --interactive
 
@@ -94,6 +94,8 @@ sweep train --out out "${settings[@]}" --valid 10 --keep best --patience 5 --out
     --schedule step,step_size=1
 sweep train --resume out --threads 1
 sweep eval --run run --data data --threads 1 --importance 3
+sweep ais --run run --data data --threads 1 --count 2 --chains 2 --steps 3 --leapfrog 2 --importance 2
+sweep ais --run labelled --threads 1 --simulate 3 --chains 2 --steps 3 --leapfrog 2 --start posterior
 sweep sample --run run --out x.png --threads 1
 sweep sample --run labelled --out x.png --threads 1
 sweep reconstruct --run labelled --data data --out x.png --threads 1

@@ -72,6 +72,14 @@ traverse image N 0 1000000000000000
 reconstruct draws N 0 1000
 report importance K 1 1000000
 report threads N 0 256
+ais importance K 1 1000000
+ais count N 1 1000000
+ais simulate N 1 1000000
+ais steps T 1 1000000000
+ais chains N 1 1000000
+ais leapfrog N 1 1000000
+ais pilot N 0 1000000
+ais threads N 0 256
 sample threads N 0 256
 eval threads N 0 256
 reconstruct threads N 0 256
@@ -84,7 +92,8 @@ numbers="train lr X 0 1000
 train beta X 0 1000000"
 seeds="train seed N
 train binarize-seed N
-sample seed N"
+sample seed N
+ais seed N"
 lists="train hidden N,… 1 1000000"
 choices="train preset NAME quick, pytorch-example, manifold
 train model NAME $("$vae" models --names | paste -sd, | sed 's/,/, /g')
@@ -96,6 +105,7 @@ train output-bias NAME init, mean
 train posterior-scale NAME logvar, softplus
 train keep NAME last, best
 curves x NAME epochs, steps, samples
+ais start NAME prior, posterior
 explain format NAME text, markdown, latex, html, dot, mermaid, svg"
 texts="train out DIR
 train data PATH
@@ -104,6 +114,9 @@ train config FILE
 eval run DIR
 eval data PATH
 eval split NAME
+ais run DIR
+ais data PATH
+ais split NAME
 sample run DIR
 sample out FILE
 reconstruct run DIR
@@ -133,7 +146,7 @@ explain out FILE"
 
 train_needs="train needs --out DIR: new or empty folder for the results, unless --resume is given"
 run_needs="needs --run DIR: folder that 'train' wrote"
-declare -A needs=([train]=$train_needs [eval]="eval $run_needs" [sample]="sample $run_needs"
+declare -A needs=([train]=$train_needs [eval]="eval $run_needs" [ais]="ais $run_needs" [sample]="sample $run_needs"
     [reconstruct]="reconstruct $run_needs" [manifold]="manifold $run_needs" [traverse]="traverse $run_needs"
     [interpolate]="interpolate $run_needs" [scatter]="scatter $run_needs" [report]="report $run_needs"
     [curves]="curves $run_needs; may be given several times, for several runs in one chart")
@@ -305,7 +318,7 @@ while read -r command flag name; do
     says 2 "--$flag: is longer than 960 bytes" "$command" "--$flag" "$long"
     says 2 "--$flag is given twice" "$command" "--$flag" a "--$flag=b"
 done <<<"$texts"
-for command in eval sample reconstruct manifold traverse interpolate scatter curves report; do
+for command in eval ais sample reconstruct manifold traverse interpolate scatter curves report; do
     says 2 "${needs[$command]}" "$command"
 done
 for command in sample reconstruct manifold traverse interpolate; do
@@ -327,7 +340,7 @@ says 2 "--spherical takes no value" interpolate --spherical=1
 
 # --- what is no flag, and no command --------------------------------------------------------------------
 
-for command in train eval sample reconstruct manifold traverse interpolate scatter report info explain; do
+for command in train eval ais sample reconstruct manifold traverse interpolate scatter report info explain; do
     says 2 "$command has no flag --nan; see '$vae $command --help'" "$command" --nan
     says 2 "$command takes flags only; 'nan' is none" "$command" nan
     says 2 "$command takes flags only; '' is none" "$command" ''

@@ -1,5 +1,6 @@
 /* objectives.c: scenarios of nn/objective: every objective of a small Gaussian model, with its gradient. One that takes a
- * gradient on the way (tp_dreg) must leave the tape as usable as the others. Read next: tables.c. */
+ * gradient on the way (tp_dreg) must leave the tape as usable as the others. And bounds by annealing, which take one at each
+ * step. Read next: tables.c. */
 #include "tests/fault/oom/oom.h"
 
 enum { BATCH = 3, D = 2, K = 2, M = 2 };
@@ -101,9 +102,35 @@ static tp_status aggregates(scene *s)
     return note(s, 5, o);
 }
 
+/* --- annealing ------------------------------------------------------------------------------------------- */
+
+static tp_status small_vae(scene *s)
+{
+    tp_model_config c = tp_model_defaults(&tp_model_vae);
+    c.data_dim = 5, c.hidden[0] = 4, c.latent_dim = D;
+    TP_TRY(tp_model_init(&s->model, &tp_model_vae, c, TP_F32, 1));
+    for (int i = 0; i < s->model.params.n; i++)
+        TP_TRY(oom_watch(s, &s->model.params.item[i]->value));
+    return tp_tape_new(&s->tape);
+}
+
+static tp_status anneal(scene *s)
+{
+    double lower[BATCH], upper[BATCH];
+    tp_ais_opts o = tp_ais_defaults();
+    tp_ais_result r = {.lower = lower, .upper = upper};
+    o.chains = 2, o.temperatures = 3, o.leapfrog = 2, o.pilot = 1, o.posterior = true;
+    TP_TRY(tp_model_simulate(&s->model, s->tape, NULL, BATCH, 1, &s->made[0], &s->made[1]));
+    tp_batch b = {.x = s->made[1], .n = BATCH};
+    TP_TRY(tp_model_ais(&s->model, s->tape, &b, &s->made[0], o, &r));
+    TP_TRY(oom_note_memory(s, lower, sizeof lower));
+    return oom_note_memory(s, upper, sizeof upper);
+}
+
 const scenario oom_objectives[] = {
     {.name = "bounds", .prepare = prepare, .act = bounds},
     {.name = "bounds from importance weights", .prepare = prepare, .act = importance},
     {.name = "objectives of whole minibatches", .prepare = prepare, .act = aggregates},
+    {.name = "bounds by annealing", .prepare = small_vae, .act = anneal},
 };
 const int oom_objectives_count = (int)(sizeof oom_objectives / sizeof *oom_objectives);
