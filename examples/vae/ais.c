@@ -19,8 +19,8 @@ typedef struct mean {
 typedef struct result {
     int64_t n, seen, now;  /* images: all, measured so far, in this batch */
     double *lower, *upper; /* [n]; upper: NULL unless simulated */
+    double *weighed;       /* [n]: the estimates from draws of q(z|x); NULL: not wanted */
     double acceptance, effective, seconds;
-    double importance; /* the estimate from draws of q(z|x) */
     bar bar;
 } result;
 
@@ -73,9 +73,12 @@ static tp_status print_result(const run *r, const tp_ais_opts *o, const result *
         write_mean(&j, "log_p_upper", "log_p_upper_error", mean_of(m->upper, NULL, m->n));
         write_mean(&j, "gap", "gap_error", mean_of(m->upper, m->lower, m->n));
     }
-    if (r->o.importance > 0) {
-        write_number(&j, "log_p_importance", m->importance);
+    if (m->weighed != NULL) {
+        write_mean(&j, "log_p_importance", "log_p_importance_error",
+                   mean_of(m->weighed, NULL, m->n));
         write_integer(&j, "importance_samples", r->o.importance);
+        write_mean(&j, "importance_below_lower", "importance_below_lower_error",
+                   mean_of(m->lower, m->weighed, m->n));
     }
     write_number(&j, "acceptance", m->acceptance);
     write_number(&j, "effective_chains", m->effective);
@@ -170,6 +173,19 @@ static bool on_progress(void *user, double done)
     return stop_signal() == 0;
 }
 
+static bool on_weighing(void *user, double done)
+{
+    result *m = user;
+    bar_part(&m->bar, done, "importance samples");
+    return stop_signal() == 0;
+}
+
+static tp_status stopped(int64_t done, int64_t all)
+{
+    return tp_fail(TP_EIO, "stopped by %s behind %lld of %lld images", stop_name(stop_signal()),
+                   (long long)done, (long long)all);
+}
+
 static tp_status anneal(run *r, const images *all, tp_ais_opts o, result *m)
 {
     int64_t most = TOGETHER / o.chains > 0 ? TOGETHER / o.chains : 1;
@@ -185,8 +201,7 @@ static tp_status anneal(run *r, const images *all, tp_ais_opts o, result *m)
                               0, false};
         TP_TRY(tp_model_ais(&r->model, r->tape, &b, m->upper != NULL ? &z : NULL, o, &part));
         if (part.stopped)
-            return tp_fail(TP_EIO, "stopped by %s behind %lld of %lld images",
-                           stop_name(stop_signal()), (long long)m->seen, (long long)m->n);
+            return stopped(m->seen, m->n);
         double share = (double)m->now / (double)m->n;
         m->acceptance += part.acceptance * share, m->effective += part.effective * share;
         m->seen = to;
@@ -194,20 +209,26 @@ static tp_status anneal(run *r, const images *all, tp_ais_opts o, result *m)
     return TP_OK;
 }
 
-/* log p(x) of the same images from draws of q(z|x). */
+/* log p(x) of the same images from draws of q(z|x); exactly where the type knows it. */
 static tp_status weigh(run *r, const images *all, result *m)
 {
     tp_batches b;
     tp_dataset d = {.x = all->x};
+    tp_evidence e;
+    tp_evidence_opts o = {.seed = r->o.seed, .samples = r->o.importance, .each = m->weighed};
+    o.samples = r->model.type->logprob != NULL ? 0 : o.samples;
+    o.on_progress = on_weighing, o.user = m;
     if (all->labels.storage != NULL)
         TP_TRY(tp_tensor_new(&d.labels, TP_U8, all->labels.shape));
     tp_status s = d.labels.storage != NULL ? tp_copy(&d.labels, &all->labels) : TP_OK;
     if (s == TP_OK && (s = tp_batches_init(&b, &d, r->o.batch_size, TP_F32)) == TP_OK) {
-        double nll = NAN;
-        s = tp_model_nll(&r->model, r->tape, &b, r->o.seed, r->o.importance, &nll);
-        m->importance = -nll;
+        s = tp_model_evidence(&r->model, r->tape, &b, o, &e);
         tp_batches_free(&b);
     }
+    if (s == TP_OK && e.examples < m->n)
+        s = stopped(e.examples, m->n);
+    for (int64_t i = 0; i < m->n; i++)
+        m->weighed[i] = -m->weighed[i];
     tp_tensor_free(&d.labels);
     return s;
 }
@@ -215,23 +236,25 @@ static tp_status weigh(run *r, const images *all, result *m)
 static tp_status measure(run *r, const images *all, const tp_ais_opts *o)
 {
     result m = {.n = all->x.shape.dim[0]};
-    m.lower = calloc((size_t)m.n, sizeof *m.lower);
-    m.upper = r->o.simulate > 0 ? calloc((size_t)m.n, sizeof *m.upper) : NULL;
-    tp_status s = m.lower == NULL || (r->o.simulate > 0 && m.upper == NULL)
-                      ? tp_fail(TP_ENOMEM, "no memory for the bounds")
-                      : TP_OK;
+    size_t n = (size_t)m.n;
+    double *memory = calloc(3 * n, sizeof *memory);
+    if (memory == NULL)
+        return tp_fail(TP_ENOMEM, "no memory for the bounds");
+    m.lower = memory;
+    m.upper = r->o.simulate > 0 ? memory + n : NULL;
+    m.weighed = r->o.importance > 0 ? memory + 2 * n : NULL;
     stop_watch();
     m.bar = bar_start(1, 1, 0, 1, 0);
-    if (s == TP_OK)
-        s = anneal(r, all, *o, &m);
-    bar_clear(&m.bar);
+    tp_status s = anneal(r, all, *o, &m);
     m.seconds = seconds_now() - m.bar.start;
-    if (s == TP_OK && r->o.importance > 0)
+    if (s == TP_OK && m.weighed != NULL) {
+        m.bar.start = seconds_now();
         s = weigh(r, all, &m);
+    }
+    bar_clear(&m.bar);
     if (s == TP_OK)
         s = print_result(r, o, &m);
-    free(m.lower);
-    free(m.upper);
+    free(memory);
     return s;
 }
 

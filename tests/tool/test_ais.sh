@@ -44,8 +44,8 @@ for key in samples:7 chains:4 steps:12 leapfrog:4 importance_samples:20; do
     [ "$(number "${key%:*}")" = "${key#*:}" ] || bad "$key: $(cat stdout)"
 done
 grep -q '"run": "run", "split": "simulated".*"start": "prior"' stdout || bad "$(cat stdout)"
-holds "u > l && (g - (u - l)) ^ 2 < 1e-12 && le > 0 && ue > 0 && ge > 0 && i < u && a > 0.3 && a <= 1 && e >= 1 && e <= 4 && s > 0" \
-    l=log_p_lower u=log_p_upper g=gap le=log_p_lower_error ue=log_p_upper_error ge=gap_error i=log_p_importance \
+holds "u > l && (g - (u - l)) ^ 2 < 1e-12 && le > 0 && ue > 0 && ge > 0 && i < u && ie > 0 && (b - (l - i)) ^ 2 < 1e-12 && a > 0.3 && a <= 1 && e >= 1 && e <= 4 && s > 0" \
+    l=log_p_lower u=log_p_upper g=gap le=log_p_lower_error ue=log_p_upper_error ge=gap_error i=log_p_importance ie=log_p_importance_error b=importance_below_lower \
     a=acceptance e=effective_chains s=seconds
 if command -v python3 >/dev/null; then
     python3 -c 'import json, sys; json.load(open("stdout"))' || bad "no JSON: $(cat stdout)"
@@ -114,8 +114,7 @@ says 0 "" ais --run planar --simulate 5 "${brief[@]}"
 says 2 "vae: --simulate: the model draws the images; --count and --split are for others" ais --run run --simulate 3 --count 3
 says 2 "vae: --simulate: the model draws the images; --count and --split are for others" ais --run run --simulate 3 --split train
 says 2 "vae: ais needs --run DIR: folder that 'train' wrote" ais
-says 1 "vae: $PWD/sorted: no test images (a split t10k or test): going without
-vae: $PWD/sorted: nothing to measure; --split train takes the training images, --simulate some that the model draws" \
+says 1 "vae: $PWD/sorted: nothing to measure; --split train takes the training images, --simulate some that the model draws" \
     ais --run run "${brief[@]}"
 
 # --- stopping ------------------------------------------------------------------------------------------------------
