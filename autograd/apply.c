@@ -3,6 +3,7 @@
  * the trap for NaN says of a result is trap.c. */
 #include "autograd/failure.h"
 #include "autograd/trap.h"
+#include "tensor/layout.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -136,6 +137,15 @@ static tp_status check_dtypes(const tp_op_call *c)
     return TP_OK;
 }
 
+static void choose_layout(const tp_op *op, const tp_op_call *c)
+{
+    bool last = op->layout == TP_CHANNELS_LAST;
+    for (int i = 0; i < c->n && !last; i++)
+        last = tp_is_channels_last(c->x[i]) && tp_shape_equal(c->x[i]->shape, c->y->shape);
+    if (last)
+        tp_make_channels_last(c->y);
+}
+
 /* Validates, sizes, allocates and computes y. On failure nothing is held. */
 static tp_status compute(const tp_op *op, const tp_op_call *c)
 {
@@ -154,6 +164,8 @@ static tp_status compute(const tp_op *op, const tp_op_call *c)
         }
     }
     TP_TRY(tp_arena_tensor(c->scratch, c->y, c->y->dtype, c->y->shape));
+    if (op->layout != TP_CONTIGUOUS && c->y->shape.ndim == 4)
+        choose_layout(op, c);
     tp_status s = op->forward(c);
     if (s != TP_OK)
         tp_tensor_drop(c->y);

@@ -36,7 +36,8 @@ typedef struct tp_vjp_call {
     const bool *want;
 } tp_vjp_call;
 
-/* What a fused rule sees: values, and contiguous tensors of the inputs' shapes to fill where want[i]. */
+/* What a fused rule sees: values, and tensors of the inputs' shapes to fill where want[i], contiguous
+ * unless .layout says otherwise. */
 typedef struct tp_fused_call {
     int n;
     const tp_tensor *const *x;
@@ -135,6 +136,13 @@ typedef enum tp_smoothness {
 
 enum { TP_ANY_ARITY = -1 };
 
+/* How the values that an op fills lie in memory: see tensor/layout.h. */
+typedef enum tp_layout {
+    TP_CONTIGUOUS,   /* all */
+    TP_AS_INPUT,     /* y channels-last if an input of its shape is, gradients as their inputs */
+    TP_CHANNELS_LAST /* y of four axes channels-last, gradients as their inputs */
+} tp_layout;
+
 /* The structure of ∂y/∂x, the matrix with a row per element of y and a column per element of x: why a rule needs
  * no such matrix. Of several that are true it is the first. */
 typedef enum tp_jacobian {
@@ -156,6 +164,7 @@ typedef struct tp_op {
     tp_smoothness smooth;
     unsigned reads;
     bool mixed_dtypes; /* shape checks dtypes itself; otherwise all inputs must be one float type */
+    tp_layout layout;  /* what forward and vjp_fused can fill beside contiguous memory */
     bool broadcasts;   /* inputs may be smaller than y: the sweep sums their gradients back */
 
     /* Formula. #0 #1 … are the inputs, @name an attribute. text is Unicode maths for terminals; tex is
@@ -175,7 +184,7 @@ typedef struct tp_op {
     /* Optional. Makes y a view of an input instead of computing it; leaving y->storage NULL asks for
      * forward after all. */
     tp_status (*view)(const tp_op_call *c);
-    /* Fills y, which is contiguous and not cleared. TP_EVALUE for an input outside the domain. May not
+    /* Fills y, which is contiguous, unless .layout says otherwise, and not cleared. TP_EVALUE for an input outside the domain. May not
      * record on the tape: y lies in its next node already. */
     tp_status (*forward)(const tp_op_call *c);
     /* The rule: gx[i] = gy · dy/dx[i], written with operations, for every wanted i. */

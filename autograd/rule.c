@@ -3,6 +3,7 @@
 #include "autograd/compose.h"
 #include "autograd/sweep_step.h"
 #include "autograd/trap.h"
+#include "tensor/layout.h"
 
 /* Every value the rule reads must still be there, and be what it was. */
 static tp_status check_reads(const tp_sweep *s, const tp_node *node)
@@ -42,7 +43,8 @@ static bool take_gy(const tp_sweep *s, tp_tensor *g)
         s->tape->trap ||      /* it wants to say what came in */
         s->gy.id < s->base || /* a rule may give a value of the forward pass for a gradient */
         gy->value.storage->arena == NULL || gy->value.storage->uses != 1 ||
-        !tp_is_contiguous(&gy->value))
+        (tp_is_channels_last(&node->value) ? !tp_is_channels_last(&gy->value)
+                                           : !tp_is_contiguous(&gy->value)))
         return false;
     *g = gy->value;
     g->storage->uses++;
@@ -69,9 +71,14 @@ static tp_status gradient_place(tp_sweep *s, uint32_t id, tp_tensor *g)
     tp_node *node = tp_node_at(t, id);
     tp_parameter *p = node->param;
     bool newest = p != NULL && t->leaf_of[p->slot].id == id; /* only one may */
-    if (!newest || !t->looping || p->has_grad || node->in_place || rule_sees(s, p->grad.storage))
-        return take_gy(s, g) ? TP_OK
-                             : tp_arena_tensor(&t->arena, g, node->value.dtype, node->value.shape);
+    if (!newest || !t->looping || p->has_grad || node->in_place || rule_sees(s, p->grad.storage)) {
+        if (take_gy(s, g))
+            return TP_OK;
+        TP_TRY(tp_arena_tensor(&t->arena, g, node->value.dtype, node->value.shape));
+        if (tp_node_at(t, s->at)->op->layout != TP_CONTIGUOUS && tp_is_channels_last(&node->value))
+            tp_make_channels_last(g);
+        return TP_OK;
+    }
     node->in_place = true;
     *g = p->grad;
     g->owns = false;

@@ -37,8 +37,8 @@ tp_status tp_conv_opts_check(tp_conv_opts *o);
 int64_t tp_conv_positions(const tp_conv_opts *o, int axis, int64_t size, int64_t kernel);
 int64_t tp_conv_size(const tp_conv_opts *o, int axis, int64_t positions, int64_t kernel);
 
-/* y from x and w | x from y and w | w from x and y. Shapes must fit as above, options are filled in; inputs may have
- * any strides, what is written is contiguous. f32 or f64, all the same. TP_ENOMEM, or TP_ESHAPE if no number holds the
+/* y from x and w | x from y and w | w from x and y. Shapes must fit as above, options are filled in; inputs and
+ * what is written may have any strides; pictures that lie channels-last (layout.h) are worked on where they lie. f32 or f64, all the same. TP_ENOMEM, or TP_ESHAPE if no number holds the
  * bytes: images are laid out as matrices, in memory of the arena, a block of some 2 MB at a time, and at least one line
  * of positions. */
 tp_status tp_conv_into(tp_tensor *y, const tp_tensor *x, const tp_tensor *w, const tp_conv_opts *o,

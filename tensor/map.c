@@ -11,6 +11,7 @@
 
 #include "tensor/iter.h"
 #include "tensor/kernels/kernels.h"
+#include "tensor/layout.h"
 #include "tensor/mem.h"
 #include "tensor/parallel.h"
 
@@ -99,6 +100,23 @@ static tp_status check(tp_map_kernel kernel, const tp_tensor *y, const tp_tensor
     return TP_OK;
 }
 
+/* Pictures that lie channels-last are walked in that order. */
+static tp_status prepare(map_work *w, const tp_tensor *y, const tp_tensor *const *x)
+{
+    const tp_tensor *operands[1 + MAX_ARITY] = {y};
+    tp_tensor turned[1 + MAX_ARITY];
+    bool last = tp_is_channels_last(y);
+    for (int k = 0; k < w->arity; k++) {
+        operands[k + 1] = x[k];
+        last = last && x[k]->shape.ndim <= 4;
+    }
+    for (int k = 0; k <= w->arity && last; k++) {
+        turned[k] = tp_view_channels_last(operands[k]);
+        operands[k] = &turned[k];
+    }
+    return tp_iter_init(&w->it, 1 + w->arity, operands);
+}
+
 tp_status tp_map(tp_map_kernel kernel, tp_tensor *y, const tp_tensor *const *x, const double *p)
 {
     if ((int)kernel < 0 || kernel >= TP_MAP_KERNEL_COUNT)
@@ -110,10 +128,7 @@ tp_status tp_map(tp_map_kernel kernel, tp_tensor *y, const tp_tensor *const *x, 
     w.kernel = tp_kernels_get()->map[kernel][y->dtype];
     w.p[0] = p != NULL ? p[0] : 0;
     w.p[1] = p != NULL ? p[1] : 0;
-    const tp_tensor *operands[1 + MAX_ARITY] = {y};
-    for (int k = 0; k < w.arity; k++)
-        operands[k + 1] = x[k];
-    TP_TRY(tp_iter_init(&w.it, 1 + w.arity, operands));
+    TP_TRY(prepare(&w, y, x));
     if (w.it.numel == 0)
         return TP_OK;
     tp_data_mut(y);

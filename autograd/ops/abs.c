@@ -32,8 +32,8 @@ static const tp_refusal refusals[] = {
     {"integers", 1, {{TP_DIMS(2), TP_I64, 0}}, NULL, TP_EDTYPE, "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(abs, .arity = 1, .smooth = TP_PIECEWISE, .reads = TP_READS(0), .text = "|#0|",
-             .tex = "\\lvert #0 \\rvert", .index = "y[…] = abs(#0[…])",
+TP_DEFINE_OP(abs, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_PIECEWISE, .reads = TP_READS(0),
+             .text = "|#0|", .tex = "\\lvert #0 \\rvert", .index = "y[…] = abs(#0[…])",
              .index_vjp = {"#0'[…] = y'[…]·([#0[…] > 0] − [#0[…] < 0])"},
              .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "the sign of x; at the kink x = 0 the gradient is 0", .shape = tp_shape_same,

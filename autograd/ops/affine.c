@@ -49,8 +49,9 @@ static const tp_refusal refusals[] = {
      "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(affine, .arity = 1, .smooth = TP_SMOOTH, .text = "@scale·#0 + @shift",
-             .tex = "@scale \\, #0 + @shift", .prec = 2, .index = "y[…] = @scale·#0[…] + @shift",
-             .index_vjp = {"#0'[…] = @scale·y'[…]"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
-             .why = "the derivative is the scale", .shape = tp_shape_same, .forward = forward,
-             .vjp = vjp, .call = call, TP_ATTR(struct attr), TP_REFUSALS);
+TP_DEFINE_OP(affine, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH,
+             .text = "@scale·#0 + @shift", .tex = "@scale \\, #0 + @shift", .prec = 2,
+             .index = "y[…] = @scale·#0[…] + @shift", .index_vjp = {"#0'[…] = @scale·y'[…]"},
+             .jacobian = {TP_JACOBIAN_DIAGONAL}, .why = "the derivative is the scale",
+             .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call,
+             TP_ATTR(struct attr), TP_REFUSALS);

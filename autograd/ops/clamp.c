@@ -55,7 +55,7 @@ static const tp_refusal refusals[] = {
      "lo <= hi needed"},
 };
 
-TP_DEFINE_OP(clamp, .arity = 1, .smooth = TP_PIECEWISE, .reads = TP_READS(0),
+TP_DEFINE_OP(clamp, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_PIECEWISE, .reads = TP_READS(0),
              .text = "clamp(#0, @lo, @hi)", .tex = "\\operatorname{clamp}(#0; @lo, @hi)",
              .index = "y[…] = min(max(#0[…], @lo), @hi)",
              .index_vjp = {"#0'[…] = [@lo ≤ #0[…] ≤ @hi]·y'[…]"},

@@ -231,8 +231,8 @@ static const tp_refusal refusals[] = {
 #define SEEN "#0[n," CHANNEL("+") "," TP_CONV_PIXEL "]"
 #define SEEING "#1[k," CHANNEL("−") "," TP_CONV_ELEMENT "]"
 TP_DEFINE_OP(
-    conv2d, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
-    .text = "conv2d(#0, #1)", .tex = "#0 \\star #1",
+    conv2d, .arity = 2, .layout = TP_CHANNELS_LAST, .smooth = TP_SMOOTH,
+    .reads = TP_READS(0) | TP_READS(1), .text = "conv2d(#0, #1)", .tex = "#0 \\star #1",
     .index = "y[n,k,i,j] = Σ_{c,u,v} " SEEN "·#1[k,c,u,v]" TP_CONV_EDGE("#0"),
     .index_vjp = {"#0'[n,c,p,q] = Σ_{k,i,j} y'[n,k,i,j]·" SEEING TP_CONV_GAPS("#1"),
                   "#1'[k,c,u,v] = Σ_{n,i,j} y'[n,k,i,j]·" SEEN TP_CONV_EDGE("#0")},

@@ -149,8 +149,9 @@ static const tp_refusal refusals[] = {
 #define GIVING "#1[c," CHANNEL("−") "," TP_CONV_ELEMENT "]"
 #define GIVEN "y'[n," CHANNEL("+") "," TP_CONV_PIXEL "]"
 TP_DEFINE_OP(
-    conv_transpose2d, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
-    .text = "conv_transpose2d(#0, #1)", .tex = "#0 \\star^\\top #1",
+    conv_transpose2d, .arity = 2, .layout = TP_CHANNELS_LAST, .smooth = TP_SMOOTH,
+    .reads = TP_READS(0) | TP_READS(1), .text = "conv_transpose2d(#0, #1)",
+    .tex = "#0 \\star^\\top #1",
     .index = "y[n,k,p,q] = Σ_{c,i,j} #0[n,c,i,j]·" GIVING TP_CONV_GAPS("#1"),
     .index_vjp = {"#0'[n,c,i,j] = Σ_{k,u,v} " GIVEN "·#1[c,k,u,v]" TP_CONV_EDGE("y'"),
                   "#1'[c,k,u,v] = Σ_{n,i,j} #0[n,c,i,j]·" GIVEN TP_CONV_EDGE("y'")},

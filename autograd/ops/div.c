@@ -48,9 +48,9 @@ static const tp_refusal refusals[] = {
      "f32 and f64"},
 };
 
-TP_DEFINE_OP(div, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(1) | TP_READS_Y,
-             .broadcasts = true, .text = "#0 / #1", .tex = "\\frac{#0}{#1}", .prec = 1,
-             .index = "y[…] = #0[…] / #1[…]",
+TP_DEFINE_OP(div, .arity = 2, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH,
+             .reads = TP_READS(1) | TP_READS_Y, .broadcasts = true, .text = "#0 / #1",
+             .tex = "\\frac{#0}{#1}", .prec = 1, .index = "y[…] = #0[…] / #1[…]",
              .index_vjp = {"#0'[…] = y'[…] / #1[…]", "#1'[…] = −y'[…]·y[…] / #1[…]"},
              .jacobian = {TP_JACOBIAN_DIAGONAL, TP_JACOBIAN_DIAGONAL},
              .why = "the quotient rule: 1/b for a, and −a/b² = −y/b for b", .domain = "b ≠ 0",

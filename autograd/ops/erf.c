@@ -34,8 +34,8 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(
-    erf, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "erf(#0)",
-    .tex = "\\operatorname{erf}(#0)", .index = "y[…] = erf(#0[…])",
+    erf, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH, .reads = TP_READS(0),
+    .text = "erf(#0)", .tex = "\\operatorname{erf}(#0)", .index = "y[…] = erf(#0[…])",
     .index_vjp = {"#0'[…] = y'[…]·2·exp(−#0[…]²) / sqrt(π)"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
     .why = "the derivative of an integral by its upper bound is the integrand, 2/√π·e^(−x²)",
     .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

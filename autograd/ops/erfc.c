@@ -34,8 +34,8 @@ static const tp_refusal refusals[] = {
     {"integers", 1, {{TP_DIMS(2), TP_I64, 0}}, NULL, TP_EDTYPE, "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(erfc, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "erfc(#0)",
-             .tex = "\\operatorname{erfc}(#0)", .index = "y[…] = erfc(#0[…])",
+TP_DEFINE_OP(erfc, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH, .reads = TP_READS(0),
+             .text = "erfc(#0)", .tex = "\\operatorname{erfc}(#0)", .index = "y[…] = erfc(#0[…])",
              .index_vjp = {"#0'[…] = −y'[…]·2·exp(−#0[…]²) / sqrt(π)"},
              .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "erfc = 1 − erf: the derivative is −2/√π·e^(−x²)", .shape = tp_shape_same,

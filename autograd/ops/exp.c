@@ -30,8 +30,9 @@ static const tp_refusal refusals[] = {
     {"integers", 1, {{TP_DIMS(2), TP_I64, 0}}, NULL, TP_EDTYPE, "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(exp, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS_Y, .text = "exp(#0)",
-             .tex = "e^{#0}", .index = "y[…] = exp(#0[…])", .index_vjp = {"#0'[…] = y'[…]·y[…]"},
-             .jacobian = {TP_JACOBIAN_DIAGONAL}, .why = "exp is its own derivative",
+TP_DEFINE_OP(exp, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH, .reads = TP_READS_Y,
+             .text = "exp(#0)", .tex = "e^{#0}", .index = "y[…] = exp(#0[…])",
+             .index_vjp = {"#0'[…] = y'[…]·y[…]"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
+             .why = "exp is its own derivative",
              .domain = "finite up to x = 88.72 in f32, 709.78 in f64", .shape = tp_shape_same,
              .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

@@ -31,8 +31,8 @@ static const tp_refusal refusals[] = {
     {"integers", 1, {{TP_DIMS(2), TP_I64, 0}}, NULL, TP_EDTYPE, "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(expm1, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "expm1(#0)",
-             .tex = "(e^{#0} - 1)", .index = "y[…] = exp(#0[…]) − 1",
+TP_DEFINE_OP(expm1, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH, .reads = TP_READS(0),
+             .text = "expm1(#0)", .tex = "(e^{#0} - 1)", .index = "y[…] = exp(#0[…]) − 1",
              .index_vjp = {"#0'[…] = y'[…]·exp(#0[…])"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "the constant −1 does not matter: the derivative is e^x",
              .domain = "finite up to x = 88.72 in f32, 709.78 in f64", .shape = tp_shape_same,

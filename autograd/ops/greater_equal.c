@@ -37,7 +37,8 @@ static const tp_refusal refusals[] = {
      "f32 and f64"},
 };
 
-TP_DEFINE_OP(greater_equal, .arity = 2, .smooth = TP_NO_GRADIENT, .broadcasts = true,
-             .text = "[#0 ≥ #1]", .tex = "[#0 \\ge #1]", .index = "y[…] = [#0[…] ≥ #1[…]]",
+TP_DEFINE_OP(greater_equal, .arity = 2, .layout = TP_AS_INPUT, .smooth = TP_NO_GRADIENT,
+             .broadcasts = true, .text = "[#0 ≥ #1]", .tex = "[#0 \\ge #1]",
+             .index = "y[…] = [#0[…] ≥ #1[…]]",
              .why = "constant on both sides of the step at a = b", .shape = tp_shape_broadcast_all,
              .forward = forward, .call = call, TP_REFUSALS);

@@ -48,7 +48,8 @@ static const tp_refusal refusals[] = {
      "lo <= hi needed"},
 };
 
-TP_DEFINE_OP(inside, .arity = 1, .smooth = TP_NO_GRADIENT, .text = "[@lo ≤ #0 ≤ @hi]",
-             .tex = "[@lo \\le #0 \\le @hi]", .index = "y[…] = [@lo ≤ #0[…] ≤ @hi]",
+TP_DEFINE_OP(inside, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_NO_GRADIENT,
+             .text = "[@lo ≤ #0 ≤ @hi]", .tex = "[@lo \\le #0 \\le @hi]",
+             .index = "y[…] = [@lo ≤ #0[…] ≤ @hi]",
              .why = "constant on both sides of the steps at lo and hi", .shape = tp_shape_range,
              .forward = forward, .call = call, TP_RANGE_ATTR, TP_REFUSALS);

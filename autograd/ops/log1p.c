@@ -31,8 +31,8 @@ static const tp_refusal refusals[] = {
     {"integers", 1, {{TP_DIMS(2), TP_I64, 0}}, NULL, TP_EDTYPE, "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(log1p, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "log1p(#0)",
-             .tex = "\\log(1 + #0)", .index = "y[…] = log(1 + #0[…])",
+TP_DEFINE_OP(log1p, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH, .reads = TP_READS(0),
+             .text = "log1p(#0)", .tex = "\\log(1 + #0)", .index = "y[…] = log(1 + #0[…])",
              .index_vjp = {"#0'[…] = y'[…] / (1 + #0[…])"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "d log(1 + x)/dx = 1/(1 + x)", .domain = "x > −1; at −1 it is −∞, below NaN",
              .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

@@ -52,9 +52,9 @@ static const tp_refusal refusals[] = {
      "f32 and f64"},
 };
 
-TP_DEFINE_OP(maximum, .arity = 2, .smooth = TP_PIECEWISE, .reads = TP_READS(0) | TP_READS(1),
-             .broadcasts = true, .text = "max(#0, #1)", .tex = "\\max(#0, #1)",
-             .index = "y[…] = max(#0[…], #1[…])",
+TP_DEFINE_OP(maximum, .arity = 2, .layout = TP_AS_INPUT, .smooth = TP_PIECEWISE,
+             .reads = TP_READS(0) | TP_READS(1), .broadcasts = true, .text = "max(#0, #1)",
+             .tex = "\\max(#0, #1)", .index = "y[…] = max(#0[…], #1[…])",
              .index_vjp = {"#0'[…] = y'[…]·([#0[…] > #1[…]] + [#0[…] = #1[…]] / 2)",
                            "#1'[…] = y'[…]·([#1[…] > #0[…]] + [#0[…] = #1[…]] / 2)"},
              .jacobian = {TP_JACOBIAN_DIAGONAL, TP_JACOBIAN_DIAGONAL},

@@ -44,9 +44,9 @@ static const tp_refusal refusals[] = {
      "f32 and f64"},
 };
 
-TP_DEFINE_OP(mul, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
-             .broadcasts = true, .text = "#0 ⊙ #1", .tex = "#0 \\odot #1", .prec = 1,
-             .index = "y[…] = #0[…]·#1[…]",
+TP_DEFINE_OP(mul, .arity = 2, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH,
+             .reads = TP_READS(0) | TP_READS(1), .broadcasts = true, .text = "#0 ⊙ #1",
+             .tex = "#0 \\odot #1", .prec = 1, .index = "y[…] = #0[…]·#1[…]",
              .index_vjp = {"#0'[…] = y'[…]·#1[…]", "#1'[…] = y'[…]·#0[…]"},
              .jacobian = {TP_JACOBIAN_DIAGONAL, TP_JACOBIAN_DIAGONAL},
              .why = "product rule: each factor is the other's derivative",

@@ -30,7 +30,7 @@ static const tp_refusal refusals[] = {
     {"integers", 1, {{TP_DIMS(2), TP_I64, 0}}, NULL, TP_EDTYPE, "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(neg, .arity = 1, .smooth = TP_SMOOTH, .text = "−#0", .tex = "-#0", .prec = 1,
-             .index = "y[…] = −#0[…]", .index_vjp = {"#0'[…] = −y'[…]"},
+TP_DEFINE_OP(neg, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH, .text = "−#0",
+             .tex = "-#0", .prec = 1, .index = "y[…] = −#0[…]", .index_vjp = {"#0'[…] = −y'[…]"},
              .jacobian = {TP_JACOBIAN_DIAGONAL}, .why = "the derivative is −1",
              .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

@@ -65,8 +65,9 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(
-    pow, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1) | TP_READS_Y,
-    .broadcasts = true, .text = "pow(#0, #1)", .tex = "{#0}^{#1}", .index = "y[…] = #0[…]^(#1[…])",
+    pow, .arity = 2, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH,
+    .reads = TP_READS(0) | TP_READS(1) | TP_READS_Y, .broadcasts = true, .text = "pow(#0, #1)",
+    .tex = "{#0}^{#1}", .index = "y[…] = #0[…]^(#1[…])",
     .index_vjp = {"#0'[…] = y'[…]·#1[…]·#0[…]^(#1[…] − 1)", "#1'[…] = y'[…]·y[…]·log(#0[…])"},
     .jacobian = {TP_JACOBIAN_DIAGONAL, TP_JACOBIAN_DIAGONAL},
     .why = "the power rule b·a^(b−1) for a, 0 where b = 0; for b, a^b = e^(b·log a) gives y·log a, "

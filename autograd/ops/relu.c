@@ -36,8 +36,8 @@ static const tp_refusal refusals[] = {
     {"integers", 1, {{TP_DIMS(2), TP_I64, 0}}, NULL, TP_EDTYPE, "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(relu, .arity = 1, .smooth = TP_PIECEWISE, .reads = TP_READS_Y, .text = "relu(#0)",
-             .tex = "\\operatorname{relu}(#0)", .index = "y[…] = max(#0[…], 0)",
+TP_DEFINE_OP(relu, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_PIECEWISE, .reads = TP_READS_Y,
+             .text = "relu(#0)", .tex = "\\operatorname{relu}(#0)", .index = "y[…] = max(#0[…], 0)",
              .index_vjp = {"#0'[…] = [y[…] > 0]·y'[…]"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "1 where y > 0, else 0; at the kink x = 0 the gradient is 0",
              .shape = tp_shape_same, .forward = forward, .vjp = vjp, .vjp_fused = vjp_fused,

@@ -1,6 +1,7 @@
 /* reshape: the same elements in row-major order under another shape; one size may be -1. A view where the
  * strides of x allow it, otherwise a copy. */
 #include "autograd/compose.h"
+#include "tensor/layout.h"
 
 struct attr {
     tp_shape shape;
@@ -33,7 +34,7 @@ static tp_status forward(const tp_op_call *c)
 {
     tp_tensor place; /* y under the shape of x */
     TP_TRY(tp_view_reshape(c->y, c->x[0]->shape, &place));
-    return tp_copy(&place, c->x[0]);
+    return tp_dtype_is_float(place.dtype) ? tp_lay_out(&place, c->x[0]) : tp_copy(&place, c->x[0]);
 }
 
 static void vjp(const tp_vjp_call *c, tp_var *gx)

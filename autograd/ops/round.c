@@ -26,7 +26,7 @@ static const tp_refusal refusals[] = {
 };
 
 TP_DEFINE_OP(
-    round, .arity = 1, .smooth = TP_NO_GRADIENT, .text = "round(#0)",
+    round, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_NO_GRADIENT, .text = "round(#0)",
     .tex = "\\operatorname{round}(#0)", .index = "y[…] = round(#0[…])",
     .why = "constant between the jumps, which lie at halves: straight_through gives it a gradient",
     .shape = tp_shape_same, .forward = forward, .call = call, TP_REFUSALS);

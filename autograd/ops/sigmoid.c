@@ -30,8 +30,9 @@ static const tp_refusal refusals[] = {
     {"integers", 1, {{TP_DIMS(2), TP_I64, 0}}, NULL, TP_EDTYPE, "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(sigmoid, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS_Y,
-             .text = "σ(#0)", .tex = "\\sigma(#0)", .index = "y[…] = 1 / (1 + exp(−#0[…]))",
+TP_DEFINE_OP(sigmoid, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH,
+             .reads = TP_READS(0) | TP_READS_Y, .text = "σ(#0)", .tex = "\\sigma(#0)",
+             .index = "y[…] = 1 / (1 + exp(−#0[…]))",
              .index_vjp = {"#0'[…] = y'[…]·y[…]·(1 − y[…])"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "σ'(x) = σ(x)(1 − σ(x)), and 1 − σ(x) = σ(−x) does not cancel for large x",
              .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

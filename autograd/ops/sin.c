@@ -30,8 +30,8 @@ static const tp_refusal refusals[] = {
     {"integers", 1, {{TP_DIMS(2), TP_I64, 0}}, NULL, TP_EDTYPE, "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(sin, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "sin(#0)",
-             .tex = "\\sin(#0)", .index = "y[…] = sin(#0[…])",
+TP_DEFINE_OP(sin, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH, .reads = TP_READS(0),
+             .text = "sin(#0)", .tex = "\\sin(#0)", .index = "y[…] = sin(#0[…])",
              .index_vjp = {"#0'[…] = y'[…]·cos(#0[…])"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "the derivative of the sine is the cosine", .domain = "finite x",
              .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

@@ -30,7 +30,7 @@ static const tp_refusal refusals[] = {
     {"integers", 1, {{TP_DIMS(2), TP_I64, 0}}, NULL, TP_EDTYPE, "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(softplus, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0),
+TP_DEFINE_OP(softplus, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH, .reads = TP_READS(0),
              .text = "softplus(#0)", .tex = "\\log(1 + e^{#0})",
              .index = "y[…] = log(1 + exp(#0[…]))",
              .index_vjp = {"#0'[…] = y'[…] / (1 + exp(−#0[…]))"},

@@ -30,8 +30,8 @@ static const tp_refusal refusals[] = {
     {"integers", 1, {{TP_DIMS(2), TP_I64, 0}}, NULL, TP_EDTYPE, "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(sqrt, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS_Y, .text = "√#0",
-             .tex = "\\sqrt{#0}", .index = "y[…] = sqrt(#0[…])",
+TP_DEFINE_OP(sqrt, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH, .reads = TP_READS_Y,
+             .text = "√#0", .tex = "\\sqrt{#0}", .index = "y[…] = sqrt(#0[…])",
              .index_vjp = {"#0'[…] = y'[…] / (2·y[…])"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "d √x/dx = 1/(2√x), which is infinite at 0", .domain = "x ≥ 0; below, NaN",
              .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

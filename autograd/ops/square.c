@@ -30,7 +30,8 @@ static const tp_refusal refusals[] = {
     {"integers", 1, {{TP_DIMS(2), TP_I64, 0}}, NULL, TP_EDTYPE, "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(square, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "#0²",
-             .tex = "{#0}^2", .index = "y[…] = #0[…]²", .index_vjp = {"#0'[…] = 2·#0[…]·y'[…]"},
-             .jacobian = {TP_JACOBIAN_DIAGONAL}, .why = "d x²/dx = 2x", .shape = tp_shape_same,
-             .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);
+TP_DEFINE_OP(square, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH, .reads = TP_READS(0),
+             .text = "#0²", .tex = "{#0}^2", .index = "y[…] = #0[…]²",
+             .index_vjp = {"#0'[…] = 2·#0[…]·y'[…]"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
+             .why = "d x²/dx = 2x", .shape = tp_shape_same, .forward = forward, .vjp = vjp,
+             .call = call, TP_REFUSALS);

@@ -47,8 +47,8 @@ static const tp_refusal refusals[] = {
      "f32 and f64"},
 };
 
-TP_DEFINE_OP(sub, .arity = 2, .smooth = TP_SMOOTH, .broadcasts = true, .text = "#0 − #1",
-             .tex = "#0 - #1", .prec = 2, .index = "y[…] = #0[…] − #1[…]",
+TP_DEFINE_OP(sub, .arity = 2, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH, .broadcasts = true,
+             .text = "#0 − #1", .tex = "#0 - #1", .prec = 2, .index = "y[…] = #0[…] − #1[…]",
              .index_vjp = {"#0'[…] = y'[…]", "#1'[…] = −y'[…]"},
              .jacobian = {TP_JACOBIAN_DIAGONAL, TP_JACOBIAN_DIAGONAL},
              .why = "the sum rule: the derivatives are 1 and −1", .shape = tp_shape_broadcast_all,

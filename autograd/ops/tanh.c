@@ -31,8 +31,8 @@ static const tp_refusal refusals[] = {
     {"integers", 1, {{TP_DIMS(2), TP_I64, 0}}, NULL, TP_EDTYPE, "f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(tanh, .arity = 1, .smooth = TP_SMOOTH, .reads = TP_READS(0), .text = "tanh(#0)",
-             .tex = "\\tanh(#0)", .index = "y[…] = tanh(#0[…])",
+TP_DEFINE_OP(tanh, .arity = 1, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH, .reads = TP_READS(0),
+             .text = "tanh(#0)", .tex = "\\tanh(#0)", .index = "y[…] = tanh(#0[…])",
              .index_vjp = {"#0'[…] = y'[…]·(1 − y[…]²)"}, .jacobian = {TP_JACOBIAN_DIAGONAL},
              .why = "1 − tanh²(x), as 4σ(2x)σ(−2x), which does not cancel for large |x|",
              .shape = tp_shape_same, .forward = forward, .vjp = vjp, .call = call, TP_REFUSALS);

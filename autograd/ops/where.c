@@ -53,8 +53,8 @@ static const tp_refusal refusals[] = {
      "input 0 is i64: f32 or f64 needed"},
 };
 
-TP_DEFINE_OP(where, .arity = 3, .smooth = TP_SMOOTH, .reads = TP_READS(0), .broadcasts = true,
-             .text = "where(#0, #1, #2)",
+TP_DEFINE_OP(where, .arity = 3, .layout = TP_AS_INPUT, .smooth = TP_SMOOTH, .reads = TP_READS(0),
+             .broadcasts = true, .text = "where(#0, #1, #2)",
              .tex = "\\begin{cases} #1 & #0 \\ne 0 \\\\ #2 & \\text{else} \\end{cases}",
              .index = "y[…] = [#0[…] ≠ 0]·#1[…] + [#0[…] = 0]·#2[…]",
              .index_vjp = {NULL, "#1'[…] = [#0[…] ≠ 0]·y'[…]", "#2'[…] = [#0[…] = 0]·y'[…]"},
