@@ -25,6 +25,8 @@ static tp_shape memory_shape(tp_shape s, layout how)
             m.dim[i] = s.dim[s.ndim - 1 - i];
         else if (how == LAYOUT_STEPPED)
             m.dim[i] = 2 * s.dim[i];
+    if (how == LAYOUT_CHANNELS_LAST && s.ndim == 4)
+        m = TP_SHAPE(s.dim[0], s.dim[2], s.dim[3], s.dim[1]);
     if (how == LAYOUT_OFFSET && s.ndim > 0)
         m.dim[s.ndim - 1] += 3;
     if (how == LAYOUT_EXPANDED && s.ndim > 0)
@@ -44,6 +46,8 @@ void make_view(tp_tensor *owner, tp_tensor *view, tp_dtype dtype, tp_shape shape
     view->owns = false;
     if (how == LAYOUT_TRANSPOSED)
         assert_ok(tp_view_permute(owner, (tp_axes){0, {0}}, view));
+    if (how == LAYOUT_CHANNELS_LAST && shape.ndim == 4)
+        assert_ok(tp_view_permute(owner, TP_AXES(0, 3, 1, 2), view));
     for (int i = 0; i < shape.ndim; i++) {
         if (how == LAYOUT_STEPPED)
             assert_ok(tp_view_slice(view, i, 0, TP_SLICE_END, 2, view));

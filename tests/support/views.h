@@ -6,12 +6,13 @@
 
 typedef enum layout {
     LAYOUT_CONTIGUOUS,
-    LAYOUT_TRANSPOSED, /* axes in reversed order in memory */
-    LAYOUT_STEPPED,    /* every second element along every axis */
-    LAYOUT_REVERSED,   /* negative strides along every axis */
-    LAYOUT_EXPANDED,   /* stride 0 along the last axis: read-only */
-    LAYOUT_REPEATED,   /* stride 0 along the first axis: read-only */
-    LAYOUT_OFFSET,     /* rows inside longer rows */
+    LAYOUT_TRANSPOSED,    /* axes in reversed order in memory */
+    LAYOUT_STEPPED,       /* every second element along every axis */
+    LAYOUT_REVERSED,      /* negative strides along every axis */
+    LAYOUT_EXPANDED,      /* stride 0 along the last axis: read-only */
+    LAYOUT_REPEATED,      /* stride 0 along the first axis: read-only */
+    LAYOUT_OFFSET,        /* rows inside longer rows */
+    LAYOUT_CHANNELS_LAST, /* of four axes the second is innermost in memory; contiguous else */
     LAYOUT_COUNT
 } layout;
 

@@ -15,6 +15,7 @@
 
 #include "tensor/conv.h"
 #include "tensor/kernels/kernels.h"
+#include "tensor/layout.h"
 #include "tensor/mem.h"
 #include "tensor/parallel.h"
 
@@ -28,6 +29,7 @@ typedef struct geometry {
 } geometry;
 
 static tp_arena scratch;
+static bool channels_last; /* what comes out, in memory */
 
 /* --- geometries ---------------------------------------------------------------------------------- */
 
@@ -205,6 +207,8 @@ static tp_tensor convolve(const geometry *g, role out, const tp_tensor *const x[
     tp_tensor y;
     tp_conv_opts o = g->o;
     assert_ok(tp_tensor_new(&y, x[out == IMAGE ? KERNEL : IMAGE]->dtype, g->shape[out]));
+    if (channels_last)
+        tp_make_channels_last(&y);
     assert_ok(tp_fill(&y, (double)NAN));
     for (int a = 0; a < 2 && out == IMAGE; a++) {
         tp_shape s = g->shape[IMAGE], w = g->shape[KERNEL], p = g->shape[POSITION];
@@ -312,6 +316,7 @@ static void random_geometries(void **state)
     for (int level = 0; next_level(&level);)
         for (int k = 0; k < (SANITIZED ? 150 : 400); k++) {
             geometry g = draw_geometry(&i);
+            channels_last = k % 5 < 2;
             for (int out = 0; out < ROLES; out++) {
                 inputs in;
                 make_inputs(&in, &g, (role)out, k % 4 ? TP_F32 : TP_F64, k, small_integer);
@@ -327,7 +332,7 @@ static void every_layout(void **state)
     const geometry odd = {{TP_DIMS(3, 4, 7, 9), TP_DIMS(6, 2, 3, 2)}, OPTS(2, 1, 1, 2, 2, 3, 2)};
     geometry g = odd;
     assert_true(finish(&g));
-    for (int how = 0; how < LAYOUT_COUNT * LAYOUT_COUNT; how++)
+    for (int how = 0; how < LAYOUT_COUNT * LAYOUT_COUNT; how++, channels_last = !channels_last)
         for (int out = 0; out < ROLES; out++)
             for (int d = TP_F32; d <= TP_F64; d++) {
                 inputs in;
@@ -342,6 +347,7 @@ static void large_geometries(void **state)
 {
     (void)state;
     for (int i = 0; i < LARGE; i++) {
+        channels_last = i % 2 > 0;
         geometry g = large_geometry(i);
         for (int out = 0; out < ROLES; out++) {
             inputs in;
@@ -359,6 +365,7 @@ static void large_geometries(void **state)
 static void nothing_to_add(void **state)
 {
     (void)state;
+    channels_last = false;
     const geometry all[] = {
         {{TP_DIMS(0, 2, 5, 4), TP_DIMS(3, 2, 2, 3)}, OPTS(1, 1, 0, 0, 1, 1, 1)},
         {{TP_DIMS(2, 0, 5, 4), TP_DIMS(3, 0, 2, 3)}, OPTS(1, 1, 0, 0, 1, 1, 1)},
@@ -380,6 +387,7 @@ static void nothing_to_add(void **state)
 static void special_numbers_stay_where_they_are(void **state)
 {
     (void)state;
+    channels_last = false;
     const double special[] = {(double)NAN, HUGE_VAL, -HUGE_VAL};
     int64_t i = 1000000;
     for (int level = 0; next_level(&level);)
@@ -402,6 +410,7 @@ static void special_numbers_stay_where_they_are(void **state)
 static void examples_are_apart(void **state)
 {
     (void)state;
+    channels_last = false;
     for (int i = 0; i < LARGE; i++)
         for (int out = 0; out < ROLES; out += POSITION) { /* of a kernel all examples are a sum */
             geometry g = large_geometry(i);
@@ -436,6 +445,7 @@ static void bits_do_not_depend_on_threads(void **state)
                 inputs in;
                 tp_tensor y[4];
                 make_inputs(&in, &g, (role)out, i % 2 ? TP_F32 : TP_F64, i % 3, random_value);
+                channels_last = i % 4 > 1;
                 for (int t = 0; t < 4; t++) {
                     assert_ok(tp_set_threads(threads[t]));
                     y[t] = convolve(&g, (role)out, in.x);
