@@ -63,7 +63,8 @@ tp_var tp_param(tp_tape *t, tp_parameter *p);
 
 /* --- looking at vars -------------------------------------------------------------------------- */
 
-/* The value, or NULL with the reason in tp_last_error (stale, released, poisoned). */
+/* The value, or NULL with the reason in tp_last_error (stale, released, poisoned). It may be a view, and pictures behind
+ * a convolution lie channels-last: tp_clone makes a contiguous copy. */
 const tp_tensor *tp_value(tp_var v);
 /* The one element of v as a double; NaN with the reason in tp_last_error. */
 double tp_item_of(tp_var v);

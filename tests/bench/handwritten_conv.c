@@ -3,6 +3,7 @@
 #include "tests/bench/handwritten_conv.h"
 #include "tests/bench/bench.h"
 
+#include "tensor/layout.h"
 #include "tensor/map.h"
 #include "tensor/reduce.h"
 
@@ -54,12 +55,13 @@ void handwritten_conv_down_backward(handwritten_conv *w, tp_vae *m, const tp_ten
         const tp_tensor *in = i == 0 ? &picture : &w->down[i - 1];
         tp_tensor *gy = &w->gdown[i];
         bench_must(tp_map2(gy, gy, &w->down[i], TP_K_relu_vjp));
-        bench_must(tp_conv_kernel_into(&l->weight.grad, in, gy, &l->opts, &w->scratch));
+        if (i > 0)
+            bench_must(tp_conv_image_kernel_into(&w->gdown[i - 1], &l->weight.grad, in,
+                                                 &l->weight.value, gy, &l->opts, &w->scratch));
+        else
+            bench_must(tp_conv_kernel_into(&l->weight.grad, in, gy, &l->opts, &w->scratch));
         l->weight.has_grad = true;
         bias_backward(&l->bias, gy);
-        if (i > 0)
-            bench_must(
-                tp_conv_image_into(&w->gdown[i - 1], gy, &l->weight.value, &l->opts, &w->scratch));
     }
     tp_arena_reset(&w->scratch);
 }
@@ -85,22 +87,26 @@ void handwritten_conv_up_backward(handwritten_conv *w, tp_vae *m, const tp_tenso
         tp_tensor *gy = i == LAST ? &picture : &w->gup[i + 1];
         if (i < LAST)
             bench_must(tp_map2(gy, gy, &w->up[i + 1], TP_K_relu_vjp));
-        bench_must(tp_conv_kernel_into(&l->weight.grad, gy, &w->up[i], &l->opts, &w->scratch));
+        bench_must(tp_conv_places_kernel_into(&w->gup[i], &l->weight.grad, gy, &l->weight.value,
+                                              &w->up[i], &l->opts, &w->scratch));
         l->weight.has_grad = true;
         bias_backward(&l->bias, gy);
-        bench_must(tp_conv_into(&w->gup[i], gy, &l->weight.value, &l->opts, &w->scratch));
     }
     tp_arena_reset(&w->scratch);
 }
 
 /* --- making and freeing ------------------------------------------------------------------------- */
 
-/* A tensor for the pictures of a stage and its gradient. */
+/* A tensor for the pictures of a stage and its gradient, which lie channels-last but next to the dense layers. */
 static void make(tp_tensor *t, tp_tensor *g, int64_t batch, const tp_conv_sizes *s, int stage)
 {
     tp_shape shape = TP_SHAPE(batch, s->channels[stage], s->height[stage], s->width[stage]);
     bench_must(tp_tensor_new(t, TP_F32, shape));
     bench_must(tp_tensor_new(g, TP_F32, shape));
+    if (stage < TP_CONV_LAYERS) {
+        tp_make_channels_last(t);
+        tp_make_channels_last(g);
+    }
 }
 
 void handwritten_conv_init(handwritten_conv *w, const tp_vae *m, int64_t batch)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "tensor/conv.h"
+#include "tensor/layout.h"
 #include "tensor/mem.h"
 
 enum { BATCH = 128, KERNEL = 4 };
@@ -51,6 +52,8 @@ static bool begin(bench_row *r)
     p->x = bench_uniform(TP_SHAPE(BATCH, channels, size, size), -1, 1);
     p->w = bench_uniform(TP_SHAPE(out, channels, KERNEL, KERNEL), -1, 1);
     p->y = bench_uniform(TP_SHAPE(BATCH, out, half, half), -1, 1);
+    tp_make_channels_last(&p->x); /* as they lie between two layers */
+    tp_make_channels_last(&p->y);
     r->state = p;
     r->work = r->flops = 2.0 * (double)(tp_numel(&p->y) * channels * KERNEL * KERNEL);
     return true;
