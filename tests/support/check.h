@@ -36,8 +36,8 @@ enum { FULL_SPEED = 0 };
 /* |got - want| <= abs + rel |want|. NaN is close to NaN only, an infinity only to itself. */
 bool close_enough(double got, double want, double abs, double rel);
 
-/* Both are contiguous or channels-last, of one type and shape, and equal bit for bit, the sign of zero included; or
- * neither has any memory. */
+/* Both are of one type and shape, in any layout, and equal bit for bit, the sign of zero included; or neither has any
+ * memory. */
 bool equal_bits(const tp_tensor *a, const tp_tensor *b);
 
 #define assert_close(got, want, abs, rel)                                                          \
