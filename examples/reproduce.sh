@@ -11,7 +11,8 @@
 #   --threads N     0: one for each core (0)
 #   --smoke N       at most N epochs and 20 importance samples, in DIR-smoke; nothing is written down, nothing judged
 #
-# A row can be stopped at any time and called again. Exit codes: 0 every gate was met; 1 one was missed; 2 no verdict.
+# A row can be stopped at any time and called again; while one call is at work on it, another is refused.
+# Exit codes: 0 every gate was met; 1 one was missed; 2 no verdict.
 # examples/reproduce/evidence.sh makes docs/evidence.md of the results. Read next: reproduce/lib.sh, reproduce/1.sh.
 set -euo pipefail
 export LC_ALL=C
@@ -66,6 +67,7 @@ VAE=$(cd -P "$(dirname "$VAE")" && pwd)/${VAE##*/}
 [ "$seed" = 1 ] || out=$out/seed-$seed
 mkdir -p "$out"
 out=$(cd -P "$out" && pwd)
+[ ! -d "$data" ] || data=$(cd -P "$data" && pwd) # runs remember it, and go on when called from elsewhere
 worst=0
 for row in "${wanted[@]}"; do
     code=0

@@ -12,7 +12,8 @@ departures="Initial weights are U(±1/√fan_in), the paper's N(0, 0.01); no pri
 floor of e^-6, which keeps the bound below 1,165 nats; the paper has none. The paper does not say what was held back of Frey: here the \
 last 200 frames of the film, which are less like the others than frames from in between would be. Of the paper's \
 learning rates, 0.01, 0.02 and 0.1, it is 0.01: the one with the best bound of the training images over the first epoch, for 10 latents \
-of either data. Curves of training images are means over each epoch while it went on."
+of either data. Curves of training images are means over each epoch while it went on; the order of Frey is judged by \
+them, as the few frames held back say little."
 
 items() {
     local d

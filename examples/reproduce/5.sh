@@ -7,7 +7,8 @@ gate="at most 89.9"
 protocol="784-400-40-400-784, ReLU, static binarization (50,000 / 10,000 / 10,000), Adam 1e-4, times 10^(−1/5) after 200 and 350 \
 of 500 epochs, batches of 100; the weights of the epoch with the lowest validation loss; −log p(x) of the 10,000 test images from \
 200 samples of q(z|x)."
-departures="pythae takes the mean of five such measurements, which moves the third decimal."
+departures="The paper has a network and a training of its own; the protocol here is that of its reproduction. \
+pythae takes the mean of five such measurements, which moves the third decimal."
 
 items() {
     cat <<'END'

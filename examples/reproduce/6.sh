@@ -10,7 +10,7 @@ weights, the output's biases begin at the logits of the mean picture, Adam with 
 departures="300 epochs in batches of 100 instead of 3,280 in batches of 20, the learning rate falling from 1e-3 to 1e-4 by the \
 same factor each epoch instead of in 8 stages; the weights of the epoch with the lowest validation loss instead of the last. \
 Adam's ε is 5e-6: the code has 1e-4 for the sum over 20 images, this is the same for their mean. Its second moments begin at 1, ours \
-at 0 with the usual correction."
+at 0 with the usual correction. Its encoder gives log σ, ours log σ²."
 
 items() {
     cat <<'END'

@@ -73,22 +73,32 @@ images_in() {
     [ $# = 8 ] && [ "$1 $2 $3 $4" = "0 0 8 3" ] && echo $(($5 << 24 | $6 << 16 | $7 << 8 | $8))
 }
 
-# The published numbers are of the whole data: a part of them is refused.
+# What data is known by: of each split the images and the white pixels, in whatever order the images are.
+splits_of() {
+    case $1 in
+    mnist) printf '%s\n' "train 60000 314282" "t10k 10000 56835" ;;
+    mnist-binarized) printf '%s\n' "train 50000 5118041" "valid 10000 1028036" "test 10000 1038896" ;;
+    frey) echo "train 1965 0" ;;
+    esac
+}
+
+# The published numbers are of the whole data and of no other: a part of them is refused, and so is what only looks like them.
 check_data() {
-    local name want got
+    local name split want white got file
     for name in $data_needed; do
-        case $name in
-        mnist) want="train 60000" ;;
-        mnist-binarized) want="train 50000" ;;
-        frey) want="train 1965" ;;
-        esac
         [ -n "$data" ] || die "row $row needs the images '$name': name the folder they are in by --data DIR or" \
             "TAPIR_DATA; examples/reproduce/README.md says where they are from"
-        got=$(images_in "$data/$name/${want% *}-images-idx3-ubyte") || true
-        [ -n "$got" ] || die "row $row: no $name/train-images-idx3-ubyte (or .gz) in $data;" \
-            "examples/reproduce/README.md says where it is from"
-        [ "$got" = "${want#* }" ] || die "row $row: $data/$name has $got training images, expected ${want#* }:" \
-            "published numbers are of the whole data, not of a part"
+        while read -r split want white; do
+            file=$data/$name/$split-images-idx3-ubyte
+            got=$(images_in "$file") || true
+            [ -n "$got" ] || die "row $row: no $name/${file##*/} (or .gz) in $data;" \
+                "examples/reproduce/README.md says where it is from"
+            [ "$got" = "$want" ] || die "row $row: $data/$name has $got ${split/#train/training} images, expected $want:" \
+                "published numbers are of the whole data, not of a part"
+            got=$({ if [ -f "$file" ]; then cat "$file"; else gzip -dc "$file.gz"; fi; } | tr -cd '\377' | wc -c)
+            [ $((got)) = "$white" ] || die "row $row: $data/$name/${file##*/} has $((got)) white pixels, expected $white:" \
+                "it is not the data the published numbers are of"
+        done < <(splits_of "$name")
     done
 }
 
@@ -150,6 +160,14 @@ place() {
     esac
 }
 
+# lock PATH: nobody else writes there until this call, and what it started, has ended. Where there is no flock, nothing is done.
+lock() {
+    local fd
+    command -v flock >/dev/null || return 0
+    exec {fd}>>"$1.lock"
+    flock -n "$fd" || die "another call is at work on $1; wait for it, or end it"
+}
+
 # train NAME FLAGS...: trains in the folder NAME, or goes on there. With --smoke N at most N epochs.
 train() {
     local dir done flags=() what code=0
@@ -165,6 +183,7 @@ train() {
     flags+=(--seed "$seed")
     what=$(shown vae train "${flags[@]}" --out "$dir")
     mkdir -p "${dir%/*}"
+    lock "$dir"
     if [ -f "$done" ] || [ -f "$dir/config.json" ]; then
         local was
         was=$(head -1 "$done" 2>/dev/null || head -1 "$done.begun") || die "$dir was not trained by this script; remove it"
@@ -172,14 +191,14 @@ train() {
             $'\n  was' "$was" $'\n  now' "$what"
     fi
     [ ! -f "$done" ] || return 0
-    printf '%s\n' "$what" >"$done.begun"
     if [ -f "$dir/config.json" ]; then
         "$VAE" train --resume "$dir" --threads "$threads" >&2 || code=$?
     else
+        printf '%s\n' "$what" >"$done.begun"
         "$VAE" train "${flags[@]}" --threads "$threads" --out "$dir" >&2 || code=$?
     fi
     [ $code = 0 ] || die "row $row stopped; the same command goes on"
-    printf '%s\n%s\n' "$what" "$(version)" >"$done"
+    printf '%s\n%s\n' "$what" "$(version)" >"$done.new" && mv "$done.new" "$done"
 }
 
 # measure NAME KEY COMMAND FLAGS...: "vae COMMAND --run NAME FLAGS", once, while the weights are the same; figure NAME.KEY has its
@@ -304,9 +323,9 @@ picture() {
     keep_picture "$file"
 }
 
-# keep_picture FILE: for docs/evidence.md, if the results are for it.
+# keep_picture FILE: for docs/evidence.md, if the results are for it; of seed 1.
 keep_picture() {
-    [ -z "$smoke" ] && [ "$results" = "$root/docs/evidence.tsv" ] || return 0
+    [ -z "$smoke" ] && [ "$seed" = 1 ] && [ "$results" = "$root/docs/evidence.tsv" ] || return 0
     mkdir -p "$root/docs/images/evidence"
     cp "$1" "$root/docs/images/evidence/$row-${1##*/}"
 }
@@ -315,6 +334,7 @@ run_row() {
     load_row "$1"
     echo "row $row: $title"
     mkdir -p "$out/$row"
+    lock "$out/$row/row"
     rm -f "$out/$row/table" "$out/$row/lines" "$out/$row/missed"
     run
     printf '\n%-34s %14s %12s %22s  %s\n' item ours published gate verdict
@@ -326,7 +346,7 @@ run_row() {
         return 0
     fi
     [ -s "$results" ] || printf '%s\n' "$columns" >"$results"
-    cat "$out/$row/lines" >>"$results"
+    grep -Fxv -f "$results" "$out/$row/lines" >>"$results" || true # what was not measured anew is there already
     if [ -f "$out/$row/missed" ]; then
         echo "row $row: missed: $(paste -sd, "$out/$row/missed")"
         exit 1
