@@ -462,15 +462,20 @@ tp_status tp_checkpoint_load(const tp_checkpoint *c, tp_trainer *t, tp_batches *
 {
     if (c->path == NULL)
         return tp_fail(TP_EARG, "no checkpoint is open");
-    if (t->best != NULL || tp_safetensors_find(&c->file, epoch_name) == NULL)
-        return load(c, t, b);
-    tp_best unwanted;
+    tp_best *own = t->best, as_saved;
     const tp_params *ps = t->optimizer->params;
-    TP_TRY(tp_best_init(&unwanted, ps, has_best_weights(c, ps)));
-    t->best = &unwanted;
+    bool weights = has_best_weights(c, ps), any = tp_safetensors_find(&c->file, epoch_name) != NULL;
+    if (own != NULL ? own->n > 0 || !weights : !any)
+        return load(c, t, b);
+    TP_TRY(tp_best_init(&as_saved, ps, weights)); /* more than is wanted */
+    t->best = &as_saved;
     tp_status s = load(c, t, b);
-    t->best = NULL;
-    tp_best_free(&unwanted);
+    t->best = own;
+    if (s == TP_OK && own != NULL) {
+        own->epoch = as_saved.epoch;
+        own->loss = as_saved.loss;
+    }
+    tp_best_free(&as_saved);
     return s;
 }
 

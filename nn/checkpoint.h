@@ -45,8 +45,9 @@ const char *tp_checkpoint_text(const tp_checkpoint *c, const char *key);
 /* Puts parameters, optimizer and trainer into the state that was saved; tp_train_rest then goes on. The model, kind
  * of optimizer, seed, data and batch size must be those of the run: TP_EFORMAT names what differs. The optimizer's
  * options become those that were saved; a schedule is not part of the file, the caller sets the same. A best epoch in the
- * file that the trainer does not keep is passed over; one that it keeps must be there. TP_EIO, TP_ENOMEM. On failure nothing is changed. Damaged checkpoints that the note speaks of are renamed to
- * "….damaged", out of the way of the next save. */
+ * file that the trainer does not keep, or its weights alone, are passed over; what it keeps must be there. TP_EIO,
+ * TP_ENOMEM. On failure nothing is changed. Damaged checkpoints that the note speaks of are renamed to "….damaged", out of
+ * the way of the next save. */
 tp_status tp_checkpoint_load(const tp_checkpoint *c, tp_trainer *t, tp_batches *b);
 
 /* Frees it; harmless on one without a file. */

@@ -227,6 +227,11 @@ static void test_checkpoint_passed_over(void **state)
         assert_ok(load(&f, path));
         assert_true(holds(&f, 8, 80) && f.trainer.best == NULL && f.best.epoch == 0);
         drop(&f);
+        make(&f, false); /* and who keeps no weights, without those */
+        assert_ok(load(&f, path));
+        assert_true(holds(&f, 8, 80) && f.trainer.best == &f.best && f.best.n == 0);
+        assert_true(f.best.epoch == 3 && f.best.loss == 0.125);
+        drop(&f);
     }
     const char *path = directory("never");
     fixture f;
