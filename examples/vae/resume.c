@@ -80,11 +80,11 @@ static tp_status restore(training *t, const tp_checkpoint *c)
         return tp_fail(TP_EARG, "--epochs %lld: the run is in epoch %lld already", epochs, begun);
     json_raw(&t->metrics, "%s", metrics != NULL ? metrics : "");
     TP_TRY(read_timing(t));
-    if (epoch > epochs)
-        note("all %lld epochs are done; a larger --epochs goes on behind them", epochs);
-    else if (out_of_patience(t))
+    if (out_of_patience(t)) /* which a larger --epochs does not change */
         note("%lld epochs without a lower validation loss: the run has ended behind epoch %lld",
              (long long)epochs_waited(t), epoch - 1);
+    else if (epoch > epochs)
+        note("all %lld epochs are done; a larger --epochs goes on behind them", epochs);
     else
         note("goes on behind step %llu, in epoch %lld of %lld", (unsigned long long)t->trainer.step,
              epoch, epochs);

@@ -252,6 +252,9 @@ static tp_status prepare_best(training *t)
     }
     if (o->keep == KEEP_LAST && o->patience == 0)
         return TP_OK;
+    if (*o->resume != '\0')
+        return tp_fail(TP_EIO, "%s: the validation images, the split valid, are not there any more",
+                       o->data);
     return tp_fail(TP_EARG,
                    "--%s: there are no validation images; --valid N holds N training "
                    "images back",
@@ -261,9 +264,10 @@ static tp_status prepare_best(training *t)
 tp_status prepare_training(training *t, const options *o)
 {
     TP_TRY(run_open(&t->r, o));
-    if (*o->resume == '\0')
-        t->r.o.height = t->r.o.width = t->r.o.classes = t->r.o.examples =
-            0; /* the data say, whatever a config.json said */
+    if (*o->resume == '\0') { /* the data say, whatever a config.json said */
+        t->r.o.height = t->r.o.width = t->r.o.classes = t->r.o.examples = 0;
+        t->r.o.valid = o->valid == UNSAID ? 0 : o->valid;
+    }
     TP_TRY(run_data(&t->r));
     run_note_untested(&t->r);
     TP_TRY(run_new_model(&t->r));

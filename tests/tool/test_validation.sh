@@ -99,7 +99,11 @@ cp own/valid* all/
 good train --resume old --epochs 3
 grep -q '"test_loss": [0-9]' old/metrics.jsonl || bad "an old run: $(tail -1 old/metrics.jsonl)"
 grep -q '"valid' old/config.json && bad "an old run has become another one"
+good train --config old/config.json --keep best --out young # a new one by its settings has what others have
+grep -q '"valid_loss": [0-9]' young/metrics.jsonl || bad "a new run of old settings: $(tail -1 young/metrics.jsonl)"
+grep -qxF '  "valid": 0,' young/config.json || bad "a new run of old settings: $(grep valid young/config.json)"
 rm all/valid*
+says 1 "vae: $PWD/all: the validation images, the split valid, are not there any more" train --resume young
 more=("${few[@]}") && more[2]=3
 good "${more[@]}" --data all --out fresh
 alike old fresh model.safetensors metrics.jsonl
@@ -151,6 +155,7 @@ same patient again
 says 0 "vae: 5 epochs without a lower validation loss: the run has ended behind epoch $end" train --resume again --epochs 50
 cp patient/config.json again/ && cp patient/checkpoint* again/ && cp patient/model.safetensors again/
 same patient again
+says 0 "vae: 5 epochs without a lower validation loss: the run has ended behind epoch $end" train --resume again --epochs $end
 
 # With little weight on it the KL is large, so that the loss with its whole weight begins with rising: that wears no
 # patience out within the warm-up, and no epoch wins by its small weight.
