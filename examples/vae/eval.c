@@ -112,21 +112,33 @@ static void print_latents(const latents *l)
     printf("\n");
 }
 
+/* Nothing of one image, whose spread is not known. */
+static const char *error_text(char text[48], double error)
+{
+    snprintf(text, 48, "   ");
+    if (isfinite(error))
+        snprintf(text, 48, "   ± %.2f over images; ", error);
+    return text;
+}
+
 static void print_bounds(const run *r, const evaluation *m)
 {
+    char text[48];
     if (m->elbo.examples > 0) {
-        printf("−ELBO             %8.2f   ± %.2f over images; %lld draws each\n", negative_elbo(m),
-               m->elbo.elbo_error, (long long)m->draws);
+        printf("−ELBO             %8.2f%s%lld draws each\n", negative_elbo(m),
+               error_text(text, m->elbo.elbo_error), (long long)m->draws);
         printf("  reconstruction  %8.2f   −log p(x|z)\n", m->elbo.reconstruction);
         printf("  KL              %8.2f   log q(z|x) − log p(z)\n", m->elbo.kl);
     }
     if (m->nll.examples == 0)
         return;
-    printf("−log p(x)         %8.2f   ± %.2f over images; ", m->nll.nll, m->nll.nll_error);
+    printf("−log p(x)         %8.2f%s", m->nll.nll, error_text(text, m->nll.nll_error));
     if (exact(r))
         printf("exact\n");
-    else
+    else if (isfinite(m->nll.draws_error))
         printf("%lld draws each, which add ± %.2g\n", (long long)m->draws, m->nll.draws_error);
+    else
+        printf("%lld draws each\n", (long long)m->draws);
     if (m->elbo.examples == 0)
         return;
     printf("gap               %8.2f   −ELBO less −log p(x)\n", negative_elbo(m) - m->nll.nll);
@@ -169,7 +181,10 @@ static tp_status evidence(run *r, tp_batches *b, int64_t draws, tp_evidence *e)
 {
     stop_watch();
     watch w = {.bar = bar_start(1, 1, 0, 1, 0)};
-    snprintf(w.what, sizeof w.what, "%lld draws for each image", (long long)draws);
+    if (draws > 0)
+        snprintf(w.what, sizeof w.what, "%lld draws for each image", (long long)draws);
+    else
+        snprintf(w.what, sizeof w.what, "log p(x)");
     tp_evidence_opts opts = {
         .seed = r->o.seed, .samples = draws, .on_progress = on_progress, .user = &w};
     tp_status s = tp_model_evidence(&r->model, r->tape, b, opts, e);

@@ -48,22 +48,34 @@ static void section(json *page, const char *id, const char *title)
     json_raw(page, "<section id=\"%s\">\n<h2>%s</h2>\n", id, title);
 }
 
+/* Nothing of one image, whose spread is not known. */
+static const char *error_text(char text[32], double error)
+{
+    *text = '\0';
+    if (isfinite(error))
+        snprintf(text, 32, " ± %.2g", error);
+    return text;
+}
+
 /* Bounds of log p(x) and log p(x), as far as they are known. */
 static void put_evidence(report *p)
 {
     const tp_evidence *elbo = &p->m.elbo, *nll = &p->m.nll;
     json *page = &p->page;
+    char text[32];
     if (elbo->examples > 0) {
-        row(page, "−ELBO", "%.6g ± %.2g nats over images, %lld draws each",
-            elbo->reconstruction + elbo->kl, elbo->elbo_error, (long long)p->m.draws);
+        row(page, "−ELBO", "%.6g%s nats over images, %lld draws each",
+            elbo->reconstruction + elbo->kl, error_text(text, elbo->elbo_error),
+            (long long)p->m.draws);
         row(page, "its reconstruction", "%.6g nats, −log p(x|z)", elbo->reconstruction);
         row(page, "its KL", "%.6g nats, log q(z|x) − log p(z)", elbo->kl);
     }
     if (nll->examples > 0 && p->r.model.type->logprob != NULL)
-        row(page, "−log p(x)", "%.6g ± %.2g nats over images, exact", nll->nll, nll->nll_error);
+        row(page, "−log p(x)", "%.6g%s nats over images, exact", nll->nll,
+            error_text(text, nll->nll_error));
     else if (nll->examples > 0)
-        row(page, "−log p(x)", "%.6g ± %.2g nats over images, from %lld draws of q(z|x) each",
-            nll->nll, nll->nll_error, (long long)p->m.draws);
+        row(page, "−log p(x)", "%.6g%s nats over images, from %lld draws of q(z|x) each", nll->nll,
+            error_text(text, nll->nll_error), (long long)p->m.draws);
 }
 
 static void put_numbers(report *p)
@@ -99,12 +111,45 @@ static void put_numbers(report *p)
             "be compared with itself only.</p>\n");
 }
 
-/* The command that makes a figure; more is what stands behind --run. */
-static void put_command(report *p, const char *name, const char *more)
+static bool of_images(const char *command)
+{
+    static const char *const all[] = {"eval", "reconstruct", "scatter", "traverse", "interpolate"};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(all[i], command) == 0)
+            return true;
+    return false;
+}
+
+static void put_flag(report *p, const char *flag, const char *value)
 {
     char word[SHOWN_TEXT];
-    json_raw(&p->page, "<pre><code>vae %s --run ", name);
-    markup_text(&p->page, shell_word(word, p->r.o.run));
+    json_raw(&p->page, " --%s ", flag);
+    markup_text(&p->page, shell_word(word, value));
+}
+
+/* The images of the page, where a command would not take them by itself. */
+static void put_images(report *p)
+{
+    const options *o = &p->r.o;
+    char path[PATH_SIZE];
+    bool named;
+    options of_run = preset_options(0);
+    if (config_read(&of_run, path_in(path, o->run, "config.json"), &named) == TP_OK &&
+        strcmp(of_run.data, o->data) != 0)
+        put_flag(p, "data", o->data);
+    if (*o->split != '\0')
+        put_flag(p, "split", o->split);
+    else if (p->r.test.x.storage == NULL)
+        put_flag(p, "split", "train");
+}
+
+/* The command that makes a figure; more is what stands behind run and images. */
+static void put_command(report *p, const char *name, const char *more)
+{
+    json_raw(&p->page, "<pre><code>vae %s", name);
+    put_flag(p, "run", p->r.o.run);
+    if (of_images(name))
+        put_images(p);
     json_raw(&p->page, "%s</code></pre>\n", more);
 }
 

@@ -83,6 +83,18 @@ for model in gumbel_vae made ae linear_vae; do
     grep -q '^loss ' stdout || bad "$model: $(cat stdout)"
     grep -qi nan stdout && bad "$model: $(cat stdout)"
 done
+# One draw or one image have no spread.
+mkdir single
+npy '|u1' '1, 28, 28,' >single/test.npy && tail -c 784 few/test.npy >>single/test.npy
+good eval --run vae --importance 1 --table
+grep -qx -- '−log p(x)  *[0-9.]*   ± [0-9.]* over images; 1 draws each' stdout || bad "one draw: $(cat stdout)"
+good eval --run vae --importance 5 --table --data single
+grep -qx -- '−log p(x)  *[0-9.]*   5 draws each, which add ± [0-9.]*' stdout || bad "one image: $(cat stdout)"
+grep -qx -- '−ELBO  *[0-9.]*   5 draws each' stdout || bad "one image: $(cat stdout)"
+good eval --run made --table --data single
+grep -qx -- '−log p(x)  *[0-9.]*   exact' stdout || bad "one image: $(cat stdout)"
+good report --run vae --importance 1 --data single --out single.html
+grep -q "<td>.*nan" single.html && bad "a page of one image: $(grep "<td>.*nan" single.html)"
 
 # --- data ---------------------------------------------------------------------------------------------------------
 

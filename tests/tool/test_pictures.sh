@@ -246,6 +246,18 @@ done
 sed -n '/<svg/,/<\/svg>/p' scatter.svg | diff - <(awk '/id="scatter"/ { on = 1 } /<svg/ && on { p = 1 } p { print } /<\/svg>/ && p { exit }' page.html) ||
     bad "the command for scatter.svg gives another chart"
 
+# Of other images: the commands name them.
+mkdir "o'ther" && cp data/* "o'ther/" && mv "o'ther/t10k-images-idx3-ubyte" "o'ther/valid-images-idx3-ubyte"
+good report --run run --data "o'ther" --split valid --out page.html
+grep -o '<code>[^<]*</code>' page.html | sed "s/<[^>]*>//g; s/&#39;/'/g" >commands
+[ "$(grep -c -- ' --data .*ther.* --split valid' commands)" = 6 ] || bad "other images: $(cat commands)"
+read -r _ command < <(grep eval commands | head -1)
+eval "good $command"
+grep -q '"split": "valid", "samples": 40, ' stdout || bad "$command: $(cat stdout)"
+good report --run run --data "o'ther" --out page.html
+grep -q '<td>160 images (train)</td>' page.html || bad "without test images"
+[ "$(grep -c -- '<code>.* --split train' page.html)" = 6 ] || bad "training images: $(grep '<code>' page.html)"
+
 good report --run "a<b&\"c'" --out hostile.html
 well_formed hostile.html
 grep -qF "<h1>ae: a&lt;b&amp;&quot;c'</h1>" hostile.html || bad "title: $(grep '<h1>' hostile.html)"
