@@ -67,13 +67,20 @@ static void on_free(png_structp png, png_voidp p)
     tp_block_free(p);
 }
 
-static tp_status append(memory *to, const void *data, size_t n)
+static tp_status no_room(const codec *c)
 {
+    tp_fail_prefix("%s: ", c->path);
+    return TP_ENOMEM;
+}
+
+static tp_status append(const codec *c, const void *data, size_t n)
+{
+    memory *to = c->memory;
     if (to->used + n > to->room) {
         size_t room = 2 * to->room + n + 4096;
         unsigned char *grown = tp_realloc(to->data, to->room, room);
         if (grown == NULL)
-            return TP_ENOMEM;
+            return no_room(c);
         to->data = grown;
         to->room = room;
     }
@@ -86,8 +93,7 @@ static void on_write(png_structp png, png_bytep data, size_t n)
 {
     codec *c = png_get_io_ptr(png);
     if (c->status == TP_OK)
-        c->status =
-            c->memory != NULL ? append(c->memory, data, n) : tp_file_write(&c->writer, data, n);
+        c->status = c->memory != NULL ? append(c, data, n) : tp_file_write(&c->writer, data, n);
     if (c->status != TP_OK)
         png_error(png, "write");
 }
@@ -310,7 +316,8 @@ tp_status tp_png_grid_bytes(const tp_tensor *images, int columns, int pad, int s
     unsigned char *fitting = NULL;
     if (c.status == TP_OK) { /* who frees it knows its size, and not its room */
         fitting = tp_realloc(m.data, m.room, m.used);
-        c.status = fitting != NULL ? TP_OK : TP_ENOMEM;
+        if (fitting == NULL)
+            c.status = no_room(&c);
     }
     if (c.status != TP_OK) {
         tp_free(m.data, m.room);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "tensor/io/file.h"
+#include "tensor/mem.h"
 
 #define DIGITS TAPIR_SOURCE_DIR "/examples/data"
 #define NPY TAPIR_SOURCE_DIR "/tests/oracle/npy/"
@@ -225,6 +226,16 @@ static tp_status write_grid(scene *s)
     return tp_png_grid(oom_path("x.png"), &s->t[2], 2, 1, 2);
 }
 
+static tp_status grid_bytes(scene *s)
+{
+    unsigned char *data;
+    size_t size;
+    TP_TRY(tp_png_grid_bytes(&s->t[2], 2, 1, 2, &data, &size));
+    tp_status status = oom_note_memory(s, data, size);
+    tp_free(data, size);
+    return status;
+}
+
 /* Any kind of PNG, by libpng itself. */
 static tp_status put_png(int colour, int depth, int interlace)
 {
@@ -433,6 +444,7 @@ const scenario oom_files[] = {
     {.name = "write png", .prepare = old_png, .act = write_png, .files = true},
     {.name = "write png, strided", .prepare = old_png, .act = write_png_strided, .files = true},
     {.name = "write a grid", .prepare = old_png, .act = write_grid, .files = true},
+    {.name = "a grid in memory", .prepare = old_png, .act = grid_bytes, .files = true},
     {.name = "read png, grey 1", .prepare = put_grey1, .act = read_png, .files = true},
     {.name = "read png, grey 8", .prepare = put_grey8, .act = read_png, .files = true},
     {.name = "read png, grey 16", .prepare = put_grey16, .act = read_png, .files = true},

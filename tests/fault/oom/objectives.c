@@ -1,6 +1,6 @@
 /* objectives.c: scenarios of nn/objective: every objective of a small Gaussian model, with its gradient. One that takes a
- * gradient on the way (tp_dreg) must leave the tape as usable as the others. And bounds by annealing, which take one at each
- * step. Read next: tables.c. */
+ * gradient on the way (tp_dreg) must leave the tape as usable as the others. And Markov chains and bounds by annealing, which
+ * take one at each step, and ways through a latent space. Read next: tables.c. */
 #include "tests/fault/oom/oom.h"
 
 enum { BATCH = 3, D = 2, K = 2, M = 2 };
@@ -127,10 +127,62 @@ static tp_status anneal(scene *s)
     return oom_note_memory(s, upper, sizeof upper);
 }
 
+static void record_normal(void *user, tp_ctx *c, tp_var z, tp_var *part)
+{
+    (void)user;
+    part[0] = log_normal(z, tp_scalar(c->tape, TP_F64, 0));
+}
+
+static tp_status run_chains(scene *s, tp_hmc *h)
+{
+    TP_TRY(tp_hmc_step(h));
+    tp_hmc_adapt(h, 0.65);
+    TP_TRY(tp_hmc_step(h));
+    TP_TRY(oom_note(s, &h->at.z));
+    return oom_note(s, &h->step);
+}
+
+static tp_status chains(scene *s)
+{
+    tp_hmc h;
+    tp_tensor z;
+    tp_hmc_density normal = {.record = record_normal, .parts = 1};
+    tp_hmc_opts o = tp_hmc_defaults();
+    o.leapfrog = 2;
+    TP_TRY(tp_view_select(&s->t[0], 0, 0, &z)); /* [K, BATCH, D] */
+    TP_TRY(tp_hmc_init(&h, s->tape, normal, o, &z));
+    tp_status status = run_chains(s, &h);
+    tp_hmc_free(&h);
+    return status;
+}
+
+/* --- ways through a latent space --------------------------------------------------------------------------- */
+
+static tp_status two_codes(scene *s)
+{
+    TP_TRY(oom_draw(&s->t[0], TP_F32, TP_SHAPE(3, 4), 1));
+    TP_TRY(oom_draw(&s->t[1], TP_F32, TP_SHAPE(3, 4), 2));
+    TP_TRY(oom_watch(s, &s->t[0]));
+    return oom_watch(s, &s->t[1]);
+}
+
+static tp_status walk(scene *s)
+{
+    tp_tensor first;
+    const tp_walk ways[] = {{2, -1, 1}, {0, 0, 3}};
+    TP_TRY(tp_view_select(&s->t[0], 0, 0, &first));
+    TP_TRY(tp_traverse(&s->made[0], &first, ways, 2, 5));
+    TP_TRY(tp_interpolate(&s->made[1], &s->t[0], &s->t[1], 5, TP_SPHERICAL));
+    TP_TRY(oom_note(s, &s->made[0]));
+    return oom_note(s, &s->made[1]);
+}
+
 const scenario oom_objectives[] = {
     {.name = "bounds", .prepare = prepare, .act = bounds},
     {.name = "bounds from importance weights", .prepare = prepare, .act = importance},
     {.name = "objectives of whole minibatches", .prepare = prepare, .act = aggregates},
+    {.name = "Hamiltonian Monte Carlo", .prepare = prepare, .act = chains},
     {.name = "bounds by annealing", .prepare = small_vae, .act = anneal},
+    {.name = "ways between codes", .prepare = two_codes, .act = walk},
 };
 const int oom_objectives_count = (int)(sizeof oom_objectives / sizeof *oom_objectives);
