@@ -1,6 +1,7 @@
 /* ais.c: "vae ais": log p(x) by annealed importance sampling, of images or of data that the model draws itself, and one JSON
  * object about it. Of its own data it knows both sides of the truth. Read next: models/ais.h. */
 #include "commands.h"
+#include "eval.h"
 #include "run.h"
 #include "say.h"
 #include "stop.h"
@@ -32,6 +33,12 @@ static mean mean_of(const double *x, const double *less, int64_t n)
     for (int64_t i = 0; i < n; i++)
         squares += pow(x[i] - (less != NULL ? less[i] : 0) - sum, 2);
     return (mean){sum, n > 1 ? sqrt(squares / (double)(n - 1) / (double)n) : NAN};
+}
+
+/* Whether the type knows log p(x). */
+static bool exact(const run *r)
+{
+    return r->model.type->logprob != NULL;
 }
 
 /* --- as JSON ------------------------------------------------------------------------------------------- */
@@ -76,7 +83,11 @@ static tp_status print_result(const run *r, const tp_ais_opts *o, const result *
     if (m->weighed != NULL) {
         write_mean(&j, "log_p_importance", "log_p_importance_error",
                    mean_of(m->weighed, NULL, m->n));
-        write_integer(&j, "importance_samples", r->o.importance);
+        json_key(&j, "importance_samples", " ");
+        if (exact(r))
+            json_text(&j, "exact");
+        else
+            json_integer(&j, r->o.importance);
         write_mean(&j, "importance_below_lower", "importance_below_lower_error",
                    mean_of(m->lower, m->weighed, m->n));
     }
@@ -216,7 +227,7 @@ static tp_status weigh(run *r, const images *all, result *m)
     tp_dataset d = {.x = all->x};
     tp_evidence e;
     tp_evidence_opts o = {.seed = r->o.seed, .samples = r->o.importance, .each = m->weighed};
-    o.samples = r->model.type->logprob != NULL ? 0 : o.samples;
+    o.samples = exact(r) ? 0 : o.samples;
     o.on_progress = on_weighing, o.user = m;
     if (all->labels.storage != NULL)
         TP_TRY(tp_tensor_new(&d.labels, TP_U8, all->labels.shape));
@@ -296,7 +307,7 @@ static tp_status find_images(run *r, images *out)
             "%s: nothing to measure; --split train takes the training images, --simulate "
             "some that the model draws",
             r->o.data);
-    if (r->o.likelihood == TP_BERNOULLI && r->o.binarize == TP_BINARIZE_GREY)
+    if (r->o.likelihood == TP_BERNOULLI && eval_of_grey(r))
         note(
             "of grey pixels the Bernoulli likelihood makes no log p(x): what comes out can be compared with "
             "itself only");
@@ -329,5 +340,7 @@ int command_ais(const options *o)
     if (s == TP_OK)
         s = run_ais(&r);
     run_close(&r);
-    return s == TP_OK ? EXIT_GOOD : complain_error(EXIT_BAD);
+    if (s == TP_OK)
+        return EXIT_GOOD;
+    return complain_error(stop_signal() != 0 ? 128 + stop_signal() : EXIT_BAD);
 }

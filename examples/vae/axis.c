@@ -63,7 +63,9 @@ double axis_pixel(const axis *a, double v)
 
 static int linear_ticks(const axis *a, double tick[AXIS_TICKS])
 {
-    double step = nice_step(a->high - a->low), first = ceil(a->low / step - 1e-9);
+    double step = nice_step(a->high - a->low);
+    step = a->whole && step < 1 ? 1 : step;
+    double first = ceil(a->low / step - 1e-9);
     int n = 0;
     for (; n < AXIS_TICKS && (first + n) * step <= a->high + 1e-9 * step; n++)
         tick[n] = first + n == 0 ? 0 : (first + n) * step;

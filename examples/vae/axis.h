@@ -10,6 +10,7 @@ typedef struct axis {
     double low, high; /* numbers at both ends */
     double from, to;  /* pixels there */
     bool log;
+    bool whole; /* what is counted: no ticks between whole numbers */
 } axis;
 
 /* A number that can be drawn: finite, of moderate size, above 0 where the axis is logarithmic. */

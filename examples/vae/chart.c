@@ -89,7 +89,7 @@ static frame frame_of(const chart *c, double left, double top, double height)
                .top = top + TOP,
                .right = left + WIDTH - RIGHT,
                .bottom = top + height - BOTTOM};
-    f.x = (axis){.low = 1, .high = 0, .log = c->log_x};
+    f.x = (axis){.low = 1, .high = 0, .log = c->log_x, .whole = c->whole_x};
     f.y = (axis){.low = 1, .high = 0};
     for (int i = 0; i < c->n; i++)
         for (int64_t k = 0; k < c->series[i].n; k++) {

@@ -29,9 +29,10 @@ typedef struct chart_series {
 typedef struct chart {
     chart_kind kind;
     const char *title, *x_label, *y_label;
-    bool log_x; /* what is not above 0 is left out then */
-    bool zero;  /* the vertical axis begins at 0 */
-    bool equal; /* a unit is as long on both axes; the chart is square */
+    bool log_x;   /* what is not above 0 is left out then */
+    bool whole_x; /* counted: no ticks between whole numbers */
+    bool zero;    /* the vertical axis begins at 0 */
+    bool equal;   /* a unit is as long on both axes; the chart is square */
     const chart_series *series;
     int n;
 } chart;

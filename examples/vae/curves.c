@@ -226,6 +226,7 @@ static void fill_panel(book *b, int panel)
                                .x_label = labels[b->o->x],
                                .y_label = unit,
                                .log_x = b->o->log,
+                               .whole_x = true,
                                .zero = strcmp(term, "active_units") == 0,
                                .series = to,
                                .n = n};

@@ -1,7 +1,7 @@
 /* main.c: the command-line tool: trains latent-variable models and looks at them.
  *
  * Results go to stdout, everything else to stderr. Exit code 0: fine; 1: the data or the system is in the
- * way; 2: the call makes no sense; 128 + n: training was stopped by signal n, and saved. The
+ * way; 2: the call makes no sense; 128 + n: stopped by signal n, a training with all saved. The
  * locale is never set, so numbers have points everywhere. Read next: options.c (what can be asked for), train.c. */
 #define _XOPEN_SOURCE 700 /* POSIX 2008 with SIGXFSZ */
 #include "commands.h"

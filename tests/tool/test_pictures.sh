@@ -174,7 +174,13 @@ says 2 "vae: --run: is empty" curves --run run --run= --out new
 many=() && for i in {1..17}; do many+=(--run run); done
 says 2 "vae: --run: is given more than 16 times" curves "${many[@]}" --out new
 says 2 "vae: --x: there is no 'time', only: epochs, steps, samples" curves --run run --out new --x time
-cp -r run bad && printf '{"epoch": 1, "x": }\n' >bad/metrics.jsonl
+cp -r run bad
+printf '{"epoch": 1, "step": 9, "train_loss": 1%070d}\n{"epoch": 2, "step": 18, "train_loss": 3}\n' 0 >bad/metrics.jsonl
+good curves --run bad --out long.svg
+grep -q '>1e+70<' long.svg || bad "1e70 in seventy-one digits: $(grep 'class="e"' long.svg)"
+[ "$(sed -n 's/.*class="m">\([0-9.]*\)<.*/\1/p' long.svg | tr '\n' ' ')" = "1 2 " ] ||
+    bad "epochs between whole ones: $(grep 'class="m"' long.svg)"
+printf '{"epoch": 1, "x": }\n' >bad/metrics.jsonl
 says 1 "vae: bad/metrics.jsonl: expected a number, got '}', at line 1, byte 18" curves --run bad --out new
 : >bad/metrics.jsonl
 says 1 "vae: bad/metrics.jsonl: no epoch is done yet, at line 1, byte 0" curves --run bad --out new
@@ -287,9 +293,16 @@ wait $process 2>/dev/null
 got=$?
 [ $got = 143 ] && grep -q '^vae: log p(x): stopped by SIGTERM' stderr && [ ! -e stopped.html ] ||
     bad "a stopped report: exit $got, $(cat stderr)"
+good report --run run --split train --out split.html
+counted 6 '<code>vae [a-z]* --run run --split train' split.html
 mv data/t10k-images-idx3-ubyte away
 "$vae" report --run run --out none.html >/dev/null 2>stderr || bad "without test images: $(cat stderr)"
 grep -q '<td>160 images (train)</td>' none.html || bad "without test images"
+# The commands of a page about other images ask for those.
+counted 6 '<code>vae \(eval\|reconstruct\|scatter\|traverse\|interpolate\) --run run --split train' none.html
+good eval --run run --split train
+loss=$(sed 's/.*"loss": \([0-9.]*\).*/\1/' stdout)
+grep -qF "<td>$(awk -v x="$loss" 'BEGIN { printf "%.6g", x }') nats</td>" none.html || bad "the loss is not eval's $loss"
 mv away data/t10k-images-idx3-ubyte
 
 # --- every model --------------------------------------------------------------------------------------------------------
