@@ -73,12 +73,12 @@ reconstruct draws N 0 1000
 report importance K 1 1000000
 report threads N 0 256
 ais importance K 1 1000000
-ais count N 1 1000000
-ais simulate N 1 1000000
+ais count N 1 65536
+ais simulate N 1 65536
 ais steps T 1 1000000000
-ais chains N 1 1000000
+ais chains N 1 4096
 ais leapfrog N 1 1000000
-ais pilot N 0 1000000
+ais pilot N 0 4096
 ais threads N 0 256
 sample threads N 0 256
 eval threads N 0 256
