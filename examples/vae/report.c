@@ -111,19 +111,19 @@ static void put_numbers(report *p)
             "be compared with itself only.</p>\n");
 }
 
-static bool of_images(const char *command)
+static bool of_images(const char *name)
 {
     static const char *const all[] = {"eval", "reconstruct", "scatter", "traverse", "interpolate"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (strcmp(all[i], command) == 0)
+        if (strcmp(all[i], name) == 0)
             return true;
     return false;
 }
 
-static void put_flag(report *p, const char *flag, const char *value)
+static void put_flag(report *p, const char *name, const char *value)
 {
     char word[SHOWN_TEXT];
-    json_raw(&p->page, " --%s ", flag);
+    json_raw(&p->page, " --%s ", name);
     markup_text(&p->page, shell_word(word, value));
 }
 
