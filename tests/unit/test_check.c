@@ -37,7 +37,7 @@ static void test_nan_and_infinity(void **state)
     assert_false(close_enough(INFINITY, 1e308, 1, 1));
 }
 
-/* Fresh tensors count as contiguous whatever their size, so that two of size 0 are equal. */
+/* Whatever their size, so that two of size 0 are equal, and whatever their layout. */
 static void test_equal_bits(void **state)
 {
     (void)state;
@@ -61,7 +61,11 @@ static void test_equal_bits(void **state)
     assert_ok(tp_tensor_new(&flat, TP_F64, TP_SHAPE(3, 2)));
     assert_false(equal_bits(&x, &flat));
     assert_ok(tp_view_transpose(&flat, 0, 1, &y));
-    assert_false(equal_bits(&x, &y)); /* not contiguous */
+    assert_true(equal_bits(&x, &y));     /* in another layout */
+    assert_ok(tp_set_flat(&flat, 1, 7)); /* y[1,0] */
+    assert_false(equal_bits(&x, &y));
+    assert_ok(tp_set_flat(&x, 3, 7));
+    assert_true(equal_bits(&x, &y));
     tp_tensor_free(&x), tp_tensor_free(&flat);
 }
 
