@@ -160,12 +160,13 @@ place() {
     esac
 }
 
-# lock PATH: nobody else writes there until this call, and what it started, has ended. Where there is no flock, nothing is done.
+# lock PATH: nobody else writes there until this call, and what it started, has ended: a training that was just stopped gets a
+# moment to save. Where there is no flock, nothing is done.
 lock() {
     local fd
     command -v flock >/dev/null || return 0
     exec {fd}>>"$1.lock"
-    flock -n "$fd" || die "another call is at work on $1; wait for it, or end it"
+    flock -w 3 "$fd" || die "another call is at work on $1; wait for it, or end it"
 }
 
 # train NAME FLAGS...: trains in the folder NAME, or goes on there. With --smoke N at most N epochs.
