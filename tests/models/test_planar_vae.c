@@ -165,7 +165,7 @@ static void test_nll(void **state)
 {
     (void)state;
     static const double x[][BITS] = {{0, 1, 0}, {1, 0, 1}, {1, 1, 1}};
-    enum { N = 3, SAMPLES = SANITIZED ? 2000 : 20000 };
+    enum { N = 3, SAMPLES = 20000 };
     tp_model m = make();
     tp_tape *t;
     tp_batches b;
