@@ -127,8 +127,8 @@ static const tp_refusal refusals[] = {
 #define SEEN "#0[n," CHANNEL("+") "," TP_CONV_PIXEL "]"
 #define SEEING "y'[k," CHANNEL("−") "," TP_CONV_ELEMENT "]"
 TP_DEFINE_OP(
-    conv2d_weight, .arity = 2, .smooth = TP_SMOOTH,
-    .reads = TP_READS(0) | TP_READS(1), .text = "conv2d_weight(#0, #1)", .tex = "#0 \\star_w #1",
+    conv2d_weight, .arity = 2, .smooth = TP_SMOOTH, .reads = TP_READS(0) | TP_READS(1),
+    .text = "conv2d_weight(#0, #1)", .tex = "#0 \\star_w #1",
     .index = "y[k,c,u,v] = Σ_{n,i,j} #1[n,k,i,j]·" SEEN TP_CONV_EDGE("#0"),
     .index_vjp = {"#0'[n,c,p,q] = Σ_{k,i,j} #1[n,k,i,j]·" SEEING TP_CONV_GAPS("y'"),
                   "#1'[n,k,i,j] = Σ_{c,u,v} " SEEN "·y'[k,c,u,v]" TP_CONV_EDGE("#0")},
