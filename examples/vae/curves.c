@@ -152,6 +152,19 @@ static void add_all(book *b)
         }
 }
 
+static tp_status no_curve(book *b, const char *term, size_t n)
+{
+    char all[PANELS * (METRICS_NAME + 2) + 8]; /* with commas, and "bound" */
+    size_t used = 0;
+    b->panels = 0;
+    add_all(b);
+    for (int i = 0; i < b->panels; i++)
+        used += (size_t)snprintf(all + used, sizeof all - used, "%s, ", b->term[i]);
+    snprintf(all + used, sizeof all - used, "bound");
+    return tp_fail(TP_EARG, "--terms: no curve is called '%.*s', only: %s", (int)(n < 64 ? n : 64),
+                   term, all);
+}
+
 static tp_status add_asked(book *b)
 {
     for (const char *at = b->o->terms;; at++) {
@@ -159,8 +172,7 @@ static tp_status add_asked(book *b)
         size_t n = strcspn(at, ",");
         snprintf(term, sizeof term, "%.*s", (int)n, at);
         if (n == 0 || n >= sizeof term || !anywhere(b, term))
-            return tp_fail(TP_EARG, "--terms: no curve is called '%.*s'", (int)(n < 64 ? n : 64),
-                           at);
+            return no_curve(b, at, n);
         add_panel(b, term);
         at += n;
         if (*at == '\0')

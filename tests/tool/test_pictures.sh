@@ -165,8 +165,8 @@ grep -q '>2000</text>' two.svg || bad "--log: 160 to 3200 images: $(grep 'class=
 well_formed s.svg c.svg two.svg
 good curves --run run --terms bound --out b.svg
 grep -qF '>lower bound of log p(x)</text>' b.svg && grep -q '>−[0-9]*</text>' b.svg || bad "bound"
-says 1 "vae: --terms: no curve is called 'kll'" curves --run run --out new --terms loss,kll
-says 1 "vae: --terms: no curve is called ''" curves --run run --out new --terms loss,
+says 1 "vae: --terms: no curve is called 'kll', only: loss, recon, kl, active_units, bound" curves --run run --out new --terms loss,kll
+says 1 "vae: --terms: no curve is called '', only: loss, recon, kl, active_units, bound" curves --run run --out new --terms loss,
 says 1 "vae: none/metrics.jsonl: cannot open: No such file or directory" curves --run none --out new
 says 2 "vae: curves needs --run DIR: folder that 'train' wrote; may be given several times, for several runs in one chart" \
     curves --out new
