@@ -269,5 +269,5 @@ int command_eval(const options *o)
     run_close(&r);
     if (s == TP_OK)
         return EXIT_GOOD;
-    return complain_error(stop_signal() != 0 ? 128 + stop_signal() : EXIT_BAD);
+    return complain_error(stop_exit_code());
 }

@@ -2,6 +2,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "stop.h"
 
+#include "options.h"
+
 #include <signal.h>
 #include <stddef.h>
 
@@ -38,6 +40,11 @@ void stop_watch(void)
 int stop_signal(void)
 {
     return came;
+}
+
+int stop_exit_code(void)
+{
+    return stop_signal() != 0 ? 128 + stop_signal() : EXIT_BAD;
 }
 
 const char *stop_name(int number)

@@ -7,6 +7,8 @@
 void stop_watch(void);
 /* The number of the signal that came, or 0; and its name. */
 int stop_signal(void);
+/* The exit code of a command that failed: as of shells 128 and that number if it was stopped, else EXIT_BAD. */
+int stop_exit_code(void);
 const char *stop_name(int number);
 
 #endif

@@ -30,7 +30,7 @@ int target_said(tp_status s, const char *path, bool existed)
 {
     char out[SHOWN_TEXT];
     if (s != TP_OK)
-        return complain_error(stop_signal() != 0 ? 128 + stop_signal() : EXIT_BAD);
+        return complain_error(stop_exit_code());
     printf("%s %s\n", existed ? "replaced" : "wrote", shown(out, path));
     return EXIT_GOOD;
 }
