@@ -283,6 +283,10 @@ static double log_mean(const problem *p, int64_t j, double sign, double *effecti
     double most = -INFINITY, sum = 0, squares = 0;
     for (int64_t k = 0; k < chains; k++)
         most = fmax(most, sign * p->log_w[k * n + j]);
+    if (most == -INFINITY) { /* −∞ − −∞ would be NaN */
+        *effective = 0;
+        return most;
+    }
     for (int64_t k = 0; k < chains; k++) {
         double w = exp(sign * p->log_w[k * n + j] - most);
         sum += w, squares += w * w;

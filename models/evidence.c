@@ -81,7 +81,8 @@ static void note_nll(evidence *e, double nll)
 /* Var log w̄ ≈ Var w̄ / w̄² = (n Σ w² / (Σ w)² − 1)/(n − 1) */
 static void note_draws(evidence *e, const draws *d)
 {
-    double n = (double)e->opts->samples, effective = d->sum * d->sum / d->squares;
+    double n = (double)e->opts->samples;
+    double effective = d->sum > 0 ? d->sum * d->sum / d->squares : 0;
     note_nll(e, log(n) - log(d->sum) - d->most);
     append(&e->reconstruction, d->reconstruction / n);
     append(&e->kl, d->kl / n);

@@ -242,7 +242,8 @@ static tp_status evaluate(run *r)
     TP_TRY(run_load_model(r));
     if (r->test.x.storage == NULL)
         return tp_fail(TP_EIO,
-                       "%s: nothing to evaluate on; --split train takes the training images",
+                       "%s: nothing to evaluate on; --split train takes the training images, "
+                       "--split valid those held back",
                        r->o.data);
     if (r->o.importance > 0 && !tp_model_has_nll(r->model.type))
         return tp_fail(TP_EARG, "--importance: %s has no p(x) to measure", r->model.type->name);

@@ -240,6 +240,26 @@ static void test_error(void **state)
     fixture_free(f);
 }
 
+/* An x that the model cannot draw: −∞, not NaN, and its neighbour as it is without it. */
+static void test_impossible(void **state)
+{
+    (void)state;
+    fixture *f = fixture_new();
+    tp_model m;
+    double alone, both[2], x[2 * NX] = {X[0], X[1], X[2], 1e200, 0, 0};
+    tp_ais_opts o = tp_ais_defaults();
+    o.chains = 3, o.temperatures = 4;
+    exact_model(&m, &linear_wrong);
+    tp_batch one = {.x = *fixture_tensor(f, TP_F64, TP_SHAPE(1, NX), x), .n = 1};
+    assert_ok(tp_model_ais(&m, f->tape, &one, NULL, o, &(tp_ais_result){.lower = &alone}));
+    tp_batch two = {.x = *fixture_tensor(f, TP_F64, TP_SHAPE(2, NX), x), .n = 2};
+    assert_ok(tp_model_ais(&m, f->tape, &two, NULL, o, &(tp_ais_result){.lower = both}));
+    assert_true(both[1] == -INFINITY);
+    assert_close(both[0], alone, 1e-12, 1e-12);
+    tp_model_free(&m);
+    fixture_free(f);
+}
+
 /* With one temperature it is importance sampling from the prior: log 1/K Σ_k p(x|z_k), to the bit of the weights. */
 static void test_one_temperature(void **state)
 {
@@ -383,10 +403,10 @@ static void test_simulated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_schedule),
-        cmocka_unit_test(test_bounds),    cmocka_unit_test(test_right_posterior),
-        cmocka_unit_test(test_error),     cmocka_unit_test(test_one_temperature),
-        cmocka_unit_test(test_simulated),
+        cmocka_unit_test(test_mistakes),        cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_bounds),          cmocka_unit_test(test_right_posterior),
+        cmocka_unit_test(test_impossible),      cmocka_unit_test(test_error),
+        cmocka_unit_test(test_one_temperature), cmocka_unit_test(test_simulated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

@@ -170,6 +170,26 @@ static void test_far_away(void **state)
     tp_model_free(&m);
 }
 
+/* An image that the model cannot draw makes −log p(x) infinite, not NaN, and leaves the others as they are. */
+static void test_impossible(void **state)
+{
+    (void)state;
+    const tp_model_type type = {.name = "far", .size = 1, .init = no_init, .densities = far_away};
+    tp_model m;
+    set s;
+    double before[EXAMPLES], each[EXAMPLES];
+    assert_ok(tp_model_init(&m, &type, tp_model_defaults(&type), TP_F64, 1));
+    set_new(&s, EXAMPLES, NX, 4);
+    measure(&m, &s, 1, 5, before);
+    assert_ok(tp_set_flat(&s.data.x, 0, -1e306));
+    tp_evidence e = measure(&m, &s, 1, 5, each);
+    assert_true(each[0] == INFINITY && e.nll == INFINITY);
+    assert_true(e.least_effective == 0 && e.effective > 0);
+    assert_memory_equal(each + 1, before + 1, (EXAMPLES - 1) * sizeof *each);
+    set_free(&s);
+    tp_model_free(&m);
+}
+
 /* One draw is that of the loss, where the loss is −ELBO with nothing in closed form. */
 static void test_one_draw(void **state)
 {
@@ -430,11 +450,12 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_draws),    cmocka_unit_test(test_far_away),
-        cmocka_unit_test(test_one_draw), cmocka_unit_test(test_error_bars),
-        cmocka_unit_test(test_exact),    cmocka_unit_test(test_true_posterior),
-        cmocka_unit_test(test_once),     cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_stop),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_draws),          cmocka_unit_test(test_far_away),
+        cmocka_unit_test(test_impossible),     cmocka_unit_test(test_one_draw),
+        cmocka_unit_test(test_error_bars),     cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_true_posterior), cmocka_unit_test(test_once),
+        cmocka_unit_test(test_threads),        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
