@@ -111,11 +111,13 @@ static tp_tensor places(const tp_conv_work *k, const tp_tensor *y, int64_t m)
 }
 
 /* A product into memory that threads share, whose writes were counted before. */
-static tp_status product(tp_tensor *c, const tp_tensor *a, const tp_tensor *b, tp_matmul_opts opts)
+static tp_status product(const tp_tensor *c, const tp_tensor *a, const tp_tensor *b,
+                         tp_matmul_opts opts)
 {
     tp_storage uncounted = *c->storage;
-    c->storage = &uncounted;
-    return tp_matmul_into(c, a, b, opts);
+    tp_tensor to = *c;
+    to.storage = &uncounted;
+    return tp_matmul_into(&to, a, b, opts);
 }
 
 static tp_status add_to_weight(const tp_conv_work *k, int64_t m, int64_t n)
