@@ -307,8 +307,8 @@ static void measure(tp_conv_job *j)
         (double)row * (double)j->ow * (double)j->size; /* of a line: int64_t may not hold them */
     bool large = j->outputs > LARGE / row / j->size;
     j->parts = j->examples < PARTS || large ? 1 : PARTS;
-    int64_t fits =
-        (int64_t)(BLOCK / (j->parts == 1 ? 1 : PER_PART) / bytes); /* lines of positions */
+    double room = j->parts == 1 ? BLOCK : (double)BLOCK / PER_PART;
+    int64_t fits = (int64_t)(room / bytes); /* lines of positions */
     int64_t most = (j->examples + j->parts - 1) / j->parts;
     j->block = fits < j->oh ? 1 : fits / j->oh < most ? fits / j->oh : most;
     j->band = fits < 1 ? 1 : fits < j->oh ? fits : j->oh;

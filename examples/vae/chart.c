@@ -320,6 +320,7 @@ void chart_svg(json *out, const chart_sheet *s)
              style, width, height);
     put_legend(out, s, width);
     for (int i = 0; i < s->n; i++)
-        put_chart(out, &s->charts[i], i % columns * (double)WIDTH, top + i / columns * each, each);
+        put_chart(out, &s->charts[i], i % columns * (double)WIDTH,
+                  top + (double)(i / columns) * each, each);
     json_raw(out, "</svg>\n");
 }

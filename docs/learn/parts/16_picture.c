@@ -54,7 +54,7 @@ tp_status picture_windows(void)
               "forward: y_12 is the window at (1,2), times the weights");
     grid(X_LEFT, y, 4, (block){1, 2, 2, 2}, BLUE, "x");
     grid(W_LEFT, y + CELL, 2, (block){0, 0, 2, 2}, BLUE, "w");
-    grid(Y_LEFT, y + CELL / 2, 3, (block){1, 2, 1, 1}, BLUE, "y");
+    grid(Y_LEFT, y + CELL / 2.0, 3, (block){1, 2, 1, 1}, BLUE, "y");
     letters(W_LEFT, y + CELL, 0, 0, kernel), letters(X_LEFT, y, 1, 2, kernel);
     draw_arrow(190, y + 60, 270, y + 60, DRAW_FORWARD);
     draw_arrow(365, y + 60, 455, y + 60, DRAW_FORWARD);
@@ -62,15 +62,15 @@ tp_status picture_windows(void)
     draw_text(20, y - 40, "start", DRAW_BACKWARD,
               "back to x: the pixel x_12 is in four windows, as d, c, b and a of them");
     grid(X_LEFT, y, 4, (block){1, 2, 1, 1}, ORANGE, "gradient of x");
-    grid(Y_LEFT, y + CELL / 2, 3, (block){0, 1, 2, 2}, ORANGE, "gradient of y");
-    letters(Y_LEFT, y + CELL / 2, 0, 1, half_turn);
+    grid(Y_LEFT, y + CELL / 2.0, 3, (block){0, 1, 2, 2}, ORANGE, "gradient of y");
+    letters(Y_LEFT, y + CELL / 2.0, 0, 1, half_turn);
     draw_arrow(455, y + 60, 190, y + 60, DRAW_BACKWARD);
     y += 200;
     draw_text(20, y - 40, "start", DRAW_BACKWARD,
               "back to w: the weight b is in all nine, and meets nine pixels");
     grid(X_LEFT, y, 4, (block){0, 1, 3, 3}, ORANGE, "x");
     grid(W_LEFT, y + CELL, 2, (block){0, 1, 1, 1}, ORANGE, "gradient of w");
-    grid(Y_LEFT, y + CELL / 2, 3, (block){0, 0, 3, 3}, ORANGE, "gradient of y");
+    grid(Y_LEFT, y + CELL / 2.0, 3, (block){0, 0, 3, 3}, ORANGE, "gradient of y");
     in_cell(W_LEFT, y + CELL, 0, 1, "b");
     draw_arrow(455, y + 60, 365, y + 60, DRAW_BACKWARD);
     draw_arrow(190, y + 60, 270, y + 60, DRAW_BACKWARD);
@@ -120,7 +120,7 @@ static void shade(tp_var y, double left, double top, double side)
         int light = 250 - (int)(200 * learn_at(y, i) / most + 0.5);
         printf("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
                "fill=\"rgb(%d,%d,%d)\"/>\n",
-               left + i % n * side, top + i / n * side, side, side, light, light, light);
+               left + i % n * side, top + (double)(i / n) * side, side, side, light, light, light);
     }
 }
 
