@@ -319,8 +319,9 @@ void chart_svg(json *out, const chart_sheet *s)
              "</title>\n<style>%s</style>\n<rect class=\"p\" width=\"%.0f\" height=\"%.0f\"/>\n",
              style, width, height);
     put_legend(out, s, width);
-    for (int i = 0; i < s->n; i++)
-        put_chart(out, &s->charts[i], i % columns * (double)WIDTH,
-                  top + (double)(i / columns) * each, each);
+    for (int i = 0; i < s->n; i++) {
+        int row = i / columns, column = i % columns;
+        put_chart(out, &s->charts[i], column * (double)WIDTH, top + row * each, each);
+    }
     json_raw(out, "</svg>\n");
 }

@@ -117,10 +117,11 @@ static void shade(tp_var y, double left, double top, double side)
     for (int i = 0; i < n * n; i++)
         most = learn_at(y, i) > most ? learn_at(y, i) : most;
     for (int i = 0; i < n * n; i++) {
+        int row = i / n, column = i % n;
         int light = 250 - (int)(200 * learn_at(y, i) / most + 0.5);
         printf("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
                "fill=\"rgb(%d,%d,%d)\"/>\n",
-               left + i % n * side, top + (double)(i / n) * side, side, side, light, light, light);
+               left + column * side, top + row * side, side, side, light, light, light);
     }
 }
 
