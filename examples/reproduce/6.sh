@@ -9,7 +9,7 @@ weights, the output's biases begin at the logits of the mean picture, Adam with 
 −log p(x) of the 10,000 test images from 5,000 samples of q(z|x)."
 departures="300 epochs in batches of 100 instead of 3,280 in batches of 20. The learning rate falls to 1e-4 as the paper's does, by \
 the same factor each epoch instead of in 8 stages, but from 2.2e-3 instead of 1e-3: batches are five times as large, and √5 times the rate \
-moves weights as far in an epoch. In 40 epochs it brings the validation bound to 96.8 (k = 5), 1e-3 to about 98.5, 5e-3 to 96.9. The weights \
+moves weights as far in an epoch. Of 40 epochs with such a fall, 30 bring the validation bound (k = 5) to 97.4, from 1e-3 to 99.3, from 5e-3 to 97.6. The weights \
 are those of the epoch with the lowest validation loss instead of the last. Adam's ε is 5e-6: the code has 1e-4 for the sum over 20 images, \
 this is the same for their mean. Its second moments begin at 1, ours at 0 with the usual correction. Its encoder gives log σ, ours log σ²."
 
