@@ -9,7 +9,7 @@ and 350 of 500 epochs, batches of 100; the weights of the epoch with the lowest 
 from 200 samples of q(z|x). And the same with one hidden layer on each side."
 departures="pythae's script has one hidden layer of 400 on each side, and a second one as a comment. Its number is of two: the model \
 that it was measured of is published as a file of 4 MB, the size of two layers (997,664 numbers of 4 bytes) and not of one (676,864). \
-How long that one was trained is not known; the script has 500 epochs, and the validation loss is lowest before. pythae takes the \
+Rate, batches and epochs are of a later version of the script; those of that day are not known. pythae takes the \
 mean of five measurements, which moves the third decimal. The paper has a network and a training of its own, with 400 maxout units \
 of 4 pieces each. Nothing was found to be wrong in how one layer is trained or measured: steps are those of PyTorch from the same \
 weights and noise (tests/bench/race.py), and PyTorch, given the trained weights, measures 92.67 as well."
