@@ -242,9 +242,8 @@ static tp_status evaluate(run *r)
     TP_TRY(run_load_model(r));
     if (r->test.x.storage == NULL)
         return tp_fail(TP_EIO,
-                       "%s: nothing to evaluate on; --split train takes the training images, "
-                       "--split valid those held back",
-                       r->o.data);
+                       "%s: nothing to evaluate on; --split train takes the training images%s",
+                       r->o.data, r->o.valid > 0 ? ", --split valid those held back" : "");
     if (r->o.importance > 0 && !tp_model_has_nll(r->model.type))
         return tp_fail(TP_EARG, "--importance: %s has no p(x) to measure", r->model.type->name);
     if (r->o.importance > 0 && r->o.likelihood == TP_BERNOULLI && eval_of_grey(r))

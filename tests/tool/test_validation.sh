@@ -82,6 +82,9 @@ done
 cmp train-cut.json train-split.json || bad "eval --split train of both kinds"
 good eval --run split --data all --split train # other images: nothing is held back of them
 [ "$(number samples stdout)" = 400 ] || bad "all images: $(cat stdout)"
+mkdir bare && cp all/train* bare/
+says 1 "vae: $PWD/bare: nothing to evaluate on; --split train takes the training images, --split valid those held back" \
+    eval --run cut --data bare
 
 # Training does not look at the test images, whatever they are.
 mkdir blind && cp own/train* own/valid* blind/ && echo garbage >blind/t10k-images-idx3-ubyte
