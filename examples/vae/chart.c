@@ -18,6 +18,7 @@ enum {
     TOP = 36,
     BOTTOM = 52,
     LEGEND = 22, /* a row of it */
+    GAP = 6,     /* between its columns */
     KEY = 48,    /* a line or a point in it */
     LOOKS = 8,
     SHAPES = 7,
@@ -256,21 +257,20 @@ static void put_chart(json *out, const chart *c, double left, double top, double
 
 /* --- legend ------------------------------------------------------------------------------------------ */
 
-/* Where an entry goes, or with out the entry itself; as many in a row as fit. */
+/* Entries stand in columns as wide as the longest name, as many as fit; name: how much of it. */
 typedef struct legend {
-    double x, width;
-    int row;
+    double column;
+    int columns, name;
 } legend;
 
-static void next_place(legend *l, const char *name)
+static legend legend_of(const chart_sheet *s, double width)
 {
-    double needed = KEY + 8.0 * tp_text_columns(name) + 14;
-    needed = needed > l->width ? l->width : needed;
-    if (l->x > 0 && l->x + needed > l->width) {
-        l->x = 0;
-        l->row++;
-    }
-    l->x += needed;
+    legend l = {.name = (int)((width - KEY) / 8)};
+    for (int i = 0; i < s->legends; i++)
+        l.column = fmax(l.column, KEY + 7.5 * tp_text_columns(s->legend[i].name) + GAP);
+    l.column = fmin(l.column, width);
+    l.columns = s->legends > 0 ? (int)((width + GAP) / l.column) : 1;
+    return l;
 }
 
 static void put_key(json *out, const chart_series *s, chart_kind kind, double x, double y)
@@ -291,18 +291,15 @@ static void put_key(json *out, const chart_series *s, chart_kind kind, double x,
 /* Returns its height. Without out nothing is drawn. */
 static double put_legend(json *out, const chart_sheet *s, double width)
 {
-    legend l = {.width = width - 2 * RIGHT};
-    for (int i = 0; i < s->legends; i++) {
-        const char *name = s->legend[i].name;
-        next_place(&l, name);
-        double needed = KEY + 8.0 * tp_text_columns(name) + 14;
-        double x = RIGHT + (needed > l.width ? 0 : l.x - needed), y = 20 + l.row * LEGEND;
-        if (out == NULL)
-            continue;
+    legend l = legend_of(s, width - 2 * RIGHT);
+    for (int i = 0; i < s->legends && out != NULL; i++) {
+        int row = i / l.columns, column = i % l.columns;
+        double x = RIGHT + column * l.column, y = 20 + row * LEGEND;
         put_key(out, &s->legend[i], s->charts[0].kind, x, y - 4.5);
-        put_words(out, x + KEY - 6, y, "n", name, (int)((l.width - KEY) / 8));
+        put_words(out, x + KEY - 6, y, "n", s->legend[i].name, l.name);
     }
-    return s->legends > 0 ? 12 + (l.row + 1) * LEGEND : 0;
+    int rows = (s->legends + l.columns - 1) / l.columns;
+    return rows > 0 ? 12 + rows * LEGEND : 0;
 }
 
 void chart_svg(json *out, const chart_sheet *s)
