@@ -13,8 +13,8 @@ floor of e^-6, which keeps the bound below 1,165 nats; the paper has none. The p
 last 200 frames of the film, which are less like the others than frames from in between would be. Of the paper's \
 learning rates, 0.01, 0.02 and 0.1, it is 0.01: the one with the best bound of the training images over the first epoch, for 10 latents \
 of either data. Curves of training images are means over each epoch while it went on; the order of Frey is judged by \
-them, as the few frames held back say little. 10 and 20 latents of Frey are not yet apart behind 1.765 million: 20 end 5.5 nats below \
-by training images and 0.3 above by those held back."
+them, as the few frames held back say little. 20 latents of Frey end 5.5 nats below 10 \
+by training images and 0.3 above by those held back; whether longer training would change that was not tried."
 
 items() {
     local d
