@@ -3,7 +3,7 @@
  * Files in the formats that tapir does not write are put together here from chunks, without libpng, so
  * the reader is tested against the specification and not against itself. Read next: tensor/io/png.h.
  */
-#include "tests/support/check.h"
+#include "tests/unit/file_tests.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -15,13 +15,6 @@
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
 #include "tensor/mem.h"
-
-static tp_tensor fresh(tp_dtype dtype, tp_shape shape)
-{
-    tp_tensor t;
-    assert_ok(tp_tensor_new(&t, dtype, shape));
-    return t;
-}
 
 static tp_tensor picture(tp_shape shape)
 {
@@ -367,16 +360,6 @@ static void test_truncation_and_damage(void **state)
     }
     tp_free(data, n + 1);
     tp_tensor_free(&image);
-}
-
-/* A failure is one of memory, and says for which file. */
-static tp_status short_of_memory(tp_status s, const char *path)
-{
-    if (s != TP_OK) {
-        assert_int_equal(s, TP_ENOMEM);
-        assert_message(path);
-    }
-    return s;
 }
 
 /* Whatever allocation fails, the status is TP_ENOMEM, nothing leaks and no file appears. */

@@ -2,7 +2,7 @@
  *
  * Read next: tensor/io/png.h, test_png.c.
  */
-#include "tests/support/check.h"
+#include "tests/unit/file_tests.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -10,13 +10,6 @@
 #include "tensor/io/file.h"
 #include "tensor/io/png.h"
 #include "tensor/mem.h"
-
-static tp_tensor fresh(tp_dtype dtype, tp_shape shape)
-{
-    tp_tensor t;
-    assert_ok(tp_tensor_new(&t, dtype, shape));
-    return t;
-}
 
 static double byte_of(double v)
 {

@@ -4,7 +4,7 @@
  * Read next: tensor/io/safetensors.h, test_safetensors_calls.c.
  */
 #define _POSIX_C_SOURCE 200809L
-#include "tests/unit/counted.h"
+#include "tests/unit/file_tests.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * Read next: tensor/io/safetensors.h, test_safetensors.c.
  */
 #define _POSIX_C_SOURCE 200809L
-#include "tests/unit/counted.h"
+#include "tests/unit/file_tests.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -107,16 +107,6 @@ static void test_all_or_none(void **state)
     tp_tensor_free(&kept);
     tp_tensor_free(&a);
     tp_tensor_free(&b);
-}
-
-/* A failure is one of memory, and says for which file. */
-static tp_status short_of_memory(tp_status s, const char *path)
-{
-    if (s != TP_OK) {
-        assert_int_equal(s, TP_ENOMEM);
-        assert_message(path);
-    }
-    return s;
 }
 
 /* Whatever allocation fails, the status is TP_ENOMEM and nothing leaks. */
