@@ -176,13 +176,31 @@ const char *tp_schedule_field(const tp_schedule *s, int i, int *n, double values
 
 /* --- the rate ----------------------------------------------------------------------------------- */
 
+/* Fields that make no sense: what they must be, and what they are. */
+static tp_status refuse_fields(const tp_schedule *s, const char *advice)
+{
+    char got[NAMES] = "", value[64];
+    for (int i = 1; i < FIELDS; i++) { /* without lr */
+        const char *at = (const char *)s + fields[i].offset, *name = fields[i].name;
+        if (!has_field(s, i))
+            continue;
+        if (is_list(i))
+            snprintf(value, sizeof value, "%d %s", s->milestone_count, name);
+        else
+            snprintf(value, sizeof value, "%s %g", name,
+                     fields[i].whole ? (double)*(const uint64_t *)(const void *)at
+                                     : *(const double *)(const void *)at);
+        list(got, value);
+    }
+    return tp_fail(TP_EARG, "schedule %s: expected %s, got %s%s", rows[s->kind].name,
+                   rows[s->kind].needs, got, advice);
+}
+
 tp_status tp_schedule_check(const tp_schedule *s)
 {
     if ((unsigned)s->kind >= TP_SCHEDULE_COUNT)
         return tp_fail(TP_EARG, "schedule: there is no kind %d", (int)s->kind);
-    return is_good(s) ? TP_OK
-                      : tp_fail(TP_EARG, "schedule %s: expected %s", rows[s->kind].name,
-                                rows[s->kind].needs);
+    return is_good(s) ? TP_OK : refuse_fields(s, "");
 }
 
 tp_status tp_schedule_lr(const tp_schedule *s, uint64_t step, double *lr)
@@ -199,8 +217,7 @@ tp_status tp_schedule_lr(const tp_schedule *s, uint64_t step, double *lr)
     if (!(s->lr > 0 && s->lr < INFINITY))
         return tp_fail(TP_EARG, "schedule %s: lr is %g, expected a finite number > 0", name, s->lr);
     if (!is_good(s))
-        return tp_fail(TP_EARG, "schedule %s: expected %s: start from tp_schedule_defaults()", name,
-                       rows[s->kind].needs);
+        return refuse_fields(s, ": start from tp_schedule_defaults()");
     double now = rate(s, (double)step);
     if (!(now >= 0 && now < INFINITY))
         return tp_fail(TP_EARG, "schedule %s: lr is %g at step %llu", name, now,

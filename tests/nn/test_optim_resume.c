@@ -283,7 +283,8 @@ static void test_trainer(void **state)
     assert_close(s.optimizer.lr, lr, 0, 0);
     s.cosine.t_max = 0;
     assert_status(tp_train_epoch(&s.trainer, &s.batches, 1, &stats), TP_EARG);
-    assert_message("E_ARG training step 5: schedule cosine: expected t_max > 0 and eta_min >= 0");
+    assert_message("E_ARG training step 5: schedule cosine: expected t_max > 0 and eta_min >= 0, "
+                   "got t_max 0, eta_min 0: start from tp_schedule_defaults()");
     s.trainer.schedule = NULL;
     s.trainer.clip_norm = -1;
     assert_status(tp_train_epoch(&s.trainer, &s.batches, 1, &stats), TP_EARG);

@@ -70,13 +70,13 @@ static void test_refused(void **state)
         {{.kind = TP_LR_cosine, .lr = NAN, .t_max = 3},
          "E_ARG schedule cosine: lr is nan, expected"},
         {{.kind = TP_LR_cosine, .lr = 1},
-         "E_ARG schedule cosine: expected t_max > 0 and eta_min >= 0: start from "
-         "tp_schedule_defaults()"},
+         "E_ARG schedule cosine: expected t_max > 0 and eta_min >= 0, got t_max 0, eta_min 0: start "
+         "from tp_schedule_defaults()"},
         {{.kind = TP_LR_step, .lr = 1, .gamma = 0.1},
-         "E_ARG schedule step: expected step_size > 0 and gamma > 0"},
+         "E_ARG schedule step: expected step_size > 0 and gamma > 0, got gamma 0.1, step_size 0"},
         {{.kind = TP_LR_step, .lr = 1, .step_size = 3}, "expected step_size > 0 and gamma > 0"},
         {{.kind = TP_LR_multistep, .lr = 1, .gamma = 0.1},
-         "E_ARG schedule multistep: expected milestones and gamma > 0"},
+         "E_ARG schedule multistep: expected milestones and gamma > 0, got gamma 0.1, 0 milestones"},
         {{.kind = TP_LR_exponential, .lr = 1, .gamma = -1},
          "E_ARG schedule exponential: expected gamma > 0"},
         {{.kind = TP_LR_linear, .lr = 1, .total_iters = 5, .end_factor = 1},

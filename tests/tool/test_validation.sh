@@ -275,7 +275,7 @@ says 2 "vae: --optimizer: sgd: nesterov with momentum 0 and dampening 0, expecte
     train --optimizer sgd,nesterov=1 --out new
 says 2 "vae: --schedule: schedule step has no 'milestones', only: lr, gamma, step_size" \
     train --schedule step,milestones=3 --out new
-says 2 "vae: --schedule: schedule multistep: expected milestones and gamma > 0" train --schedule multistep --out new
+says 2 "vae: --schedule: schedule multistep: expected milestones and gamma > 0, got gamma 0.1, 0 milestones" train --schedule multistep --out new
 says 2 "vae: --schedule: there is no schedule 'poly', only: constant, step, multistep, exponential, cosine, linear" \
     train --schedule poly --out new
 says 2 "vae: --schedule: 'milestones=$(seq -s+ 17)' has more than 16 numbers" \
