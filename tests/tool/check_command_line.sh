@@ -308,7 +308,7 @@ says 2 "--optimizer: adam: beta1 is -1, expected 0 <= x < 1" train --optimizer a
 says 2 "--optimizer: adam: amsgrad is 2, expected 0 or 1" train --optimizer adam,amsgrad=2
 says 2 "--schedule: schedule step: step_size is 1.5, expected a whole number >= 0" train --schedule step,step_size=1.5
 says 2 "--schedule: schedule step: step_size is 1e+18, expected a whole number >= 0" train --schedule step,step_size=1e+18
-says 2 "--schedule: schedule step: expected step_size > 0 and gamma > 0" train --schedule step,step_size=0
+says 2 "--schedule: schedule step: expected step_size > 0 and gamma > 0, got gamma 0.1, step_size 0" train --schedule step,step_size=0
 says 2 "--schedule: schedule step: 2 values of gamma, expected 1" train --schedule step,gamma=1+2
 
 # Names: everything but nothing is one.
