@@ -14,14 +14,14 @@
 
 enum { MESSAGE = 4096 };
 
-/* One write, so that lines of two processes do not mix. Messages of the trap have several lines and no names from
- * outside; in all others a line feed belongs to a name. */
+/* One write, so that lines of two processes do not mix. What operations say goes on in lines that two spaces begin; any
+ * other line feed belongs to a name. */
 static void print_line(const char *text, bool lines)
 {
     char out[4 * MESSAGE + TP_VISIBLE] = "vae: ";
     size_t used = strlen(out);
     for (const char *end = text + strlen(text); text < end;) {
-        if (lines && *text == '\n')
+        if (lines && strncmp(text, "\n  ", 3) == 0)
             out[used++] = *text++;
         else
             used += (size_t)tp_visible(out + used, &text, end);
@@ -83,9 +83,8 @@ int complain(int code, const char *format, ...)
 
 int complain_error(int code)
 {
-    const char *text = tp_last_error(), *name = tp_status_name(TP_ENONFINITE);
-    const char *space = strchr(text, ' ');
-    print_line(space != NULL ? space + 1 : text, strncmp(text, name, strlen(name)) == 0);
+    const char *text = tp_last_error(), *space = strchr(text, ' ');
+    print_line(space != NULL ? space + 1 : text, true);
     return code;
 }
 

@@ -266,6 +266,7 @@ fails_with "vae: training step " train --data small --hidden 8 --lr 1000 --beta 
 # With the trap the run ends where the first number goes wrong, one operation before the loss notices.
 diverge=(train --data small --hidden 8 --lr 1000 --beta 1e6 --out new/deep/run)
 fails_with "vae: training step 2: KL: gaussian_kl#" "${diverge[@]}"
+grep -q "^  input 1: f32\[100,20\] *'logvar' = heads: " stderr || bad "divergence: no line of its own for logvar: $(cat stderr)"
 fails_with "vae: training step 2: reparameterize: reparameterize#" "${diverge[@]}" --trap
 for part in " of 2000 elements, the first at [" "  input 1: f32[100,20]    'logvar' = heads: " \
     "  domain of reparameterize: e^{logvar/2} is finite up to "; do
