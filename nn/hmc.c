@@ -70,7 +70,7 @@ static void kick(tp_hmc *h, const tp_hmc_point *p, double fraction)
     for (int64_t i = 0; i < s.dim[0] * s.dim[1]; i++) {
         double by = fraction * step[i % s.dim[1]];
         for (int64_t k = i * s.dim[2]; k < (i + 1) * s.dim[2]; k++)
-            q[k] += by * (w0 * g0[k] + (w1 != 0 ? w1 * g1[k] : 0));
+            q[k] += by * ((w0 != 0 ? w0 * g0[k] : 0) + (w1 != 0 ? w1 * g1[k] : 0));
     }
 }
 
