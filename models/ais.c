@@ -156,10 +156,12 @@ static tp_status find_densities(problem *p)
 /* Runs have draws of their own. */
 enum { PILOT, FORWARD, BACK };
 
-/* The stream of a run; the number of the example is added to the step. Numbers are below 2^40. */
+#define NUMBERS 0x1p40 /* of examples, each with a stream */
+
+/* The stream of a run; the number of the example is added to the step. */
 static tp_rng_key run_key(const problem *p, int run)
 {
-    tp_rng_key key = tp_stream_key(p->o.seed, TP_STREAM_CHAIN, (uint64_t)run << 40);
+    tp_rng_key key = tp_stream_key(p->o.seed, TP_STREAM_CHAIN, (uint64_t)run * (uint64_t)NUMBERS);
     key.draw = 8; /* those before are for the start */
     return key;
 }
@@ -227,7 +229,7 @@ static tp_status walk(problem *p, tp_hmc *h, int run)
         int64_t t = run == BACK ? T + 1 - i : i;
         double gain = tp_ais_beta(&p->o, t) - tp_ais_beta(&p->o, t - 1);
         const double *log_ratio = tp_data(&h->at.part[1]);
-        for (int64_t k = 0; k < chains * n; k++)
+        for (int64_t k = 0; k < chains * n && gain > 0; k++) /* 0 · −∞ would be NaN */
             p->log_w[k] += gain * log_ratio[k];
         if (i < T)
             TP_TRY(transition(p, h, run, run == BACK ? t - 1 : t));
@@ -281,9 +283,11 @@ static double log_mean(const problem *p, int64_t j, double sign, double *effecti
 {
     int64_t n = p->batch->n, chains = p->o.chains;
     double most = -INFINITY, sum = 0, squares = 0;
-    for (int64_t k = 0; k < chains; k++)
-        most = fmax(most, sign * p->log_w[k * n + j]);
-    if (most == -INFINITY) { /* −∞ − −∞ would be NaN */
+    for (int64_t k = 0; k < chains; k++) {
+        double log_w = sign * p->log_w[k * n + j];
+        most = log_w > most || isnan(log_w) ? log_w : most;
+    }
+    if (!isfinite(most)) { /* −∞ − −∞ would be NaN */
         *effective = 0;
         return most;
     }
@@ -300,6 +304,10 @@ static tp_status find_bounds(problem *p, const tp_tensor *z)
     double effective;
     char text[TP_SHAPE_TEXT];
     TP_TRY(find_densities(p));
+    tp_dtype dtype = p->prior.value[0].dtype;
+    if (p->r->upper != NULL && z->dtype != dtype)
+        return tp_fail(TP_EDTYPE, "z is %s, and the model %s", tp_dtype_name(z->dtype),
+                       tp_dtype_name(dtype));
     if (p->r->upper != NULL && z->shape.dim[1] != p->nz)
         return tp_fail(TP_ESHAPE, "z has shape %s, and the prior %lld dimensions",
                        tp_shape_text(z->shape, text), (long long)p->nz);
@@ -331,8 +339,8 @@ static tp_status check_opts(const tp_ais_opts *o)
     if (o->temperatures > INT32_MAX)
         return tp_fail(TP_EARG, "%lld temperatures: at most %d possible",
                        (long long)o->temperatures, INT32_MAX);
-    if (!(o->sharpness > 0 && o->sharpness <= 100))
-        return tp_fail(TP_EARG, "sharpness %g: above 0 and at most 100 needed", o->sharpness);
+    if (!(o->sharpness >= 1e-6 && o->sharpness <= 30)) /* beyond, temperatures fall together */
+        return tp_fail(TP_EARG, "sharpness %g: from 1e-6 to 30 needed", o->sharpness);
     if (!(o->acceptance > 0 && o->acceptance < 1))
         return tp_fail(TP_EARG, "acceptance %g: above 0 and below 1 needed", o->acceptance);
     return TP_OK;
@@ -344,6 +352,15 @@ static tp_status check_inputs(const tp_batch *b, const tp_tensor *z, const tp_ai
     if (b->n < 1 || b->x.shape.ndim != 2 || b->x.shape.dim[0] != b->n)
         return tp_fail(TP_ESHAPE, "%lld examples in x %s: [n, data_dim] with n > 0 needed",
                        (long long)b->n, tp_shape_text(b->x.shape, text));
+    for (int64_t j = 0; b->index.storage != NULL && j < b->n; j++) {
+        if (!tp_shape_equal(b->index.shape, TP_SHAPE(b->n)))
+            return tp_fail(TP_ESHAPE, "the index of %lld examples has shape %s", (long long)b->n,
+                           tp_shape_text(b->index.shape, text));
+        double number = tp_flat(&b->index, j);
+        if (!(number >= 0 && number < NUMBERS))
+            return tp_fail(TP_EARG, "index %g of example %lld: from 0 to 2^40 - 1 needed", number,
+                           (long long)j);
+    }
     if (r->upper != NULL && (z == NULL || z->shape.ndim != 2 || z->shape.dim[0] != b->n))
         return tp_fail(TP_ESHAPE, "an upper bound needs z [n, nz] from p(z|x), got %s",
                        z == NULL ? "none" : tp_shape_text(z->shape, text));
@@ -390,6 +407,7 @@ tp_status tp_model_ais(const tp_model *m, tp_tape *t, const tp_batch *batch, con
         s = check_inputs(batch, z, r);
     if (s == TP_OK)
         s = solve(&p, z);
+    tp_tape_reset(t); /* gradients are recorded again */
     if (s != TP_OK)
         tp_fail_prefix("annealed importance sampling: ");
     return s;
@@ -420,6 +438,7 @@ tp_status tp_model_simulate(const tp_model *m, tp_tape *t, const tp_tensor *labe
     c.labels = labels;
     if (s == TP_OK)
         s = simulate(m, &c, n, z, x);
+    tp_tape_reset(t);
     if (s != TP_OK)
         tp_fail_prefix("simulated data: ");
     return s;

@@ -25,8 +25,8 @@ typedef struct tp_ais_opts {
     int64_t chains;       /* of each example */
     int64_t temperatures; /* T; 1: importance sampling with f_0 */
     int64_t leapfrog;     /* steps of a transition */
-    double sharpness;     /* δ > 0 of the schedule: the larger, the slower it is at both ends */
-    double acceptance;    /* that steps are adapted to, in (0,1) */
+    double sharpness; /* δ of the schedule, 1e-6 to 30: the larger, the slower it is at both ends */
+    double acceptance; /* that steps are adapted to, in (0,1) */
     int64_t
         pilot; /* chains that find the step sizes of each example and temperature before, and count for nothing:
                            * the bounds hold exactly. 0: all chains adapt their own while they go, which Wu et al. do */
@@ -62,9 +62,11 @@ tp_status tp_model_simulate(const tp_model *m, tp_tape *t, const tp_tensor *labe
 
 /* The bounds of log p(x) in nats for each example of a batch; the upper one wants z [n, nz], draws from p(z|x). Random
  * numbers depend on the seed and on batch->index (the place in the batch if that is empty), not on what else is in the
- * batch. Costs chains · n · (temperatures − 1) · leapfrog gradients of log p(x|z) by z for each bound. Resets t. TP_EARG
- * for a type without a prior over real vectors or decoder, options out of range, labels that are not there, and with
- * posterior for a q without density; TP_ESHAPE; TP_ENONFINITE; TP_ENOMEM. */
+ * batch. Costs chains · n · (temperatures − 1) · leapfrog gradients of log p(x|z) by z for each bound, and as many of the
+ * pilot's chains. Resets t. An x that the model cannot draw has the bound −∞. TP_EARG for a type without a prior over real
+ * vectors or decoder, options out of range, an index that is not from 0 to 2^40 − 1, labels that are not there, and with
+ * posterior for a q without density; TP_EDTYPE for a z of another type than the model's; TP_ESHAPE; TP_ENONFINITE;
+ * TP_ENOMEM. */
 tp_status tp_model_ais(const tp_model *m, tp_tape *t, const tp_batch *batch, const tp_tensor *z,
                        tp_ais_opts o, tp_ais_result *r);
 

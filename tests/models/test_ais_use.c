@@ -5,6 +5,8 @@
  */
 #include "tests/models/conformance.h"
 
+#include "autograd/compose.h"
+#include "autograd/sweep.h"
 #include "models/ais.h"
 #include "tensor/mem.h"
 #include "tensor/parallel.h"
@@ -239,8 +241,10 @@ static void test_options(void **state)
     (void)state;
     specimen_make(&made, &tp_model_vae, tiny_of(&tp_model_vae, TP_BERNOULLI), TP_F64);
     tp_batch b = whole(&made), none = {.x = b.x};
-    tp_tensor z, narrow;
+    tp_tensor z, narrow, other, numbers;
     assert_ok(tp_tensor_new(&z, TP_F64, TP_SHAPE(BATCH - 1, LATENTS)));
+    assert_ok(tp_tensor_new(&other, TP_F32, TP_SHAPE(BATCH, LATENTS)));
+    assert_ok(tp_tensor_from(&numbers, TP_I64, TP_SHAPE(BATCH), (int64_t[]){0, 1, 2, 3, 4, -1}));
     assert_ok(tp_tensor_new(&narrow, TP_F64, TP_SHAPE(BATCH, LATENTS - 1)));
     tp_ais_opts o = brief();
     double lower[BATCH];
@@ -263,12 +267,50 @@ static void test_options(void **state)
     o = brief(), o.pilot = -1;
     refuse(b, NULL, o, false, TP_EARG, "-1 chains of pilot");
     o = brief(), o.sharpness = NAN;
-    refuse(b, NULL, o, false, TP_EARG, "sharpness nan: above 0");
+    refuse(b, NULL, o, false, TP_EARG, "sharpness nan: from 1e-6 to 30 needed");
+    o.sharpness = 31;
+    refuse(b, NULL, o, false, TP_EARG, "sharpness 31: from 1e-6 to 30 needed");
     o = brief(), o.acceptance = 1;
     refuse(b, NULL, o, false, TP_EARG, "acceptance 1: above 0 and below 1");
+    refuse(b, &other, brief(), true, TP_EDTYPE, "z is f32, and the model f64");
+    o = brief();
+    b.index = numbers;
+    refuse(b, NULL, o, false, TP_EARG, "index -1 of example 5: from 0 to 2^40 - 1 needed");
+    assert_ok(tp_set_flat(&numbers, 5, 0x1p40));
+    refuse(b, NULL, o, false, TP_EARG, "of example 5: from 0 to 2^40 - 1 needed");
+    assert_ok(tp_view_slice(&numbers, 0, 0, 1, 1, &b.index));
+    refuse(b, NULL, o, false, TP_ESHAPE, "the index of 6 examples has shape [1]");
     tp_tensor_free(&z);
     tp_tensor_free(&narrow);
+    tp_tensor_free(&other);
+    tp_tensor_free(&numbers);
     specimen_free(&made);
+}
+
+/* The caller's tape records gradients afterwards, whatever came of it. */
+static void test_tape(void **state)
+{
+    (void)state;
+    specimen s;
+    tp_tensor z, x;
+    double lower[BATCH];
+    specimen_make(&s, &tp_model_vae, tiny_of(&tp_model_vae, TP_BERNOULLI), TP_F64);
+    for (int i = 0; i < 3; i++) {
+        tp_batch b = whole(&s);
+        tp_ais_result r = {.lower = lower};
+        tp_ais_opts o = brief();
+        o.chains = i; /* none: refused */
+        if (i < 2)
+            assert_status(tp_model_ais(&s.model, s.tape, &b, NULL, o, &r),
+                          i == 0 ? TP_EARG : TP_OK);
+        else
+            assert_ok(tp_model_simulate(&s.model, s.tape, NULL, BATCH, 1, &z, &x));
+        tp_var a = tp_leaf(s.tape, &b.x), y = tp_sum(tp_square(a), TP_AXES(0, 1), false), gradient;
+        assert_ok(tp_grad(1, &y, 1, &a, &gradient, (tp_grad_opts){0}));
+    }
+    tp_tensor_free(&z);
+    tp_tensor_free(&x);
+    specimen_free(&s);
 }
 
 static void test_labels(void **state)
@@ -319,7 +361,7 @@ int main(void)
         cmocka_unit_test(test_threads),  cmocka_unit_test(test_seed),
         cmocka_unit_test(test_progress), cmocka_unit_test(test_memory),
         cmocka_unit_test(test_options),  cmocka_unit_test(test_labels),
-        cmocka_unit_test(test_flows),
+        cmocka_unit_test(test_flows),    cmocka_unit_test(test_tape),
     };
     return rows_run(rows, 1, tests, sizeof tests / sizeof *tests);
 }
