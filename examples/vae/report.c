@@ -7,6 +7,7 @@
 #include "curves.h"
 #include "eval.h"
 #include "markup.h"
+#include "metrics.h"
 #include "pictures.h"
 #include "report_css.h"
 #include "say.h"
@@ -78,6 +79,21 @@ static void put_evidence(report *p)
             error_text(text, nll->nll_error), (long long)p->m.draws);
 }
 
+/* Of which epoch the weights are, where that is not the last one. */
+static void put_epoch(report *p)
+{
+    metrics m = {0};
+    char path[PATH_SIZE];
+    if (p->r.o.keep != KEEP_BEST ||
+        metrics_read(&m, path_in(path, p->r.o.run, "metrics.jsonl")) != TP_OK)
+        return;
+    const double *best = metrics_column(&m, "best_epoch");
+    if (best != NULL && !isnan(best[m.rows - 1]))
+        row(&p->page, "weights", "of epoch %g, the best of %lld by validation loss",
+            best[m.rows - 1], (long long)m.rows);
+    metrics_free(&m);
+}
+
 static void put_numbers(report *p)
 {
     const run *r = &p->r;
@@ -87,6 +103,7 @@ static void put_numbers(report *p)
     bool test = r->test.x.storage != NULL;
     section(page, "numbers", "Numbers");
     json_raw(page, "<table>\n");
+    put_epoch(p);
     row(page, "measured on", "%lld images (%s)", (long long)p->m.stats.samples,
         test ? r->test_split : "train");
     row(page, "loss", "%.6g nats", p->m.stats.loss);
@@ -191,6 +208,11 @@ static tp_status put_kl(report *p)
     int64_t *order = malloc((size_t)l->kl_dims * sizeof *order);
     double *numbers = malloc(2 * (size_t)l->kl_dims * sizeof *numbers);
     if (order != NULL && numbers != NULL) {
+        char label[96] = "latent dimension, most first";
+        if (l->kl_dims > l->dims)
+            snprintf(label, sizeof label,
+                     "latent dimension, most first; from %lld on of upper levels",
+                     (long long)l->dims);
         picture_rank(&as_codes, order);
         for (int64_t i = 0; i < l->kl_dims; i++) {
             numbers[i] = (double)order[i];
@@ -199,7 +221,7 @@ static tp_status put_kl(report *p)
         chart_series bars = {.x = numbers, .y = numbers + l->kl_dims, .n = l->kl_dims};
         chart c = {.kind = CHART_BARS,
                    .title = "KL(q(z|x) ‖ p(z)) of each latent dimension",
-                   .x_label = "latent dimension, most first",
+                   .x_label = label,
                    .y_label = "nats",
                    .series = &bars,
                    .n = 1};
@@ -284,9 +306,15 @@ static tp_status put_reconstructions(report *p)
 
 static tp_status put_pictures(report *p)
 {
-    static const figure samples = {
-        "samples",       "Samples", "Means of p(x|z) of draws z from the prior.",
-        picture_samples, "sample",  " --out samples.png"};
+    const tp_model_type *type = p->r.model.type;
+    figure samples = {"samples",       "Samples", "Means of p(x|z) of draws z from the prior.",
+                      picture_samples, "sample",  " --out samples.png"};
+    if (type->labels)
+        samples.caption =
+            "Means of p(x|z, y) of draws z from the prior, a column for each class y.";
+    else if (type->decode == NULL) /* no z */
+        samples.caption =
+            "Draws of x, one pixel behind the other: of each its mean, given those before.";
     static const figure manifold = {
         "manifold",
         "The latent plane",
@@ -312,7 +340,7 @@ static tp_status put_pictures(report *p)
         " --out interpolations.png"};
     bool plane = false;
     TP_TRY(put_reconstructions(p));
-    if (tp_model_has_samples(p->r.model.type))
+    if (tp_model_has_samples(type))
         TP_TRY(put_figure(p, &samples));
     TP_TRY(picture_has_manifold(&p->r, &plane));
     if (plane)

@@ -339,6 +339,18 @@ for name in $names; do
     vq_vae:" "* | gumbel_vae:" "* | made:" "* | gmm:" "*) ;;
     *) bad "$name: $ways, $(sections "$name/report.html")" ;;
     esac
+    case $name in
+    made) of="Draws of x, one pixel behind the other" ;;
+    conditional_vae) of="Means of p(x|z, y) of draws z from the prior, a column for each class y" ;;
+    *) of="Means of p(x|z) of draws z from the prior" ;;
+    esac
+    [[ $(sections "$name/report.html") != *samples* ]] || grep -qF "$of" "$name/report.html" || bad "$name: samples of what"
+    upper=$(grep -cF "from 3 on of upper levels" "$name/report.html")
+    [ "$upper" = "$([ "$name" = hierarchical_vae ] && echo 1 || echo 0)" ] || bad "$name: $upper charts name upper levels"
 done
+good "${small[@]}" --epochs 2 --valid 40 --keep best --out kept
+good report --run kept
+grep -q '<td>of epoch [12], the best of 2 by validation loss</td>' kept/report.html || bad "--keep best: of which epoch the weights are"
+grep -q 'by validation loss' run/report.html && bad "the last epoch is called the best"
 
 verdict
