@@ -256,12 +256,12 @@ static tp_status measure(run *r, const images *all, const tp_ais_opts *o)
     m.weighed = r->o.importance > 0 ? memory + 2 * n : NULL;
     stop_watch();
     m.bar = bar_start(1, 1, 0, 1, 0);
-    tp_status s = anneal(r, all, *o, &m);
+    /* Weighing takes seconds, annealing minutes: a stop loses nothing of the latter. */
+    tp_status s = m.weighed != NULL ? weigh(r, all, &m) : TP_OK;
+    m.bar = bar_start(1, 1, 0, 1, 0);
+    if (s == TP_OK)
+        s = anneal(r, all, *o, &m);
     m.seconds = seconds_now() - m.bar.start;
-    if (s == TP_OK && m.weighed != NULL) {
-        m.bar.start = seconds_now();
-        s = weigh(r, all, &m);
-    }
     bar_clear(&m.bar);
     if (s == TP_OK)
         s = print_result(r, o, &m);
