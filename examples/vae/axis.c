@@ -29,6 +29,12 @@ static double nice_step(double span)
     return power * factor[i];
 }
 
+static double step_of(const axis *a)
+{
+    double step = nice_step(a->high - a->low);
+    return a->whole && step < 1 ? 1 : step;
+}
+
 void axis_settle(axis *a, bool round)
 {
     if (!(a->low <= a->high)) { /* nothing to show */
@@ -49,9 +55,9 @@ void axis_settle(axis *a, bool round)
         a->high += wider;
     }
     if (round) {
-        double step = nice_step(a->high - a->low);
-        a->low = floor(a->low / step + 1e-9) * step;
-        a->high = ceil(a->high / step - 1e-9) * step;
+        a->step = step_of(a);
+        a->low = floor(a->low / a->step + 1e-9) * a->step;
+        a->high = ceil(a->high / a->step - 1e-9) * a->step;
     }
 }
 
@@ -63,8 +69,7 @@ double axis_pixel(const axis *a, double v)
 
 static int linear_ticks(const axis *a, double tick[AXIS_TICKS])
 {
-    double step = nice_step(a->high - a->low);
-    step = a->whole && step < 1 ? 1 : step;
+    double step = a->step > 0 ? a->step : step_of(a); /* the ends it made are farther apart */
     double first = ceil(a->low / step - 1e-9);
     int n = 0;
     for (; n < AXIS_TICKS && (first + n) * step <= a->high + 1e-9 * step; n++)
@@ -78,7 +83,8 @@ static int log_ticks(const axis *a, double tick[AXIS_TICKS])
     double decades = log10(a->high / a->low);
     int apart = 1 + (int)(decades / 10), n = 0;
     const double factor[] = {1, 2, 5};
-    for (int k = (int)floor(log10(a->low)); k <= log10(a->high) && n < AXIS_TICKS; k += apart)
+    int k = (int)floor(log10(a->low));
+    for (k = a->whole && k < 0 ? 0 : k; k <= log10(a->high) && n < AXIS_TICKS; k += apart)
         for (int i = 0; i < (decades < 2.5 ? 3 : 1) && n < AXIS_TICKS; i++) {
             double v = factor[i] * pow(10, k);
             if (v >= a->low * (1 - 1e-9) && v <= a->high * (1 + 1e-9))
@@ -89,7 +95,9 @@ static int log_ticks(const axis *a, double tick[AXIS_TICKS])
 
 int axis_ticks(const axis *a, double tick[AXIS_TICKS])
 {
-    int n = a->log ? log_ticks(a, tick) : 0;
+    enum { FEW = 6 }; /* so far apart, whole numbers have room for a tick each */
+    bool few = a->whole && a->high - a->low <= FEW;
+    int n = a->log && !few ? log_ticks(a, tick) : 0;
     return n >= 2 ? n : linear_ticks(a, tick);
 }
 

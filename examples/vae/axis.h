@@ -10,7 +10,8 @@ typedef struct axis {
     double low, high; /* numbers at both ends */
     double from, to;  /* pixels there */
     bool log;
-    bool whole; /* what is counted: no ticks between whole numbers */
+    bool whole;  /* what is counted: no ticks between whole numbers */
+    double step; /* between ticks, where the ends were made two of them; else 0 */
 } axis;
 
 /* A number that can be drawn: finite, of moderate size, above 0 where the axis is logarithmic. */

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Charts of numbers that were made for it: ticks stand at the ends of a rounded axis and between whole numbers nowhere, and no
+# text reaches another, whatever the numbers are. What people draw with them: test_pictures.sh.
+set -uo pipefail
+
+. tests/tool/common.sh
+
+# curve DIR NUMBER…: a run whose training loss is these, an epoch each.
+curve() {
+    local dir=$1 i=0 v
+    shift
+    mkdir -p "$dir"
+    for v in "$@"; do
+        printf '{"epoch": %d, "step": %d, "train_loss": %s}\n' $((++i)) $((9 * i)) "$v"
+    done >"$dir/metrics.jsonl"
+}
+
+# texts CLASS FILE: of this class, "x text" a line, with "-" for the long sign.
+texts() {
+    sed -n 's/.*<text x="\([0-9.]*\)" y="[0-9.]*" class="'"$1"'">\([^<]*\)<.*/\1 \2/p' "$2" | sed 's/−/-/g'
+}
+
+# same WHAT GOT WANT
+same() {
+    [ "$2" = "$3" ] || bad "$1: $(printf '\n got  %s\n want %s' "$2" "$3")"
+}
+
+# --- ticks ----------------------------------------------------------------------------------------------------
+
+# ticks CLASS ARGS…: those of the axis whose numbers have this class.
+ticks() {
+    local class=$1
+    shift
+    good curves "$@" --out ticks.svg
+    texts "$class" ticks.svg | sed -n 's/^[^ ]* \(-\{0,1\}[0-9][^ ]*\)$/\1/p' | tr '\n' ' '
+}
+
+# Rounded with a step of 0.05, the axis is seven of them long, for which 0.1 would do.
+curve ends 1.96 2.26
+same "not all ticks between the ends" "$(ticks e --run ends)" "1.95 2 2.05 2.1 2.15 2.2 2.25 2.3 "
+same "the first and the last tick are not at the ends" \
+    "$(sed -n 's/.*class="g" d="M[0-9.]* \([0-9.]*\)L.*/\1/p' ticks.svg | sed -n '1p;$p' | tr '\n' ' ')" \
+    "$(sed -n 's/.*class="a" d="M\([0-9.]*\) \([0-9.]*\)L\1 \([0-9.]*\)".*/\3 \2 /p' ticks.svg | tail -n 1)"
+curve many $(seq 100)
+for case in "1:1 2" "2:1 2" "4:1 2 3 4" "7:1 2 3 4 5 6 7" "9:1 2 5" "100:1 2 5 10 20 50 100"; do
+    head -n "${case%%:*}" many/metrics.jsonl >ends/metrics.jsonl
+    same "--log of ${case%%:*} epochs" "$(ticks m --run ends --log)" "${case#*:} "
+done
+same "--log of steps" "$(ticks m --run many --log --x steps)" "10 20 50 100 200 500 "
+
+verdict
