@@ -13,14 +13,16 @@ enum {
     WIDTH = 430,
     HEIGHT = 290,
     SQUARE = 480, /* height of a chart with equal scales */
-    LEFT = 70,
+    LEFT = 70,    /* or more, where the numbers there are long */
     RIGHT = 16,
     TOP = 36,
     BOTTOM = 52,
     LEGEND = 22, /* a row of it */
     GAP = 6,     /* between its columns */
+    AIR = 5,     /* between names of bars */
     KEY = 48,    /* a line or a point in it */
     LOOKS = 8,
+    DIGIT = 8, /* width of a character of a number, in the widest common fonts */
     SHAPES = 7,
     POINTS = 2000 /* that a line is made of at most */
 };
@@ -56,6 +58,7 @@ enum { DASHES = sizeof dashes / sizeof *dashes };
 typedef struct frame {
     axis x, y;
     double left, top, right, bottom;
+    double edge; /* of the picture, beyond what stands on the left */
 } frame;
 
 static double nudged(double pixel) /* halves are rounded in the same way everywhere */
@@ -68,6 +71,13 @@ static void put_words(json *out, double x, double y, const char *class, const ch
     json_raw(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"%s\">", x, y, class);
     markup_short(out, words, most);
     json_raw(out, "</text>\n");
+}
+
+/* Of a number at an axis; too wide rather than too narrow, for fonts differ. */
+static double text_width(const char *number)
+{
+    double width = DIGIT * tp_text_columns(number);
+    return strchr(number, '.') != NULL ? width - DIGIT / 2.0 : width;
 }
 
 /* --- scales ---------------------------------------------------------------------------------------- */
@@ -84,29 +94,47 @@ static void make_equal(frame *f)
     grows->high = middle + half;
 }
 
+/* Where the vertical axis stands, so that its longest number does not reach its label. */
+static double left_of(const frame *f)
+{
+    enum { AROUND = 30 }; /* the label, and what is between */
+    double tick[AXIS_TICKS], room = LEFT;
+    char text[TP_NUMBER_TEXT];
+    for (int i = axis_ticks(&f->y, tick); i-- > 0;)
+        room = fmax(room, AROUND + text_width(axis_text(text, tick[i])));
+    return f->edge + room;
+}
+
+/* Makes both axes wide enough for what is drawn. */
+static void include_all(frame *f, const chart *c)
+{
+    for (int i = 0; i < c->n; i++)
+        for (int64_t k = 0; k < c->series[i].n; k++) {
+            double x = c->kind == CHART_BARS ? (double)k : c->series[i].x[k], y = c->series[i].y[k];
+            if (!axis_takes(&f->x, x) || !axis_takes(&f->y, y))
+                continue;
+            axis_include(&f->x, x);
+            axis_include(&f->y, y);
+        }
+    if (c->kind == CHART_BARS || c->zero)
+        axis_include(&f->y, 0);
+    if (c->kind == CHART_BARS) {
+        axis_include(&f->x, 0);
+        f->x.low -= 0.5;
+        f->x.high += 0.5;
+    }
+}
+
 static frame frame_of(const chart *c, double left, double top, double height)
 {
-    frame f = {.left = left + LEFT,
+    frame f = {.edge = left,
+               .left = left + LEFT,
                .top = top + TOP,
                .right = left + WIDTH - RIGHT,
                .bottom = top + height - BOTTOM};
     f.x = (axis){.low = 1, .high = 0, .log = c->log_x, .whole = c->whole_x};
     f.y = (axis){.low = 1, .high = 0};
-    for (int i = 0; i < c->n; i++)
-        for (int64_t k = 0; k < c->series[i].n; k++) {
-            double x = c->kind == CHART_BARS ? (double)k : c->series[i].x[k], y = c->series[i].y[k];
-            if (!axis_takes(&f.x, x) || !axis_takes(&f.y, y))
-                continue;
-            axis_include(&f.x, x);
-            axis_include(&f.y, y);
-        }
-    if (c->kind == CHART_BARS || c->zero)
-        axis_include(&f.y, 0);
-    if (c->kind == CHART_BARS) {
-        axis_include(&f.x, 0);
-        f.x.low -= 0.5;
-        f.x.high += 0.5;
-    }
+    include_all(&f, c);
     axis_settle(&f.x, false);
     axis_settle(&f.y, !c->equal);
     if (c->kind == CHART_POINTS) { /* a little air */
@@ -114,6 +142,10 @@ static frame frame_of(const chart *c, double left, double top, double height)
         f.x.low -= air;
         f.x.high += air;
     }
+    frame first = f; /* equal scales depend on the room, and the room on their numbers */
+    if (c->equal)
+        make_equal(&first);
+    f.left = left_of(&first);
     if (c->equal)
         make_equal(&f);
     f.x.from = f.left;
@@ -131,12 +163,16 @@ static void put_line(json *out, const char *class, double x0, double y0, double 
              nudged(y0), nudged(x1), nudged(y1));
 }
 
-/* Bars have the numbers of the first series below them, as many as there is room for. */
+/* Bars have the numbers of the first series below them, as many as there is room for: names are as far apart as the widest
+ * of them all needs. */
 static void put_bar_names(json *out, const chart *c, const frame *f)
 {
     char text[TP_NUMBER_TEXT];
     const chart_series *s = c->series;
-    int64_t every = s->n / 16 + 1;
+    double widest = 0, each = (f->right - f->left) / (double)s->n;
+    for (int64_t k = 0; k < s->n; k++)
+        widest = fmax(widest, text_width(axis_text(text, s->x[k])));
+    int64_t every = (int64_t)ceil((widest + AIR) / each);
     for (int64_t k = 0; k < s->n; k += every)
         put_words(out, axis_pixel(&f->x, (double)k), f->bottom + 18, "m", axis_text(text, s->x[k]),
                   12);
@@ -150,7 +186,7 @@ static void put_axes(json *out, const chart *c, const frame *f)
     for (int i = 0; i < n; i++) {
         double y = axis_pixel(&f->y, tick[i]);
         put_line(out, "g", f->left, y, f->right, y);
-        put_words(out, f->left - 8, y + 4.5, "e", axis_text(text, tick[i]), 12);
+        put_words(out, f->left - 8, y + 4.5, "e", axis_text(text, tick[i]), TP_NUMBER_TEXT);
     }
     n = c->kind == CHART_BARS ? 0 : axis_ticks(&f->x, tick);
     for (int i = 0; i < n; i++) {
@@ -166,8 +202,8 @@ static void put_axes(json *out, const chart *c, const frame *f)
     put_line(out, "a", f->left, f->top, f->left, f->bottom);
     put_words(out, (f->left + f->right) / 2, f->bottom + 40, "m", c->x_label, 60);
     put_words(out, f->left, f->top - 14, "h", c->title, 52);
-    json_raw(out, "<text class=\"m\" transform=\"translate(%.1f %.1f) rotate(-90)\">",
-             f->left - LEFT + 15, (f->top + f->bottom) / 2);
+    json_raw(out, "<text class=\"m\" transform=\"translate(%.1f %.1f) rotate(-90)\">", f->edge + 15,
+             (f->top + f->bottom) / 2);
     markup_short(out, c->y_label, 40);
     json_raw(out, "</text>\n");
 }

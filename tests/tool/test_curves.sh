@@ -48,4 +48,35 @@ for case in "1:1 2" "2:1 2" "4:1 2 3 4" "7:1 2 3 4 5 6 7" "9:1 2 5" "100:1 2 5 1
 done
 same "--log of steps" "$(ticks m --run many --log --x steps)" "10 20 50 100 200 500 "
 
+# --- text that reaches no other text ------------------------------------------------------------------------------
+
+# Digits are 7 wide at least; the label of the axis ends 19 from the edge.
+while read -r low high; do
+    curve long "$low" "$high"
+    good curves --run long --terms loss,bound --out long.svg
+    [ "$(texts e long.svg | wc -l)" -ge 6 ] || bad "$low to $high: $(texts e long.svg | wc -l) ticks"
+    texts e long.svg | awk '{ left = $1 - 430 * int($1 / 430) - 7 * length($2)
+        if (left < 20 || $2 ~ /…/) { print; wrong = 1 } } END { exit wrong }' || bad "$low to $high: the numbers above touch the label"
+done <<'LIST'
+104.2045 104.2055
+12345.625 12345.75
+0.000012345 0.000012349
+-123456789.25 -123456000
+LIST
+[ "$(texts h long.svg | sed -n 's/^\([0-9.]*\) loss$/\1/p')" != 70.0 ] || bad "the axis stands where it always does"
+
+# As many latents as there are have a bar each, and some of them a name.
+mkdir data
+for split in train t10k; do
+    { printf '\0\0\10\3\0\0\0\24\0\0\0\6\0\0\0\6' && head -c 720 "$TAPIR_SOURCE/LICENSE"; } >"data/$split-images-idx3-ubyte"
+done
+for latents in 3 16 20 100 200 1200; do
+    good train --data data --hidden 2 --epochs 1 --batch-size 20 --latent-dim $latents --threads 1 --out wide$latents
+    good report --run wide$latents --threads 1
+    sed -n '/id="kl"/,/<\/section>/p' wide$latents/report.html >bars.svg
+    texts m bars.svg | grep '^[0-9.]* [0-9]*$' | awk -v most=$latents '{ half = 4 * length($2)
+        if (NR > 1 && $1 - half < end + 1) { print; wrong = 1 }
+        end = $1 + half } END { exit wrong || NR < (most < 8 ? most : 8) }' || bad "names of $latents bars touch"
+done
+
 verdict
