@@ -104,6 +104,19 @@ static tp_status read_run(book *b, const char *dir)
 
 /* --- which charts ------------------------------------------------------------------------------------ */
 
+/* Whether a key of metrics.jsonl names a curve as it is: neither what curves are drawn over nor a term on one set. */
+static bool is_term(const char *key)
+{
+    static const char *const none[] = {"epoch", "step", "best_epoch"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        if (strcmp(key, none[i]) == 0)
+            return false;
+    for (int k = 0; k < PREFIXES; k++)
+        if (strncmp(key, prefixes[k], strlen(prefixes[k])) == 0)
+            return false;
+    return true;
+}
+
 /* The curve of a term on one set of images; what has no set of its own is of those that the epochs are judged by: of the
  * validation images, if there are any. */
 static const double *curve_of(const book *b, int r, int prefix, const char *term)
@@ -115,7 +128,7 @@ static const double *curve_of(const book *b, int r, int prefix, const char *term
     snprintf(name, sizeof name, "%s%s", prefixes[prefix], term);
     const double *c = metrics_column(&b->run[r].m, name);
     int judged = b->run[r].bound[VALID] != NULL ? VALID : TEST;
-    return c != NULL || prefix != judged ? c : metrics_column(&b->run[r].m, term);
+    return c != NULL || prefix != judged || !is_term(term) ? c : metrics_column(&b->run[r].m, term);
 }
 
 static bool anywhere(const book *b, const char *term)
@@ -146,9 +159,7 @@ static void add_all(book *b)
                     term += strlen(prefixes[k]);
                     break;
                 }
-            if (strcmp(term, "epoch") != 0 && strcmp(term, "step") != 0 &&
-                strcmp(term, "best_epoch") != 0)
-                add_panel(b, term);
+            add_panel(b, term);
         }
 }
 

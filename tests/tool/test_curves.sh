@@ -79,4 +79,16 @@ for latents in 3 16 20 100 200 1200; do
         end = $1 + half } END { exit wrong || NR < (most < 8 ? most : 8) }' || bad "names of $latents bars touch"
 done
 
+# --- what is no curve ------------------------------------------------------------------------------------------------
+
+mkdir -p bound
+printf '{"epoch": 1, "step": 9, "train_loss": 3, "test_loss": 2, "best_epoch": 1, "active_units": 1}\n' >bound/metrics.jsonl
+for term in epoch step best_epoch test_loss train_loss loss,epoch; do
+    "$vae" curves --run bound --terms "$term" --out new >stdout 2>stderr && bad "--terms $term is drawn"
+    same "--terms $term" "$(cat stderr)" "vae: --terms: no curve is called '${term#loss,}', only: loss, active_units, bound"
+    [ ! -e new ] || { bad "--terms $term leaves a file" && rm -f new; }
+done
+good curves --run bound --terms loss,active_units,bound --out all.svg
+same "all curves" "$(texts h all.svg | cut -d' ' -f2- | tr '\n' ' ')" "loss active units lower bound of log p(x) "
+
 verdict
