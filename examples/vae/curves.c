@@ -46,6 +46,7 @@ typedef struct book {
         metrics m;
         double *x, *bound[PREFIXES]; /* −loss, if it is asked for */
     } run[PATHS_MOST];
+    bool no_bound; /* of some run −loss is none, or is not known to be one */
     bool apart;
     int panels, legends;
     char term[PANELS][METRICS_NAME];
@@ -75,6 +76,29 @@ static tp_status examples(const char *dir, double *n)
         return tp_fail(TP_EFORMAT, "%s: \"examples\" is missing: --x samples needs it", path);
     *n = (double)o.examples;
     return TP_OK;
+}
+
+/* Notes whether a run's −loss is a lower bound of log p(x), as far as its settings say it surely: the loss of a type with a β
+ * weighs its KL with that alone, and options that are not as always may weigh something, too. Discrete latents are relaxed,
+ * and with labels it is log p(x|y). Without settings it is not known. */
+static tp_status note_bound(book *b, const char *dir)
+{
+    char path[PATH_SIZE];
+    bool named;
+    options o = preset_options(0);
+    tp_model_config c;
+    tp_status s = config_read(&o, path_in(path, dir, "config.json"), &named);
+    if (s == TP_OK)
+        s = options_model(&o, &c);
+    bool sure = false;
+    if (s == TP_OK) {
+        const tp_model_type *type = tp_model_types[o.model];
+        tp_model_config always = tp_model_defaults(type);
+        sure = type->beta && tp_model_has_weights(type) && !type->discrete && !type->labels &&
+               c.beta == 1 && memcmp(c.option, always.option, sizeof c.option) == 0;
+    }
+    b->no_bound = b->no_bound || !sure;
+    return s == TP_ENOMEM ? s : TP_OK;
 }
 
 static tp_status read_run(book *b, const char *dir)
@@ -140,12 +164,17 @@ static bool anywhere(const book *b, const char *term)
     return false;
 }
 
-static void add_panel(book *b, const char *term)
+static bool has_panel(const book *b, const char *term)
 {
     for (int i = 0; i < b->panels; i++)
         if (strcmp(b->term[i], term) == 0)
-            return;
-    if (b->panels < PANELS && anywhere(b, term))
+            return true;
+    return false;
+}
+
+static void add_panel(book *b, const char *term)
+{
+    if (!has_panel(b, term) && b->panels < PANELS && anywhere(b, term))
         snprintf(b->term[b->panels++], METRICS_NAME, "%s", term);
 }
 
@@ -244,6 +273,8 @@ static void fill_panel(book *b, int panel)
     for (int i = 0; i < KNOWN; i++)
         if (strcmp(term, known[i].name) == 0)
             title = known[i].title, unit = known[i].unit;
+    if (strcmp(term, "bound") == 0 && b->no_bound)
+        title = "−loss";
     b->charts[panel] = (chart){.kind = CHART_LINES,
                                .title = title,
                                .x_label = labels[b->o->x],
@@ -266,6 +297,8 @@ static tp_status fill(book *b, json *out, const paths *runs)
         add_all(b);
     if (b->panels == 0)
         return tp_fail(TP_EFORMAT, "%s/metrics.jsonl: there are no curves", runs->at[0]);
+    for (int i = 0; i < runs->n && has_panel(b, "bound"); i++)
+        TP_TRY(note_bound(b, runs->at[i]));
     for (int i = 0; i < b->panels; i++)
         fill_panel(b, i);
     int each = b->apart ? 1 : b->panels;

@@ -79,9 +79,40 @@ for latents in 3 16 20 100 200 1200; do
         end = $1 + half } END { exit wrong || NR < (most < 8 ? most : 8) }' || bad "names of $latents bars touch"
 done
 
+# --- what −loss is ---------------------------------------------------------------------------------------------------
+
+# title WANT CONFIG ARGS…: of −loss of a run with these settings; with none if CONFIG is empty.
+title() {
+    local want=$1 config=$2
+    shift 2
+    curve bound 3 2
+    rm -f bound/config.json
+    [ -z "$config" ] || printf '%s\n' "$config" >bound/config.json
+    good curves --run bound --terms bound "$@" --out bound.svg
+    same "title of $config $*" "$(texts h bound.svg | sed 's/^[^ ]* //')" "$want"
+    grep -q '>nats</text>' bound.svg || bad "−loss of $config is not in nats"
+}
+bound="lower bound of log p(x)"
+title "$bound" '{"model": "vae"}'
+title "$bound" '{"model": "vae", "set": {"warmup": 0}, "beta": 1}'
+title "-loss" '{"model": "vae", "beta": 20}'
+title "-loss" '{"model": "vae", "set": {"warmup": 500}}'
+title "$bound" '{"model": "planar_vae"}'
+title "$bound" '{"model": "hierarchical_vae"}'
+title "-loss" '{"model": "hierarchical_vae", "set": {"textbook_kl": 1}}'
+for name in ae wae beta_vae beta_tcvae factor_vae dip_vae info_vae vq_vae gumbel_vae; do
+    title "-loss" "{\"model\": \"$name\"}"
+done
+title "-loss" '{"model": "conditional_vae", "classes": 10}' # log p(x|y)
+title "-loss" ''
+title "-loss" '{"model": "vae"' # not whole
+mkdir -p other && curve other 3 2 && echo '{"model": "wae"}' >other/config.json
+title "-loss" '{"model": "vae"}' --run other
+echo '{"model": "vae"}' >other/config.json
+title "$bound" '{"model": "vae"}' --run other
+
 # --- what is no curve ------------------------------------------------------------------------------------------------
 
-mkdir -p bound
 printf '{"epoch": 1, "step": 9, "train_loss": 3, "test_loss": 2, "best_epoch": 1, "active_units": 1}\n' >bound/metrics.jsonl
 for term in epoch step best_epoch test_loss train_loss loss,epoch; do
     "$vae" curves --run bound --terms "$term" --out new >stdout 2>stderr && bad "--terms $term is drawn"
@@ -89,6 +120,6 @@ for term in epoch step best_epoch test_loss train_loss loss,epoch; do
     [ ! -e new ] || { bad "--terms $term leaves a file" && rm -f new; }
 done
 good curves --run bound --terms loss,active_units,bound --out all.svg
-same "all curves" "$(texts h all.svg | cut -d' ' -f2- | tr '\n' ' ')" "loss active units lower bound of log p(x) "
+same "all curves" "$(texts h all.svg | cut -d' ' -f2- | tr '\n' ' ')" "loss active units $bound "
 
 verdict
