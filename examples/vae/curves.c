@@ -9,6 +9,8 @@
 
 #include "tensor/mem.h"
 
+#include <ctype.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,30 +224,82 @@ static tp_status add_asked(book *b)
 
 /* --- the sheet ----------------------------------------------------------------------------------------- */
 
-/* The end of a long path: there is what tells it from others. */
-static const char *path_end(const char *path)
+enum { SHOWN = 28 }; /* of a long path, with the set, in a legend over a single chart */
+
+/* A part of a path: bytes [from, to). */
+typedef struct part {
+    const char *path;
+    size_t from, to;
+} part;
+
+static bool within_character(const char *s)
 {
-    enum { SHOWN = 28 }; /* with the set, in a legend over a single chart */
-    size_t n = strlen(path);
-    if (n <= SHOWN)
-        return path;
-    path += n - SHOWN;
-    while (((unsigned char)*path & 0xc0) == 0x80) /* within a character */
-        path++;
-    return path;
+    return ((unsigned char)*s & 0xc0) == 0x80;
+}
+
+/* SHOWN bytes of a path, those before the last `cut` bytes. A word that would end there in its middle stays whole, if it is
+ * not long: beta-11 and beta-21 are not shown as beta-1 and beta-2. */
+static part part_of(const char *path, size_t cut)
+{
+    enum { WORD = SHOWN / 2 };
+    size_t n = strlen(path) - cut, to = n;
+    while (isalnum((unsigned char)path[to]) && to < n + WORD)
+        to++;
+    while (within_character(path + to))
+        to++;
+    part p = {path, to > SHOWN ? to - SHOWN : 0, to};
+    while (within_character(path + p.from))
+        p.from++;
+    return p;
+}
+
+static bool looks_the_same(part a, part b)
+{
+    return a.to - a.from == b.to - b.from && (a.from > 0) == (b.from > 0) &&
+           memcmp(a.path + a.from, b.path + b.from, a.to - a.from) == 0;
+}
+
+static size_t common_end(const char *a, const char *b)
+{
+    size_t n = 0, in_a = strlen(a), in_b = strlen(b);
+    while (n < in_a && n < in_b && a[in_a - 1 - n] == b[in_b - 1 - n])
+        n++;
+    return n;
+}
+
+/* What a legend shows of the path of a run: its end. Where other paths end so, too, what is before that common end: there is
+ * what tells it from them. */
+static part shown_of(const book *b, int r)
+{
+    const char *path = b->run[r].name;
+    for (size_t cut = 0;;) {
+        part p = part_of(path, cut);
+        size_t least = SIZE_MAX;
+        for (int i = 0; i < b->runs; i++) {
+            const char *other = b->run[i].name;
+            size_t common = common_end(path, other);
+            if (common > cut && common < least && strcmp(path, other) != 0 &&
+                looks_the_same(p, part_of(other, cut)))
+                least = common;
+        }
+        if (least == SIZE_MAX)
+            return p;
+        cut = least;
+    }
 }
 
 static void name_in_legend(book *b, int r, int prefix, chart_series s)
 {
     int at = r * PREFIXES + prefix;
     char *name = b->legend_name[at];
-    const char *path = b->run[r].name, *end = path_end(path);
+    part p = shown_of(b, r);
     if (*name != '\0')
         return;
     if (b->runs == 1)
         snprintf(name, sizeof *b->legend_name, "%s", sets[prefix]);
     else
-        snprintf(name, sizeof *b->legend_name, "%s%s, %s", end > path ? "…" : "", end,
+        snprintf(name, sizeof *b->legend_name, "%s%.*s%s, %s", p.from > 0 ? "…" : "",
+                 (int)(p.to - p.from), p.path + p.from, p.path[p.to] != '\0' ? "…" : "",
                  sets[prefix]);
     s.name = name;
     b->legend[b->legends++] = s;

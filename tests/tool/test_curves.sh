@@ -79,6 +79,31 @@ for latents in 3 16 20 100 200 1200; do
         end = $1 + half } END { exit wrong || NR < (most < 8 ? most : 8) }' || bad "names of $latents bars touch"
 done
 
+# --- names in the legend ---------------------------------------------------------------------------------------------
+
+# names WANT DIR…: those of the runs, a space between.
+names() {
+    local want=$1 dir runs=()
+    shift
+    for dir in "$@"; do
+        curve "$dir" 3 2
+        runs+=(--run "$dir")
+    done
+    good curves "${runs[@]}" --out names.svg
+    same "names of $*" "$(texts n names.svg | sed 's/^[^ ]* //; s/, training$//' | tr '\n' ' ')" "$want "
+}
+tail=conv_vae_fashion_mnist_lr0.001
+names "a/short b/short" a/short b/short
+names "…ae_fashion_mnist_lr0.001/one …ae_fashion_mnist_lr0.001/two" $tail/one $tail/two
+names "runs/beta-1… runs/beta-4…" runs/beta-1/$tail runs/beta-4/$tail
+names "runs/beta-11… runs/beta-21… other" runs/beta-11/$tail runs/beta-21/$tail other
+names "x/1… x/2… y/1…" x/1/$tail x/2/$tail y/1/$tail
+names "p1… …_vae_fashion_mnist_lr0.001/2… p3…" p1/$tail/1/$tail p1/$tail/2/$tail p3/$tail/1/$tail
+names "runs/beta-11… runs/beta-21…" runs/beta-11_$tail runs/beta-21_$tail
+names "é… è…" é/$tail è/$tail
+same "a run twice" "$(good curves --run é/$tail --run é/$tail --out names.svg; texts n names.svg | sed 's/^[^ ]* //' | tr '\n' ' ')" \
+    "…nv_vae_fashion_mnist_lr0.001, training …nv_vae_fashion_mnist_lr0.001, training "
+
 # --- what −loss is ---------------------------------------------------------------------------------------------------
 
 # title WANT CONFIG ARGS…: of −loss of a run with these settings; with none if CONFIG is empty.
