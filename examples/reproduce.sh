@@ -30,6 +30,9 @@ while [ $# -gt 0 ]; do
     case $1 in
     --data | --out | --results | --seed | --threads | --smoke)
         [ $# -ge 2 ] || die "$1 needs a value"
+        case $1 in
+        --seed | --threads | --smoke) is_whole "$2" || die "$1: '$2' is not a whole number" ;;
+        esac
         printf -v "${1#--}" %s "$2"
         shift 2
         ;;
@@ -37,9 +40,6 @@ while [ $# -gt 0 ]; do
     -*) die "there is no flag $1; see --help" ;;
     *) wanted+=("$1") && shift ;;
     esac
-done
-for name in seed threads smoke; do
-    [[ ${!name} =~ ^[0-9]*$ ]] || die "--$name: '${!name}' is not a whole number"
 done
 [ "$smoke" != 0 ] || die "--smoke: at least one epoch is needed"
 

@@ -51,6 +51,11 @@ says 2 "there is no flag --dta; see --help" 1 --dta x
 says 2 "--data needs a value" 1 --data
 says 2 "--seed: 'x' is not a whole number" 1 --seed x
 says 2 "--smoke: at least one epoch is needed" 1 --smoke 0
+for flag in --seed --threads --smoke; do
+    for number in '' 00 08 -1 1.5; do
+        says 2 "$flag: '$number' is not a whole number" 1 $flag "$number"
+    done
+done
 says 2 "row 8 cannot be run: vamp_vae has plain layers" 8
 says 2 "row 1 needs the images 'mnist': name the folder they are in by --data DIR or TAPIR_DATA" 1
 says 2 "row 1: no mnist/train-images-idx3-ubyte (or .gz) in nowhere" 1 --data nowhere
