@@ -49,7 +49,7 @@ if [ ${#wanted[@]} -eq 0 ]; then
 fi
 [ "${wanted[*]}" != all ] || mapfile -t wanted < <(runnable_rows)
 for row in "${wanted[@]}"; do # before anything that takes time
-    [ -f "$(row_file "$row")" ] || die "there is no row '$row', only: $(rows | paste -sd' ')"
+    is_row "$row" || die "there is no row '$row', only: $(rows | paste -sd' ')"
     (
         load_row "$row"
         [ -z "$not_run" ] || die "row $row cannot be run: $not_run"

@@ -26,7 +26,7 @@ check_results() {
         number=$((number + 1))
         IFS=$'\t' read -r -a fields <<<"$line"
         [ ${#fields[@]} = 14 ] || die "$results, line $number: ${#fields[@]} columns, expected 14"
-        [ -f "$(row_file "${fields[0]}")" ] || die "$results, line $number: there is no row '${fields[0]}'"
+        is_row "${fields[0]}" || die "$results, line $number: there is no row '${fields[0]}'"
     done < <(tail -n +2 "$results")
     while IFS= read -r line; do
         IFS=$'\t' read -r -a fields <<<"$line"

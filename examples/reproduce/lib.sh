@@ -34,6 +34,11 @@ row_file() {
     echo "$reproduce/$1.sh"
 }
 
+# Beside the rows are other scripts, this one among them.
+is_row() {
+    is_whole "$1" && [ -f "$(row_file "$1")" ]
+}
+
 load_row() {
     row=$1 data_needed='' title='' from='' cost=0 gate='' protocol='' departures='' not_run=''
     items() { :; }

@@ -47,6 +47,9 @@ says() {
 }
 unset TAPIR_DATA
 says 2 "there is no row '77', only: 0 1 2 3" 77
+for row in lib iwae evidence ../reproduce/99 099 ''; do
+    says 2 "there is no row '$row', only: 0 1 2 3" "$row"
+done
 says 2 "there is no flag --dta; see --help" 1 --dta x
 says 2 "--data needs a value" 1 --data
 says 2 "--seed: 'x' is not a whole number" 1 --seed x
