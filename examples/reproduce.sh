@@ -12,7 +12,7 @@
 #   --smoke N       at most N epochs and 20 importance samples, in DIR-smoke; nothing is written down, nothing judged
 #
 # A row can be stopped at any time and called again; while one call is at work on it, another is refused.
-# Exit codes: 0 every gate was met; 1 one was missed; 2 no verdict.
+# Exit codes: 0 every gate was met; 1 one was missed; 2 no verdict, whatever went wrong.
 # examples/reproduce/evidence.sh makes docs/evidence.md of the results. Read next: reproduce/lib.sh, reproduce/1.sh.
 set -euo pipefail
 export LC_ALL=C
@@ -57,22 +57,25 @@ for row in "${wanted[@]}"; do # before anything that takes time
     ) || exit 2
 done
 
+[ -n "$smoke" ] || can_append "$results" || die "--results: '$results' cannot be written"
+
 if [ -z "${VAE-}" ]; then
     VAE=$root/build/release/bin/vae
-    [ -x "$VAE" ] || build
+    [ -x "$VAE" ] || (build) || die "cannot build $VAE"
 fi
 [ -x "$VAE" ] || die "VAE=$VAE: there is no such program"
 VAE=$(cd -P "$(dirname "$VAE")" && pwd)/${VAE##*/}
 [ -z "$smoke" ] || out=$out-smoke
 [ "$seed" = 1 ] || out=$out/seed-$seed
-mkdir -p "$out"
+mkdir -p "$out" || die "--out: '$out' cannot be made"
 out=$(cd -P "$out" && pwd)
 [ ! -d "$data" ] || data=$(cd -P "$data" && pwd) # runs remember it, and go on when called from elsewhere
 worst=0
 for row in "${wanted[@]}"; do
     code=0
-    (run_row "$row") || code=$?
-    [ $code -le 1 ] || exit 2
-    [ $code = 0 ] || worst=1
+    run_row "$row" </dev/null & # with || behind it, it would go on past what fails
+    wait $! || code=$?
+    [ $code = 0 ] || die "row $row has no verdict"
+    [ ! -f "$out/$row/missed" ] || worst=1
 done
 exit $worst

@@ -29,6 +29,7 @@ items() {
 run() {
     train a --data small --hidden 24 --latent-dim 2 --batch-size 60 --epochs $EPOCHS_OF_TEST
     measure a nll eval --importance 40
+    eval "${BEFORE_RESULTS-}"
     result loss "$(curve a test_loss last)" a "$(epochs_of a)"
     result "too good" "$(figure a.nll nll)" a nll
     result "no gate" "$(calculate "-$(figure a.nll nll)")" a nll
@@ -59,6 +60,12 @@ for flag in --seed --threads --smoke; do
         says 2 "$flag: '$number' is not a whole number" 1 $flag "$number"
     done
 done
+mkdir folder
+for file in nowhere/x.tsv small/t10k-images-idx3-ubyte/x.tsv folder ''; do
+    says 2 "--results: '$file' cannot be written" 99 --out refused --results "$file"
+done
+says 2 "--out: 'small/train-images-idx3-ubyte/x' cannot be made" 99 --out small/train-images-idx3-ubyte/x --results whole.tsv
+[ ! -e refused ] && [ ! -e whole.tsv ] || bad "left behind by refused calls"
 says 2 "row 8 cannot be run: vamp_vae has plain layers" 8
 says 2 "row 1 needs the images 'mnist': name the folder they are in by --data DIR or TAPIR_DATA" 1
 says 2 "row 1: no mnist/train-images-idx3-ubyte (or .gz) in nowhere" 1 --data nowhere
@@ -89,6 +96,15 @@ grep -qE '^no gate +-[0-9.]+ +-3 +none  shown$' stdout || bad "the table: $(cat 
 awk -F'\t' 'NF != 14 { print "columns: " NF; exit 1 }' whole.tsv || bad "results: $(cat whole.tsv)"
 grep -qE $'^99\ttoo good\t[0-9.]+\t1.25\t-\t1\tmissed\t[0-9.]+\t[0-9]+\t1\t40\t'$EPOCHS_OF_TEST$'\t0\\.[0-9a-f.-]+\tvae train --data small .* --seed 1 --out runs/reproduce/99/a && vae eval --run runs/reproduce/99/a --importance 40$' \
     whole.tsv || bad "results: $(cat whole.tsv)"
+
+# What goes wrong in a row is no verdict, neither met nor missed.
+for wrong in false 'no-such-command' 'echo "$no_such_variable"' 'mkdir late.tsv' 'rm "$out/$row/a/timing.jsonl"'; do
+    cp -r whole wrong
+    BEFORE_RESULTS=$wrong says 2 "row 99 has no verdict" 99 --out wrong --results late.tsv
+    ! grep -q "every gate is met" stdout || bad "$wrong, and every gate is met"
+    rm -rf wrong late.tsv
+done
+[ ! -c /dev/full ] || says 2 "row 99 has no verdict" 99 --out whole --results /dev/full
 
 setsid "$script" 99 --out part --results part.tsv >/dev/null 2>&1 &
 process=$!
