@@ -12,7 +12,8 @@
 #   --smoke N       at most N epochs and 20 importance samples, in DIR-smoke; nothing is written down, nothing judged
 #
 # A row can be stopped at any time and called again; while one call is at work on it, another is refused.
-# Exit codes: 0 every gate was met; 1 one was missed; 2 no verdict, whatever went wrong.
+# Exit codes: 0 every gate was met; 1 one was missed; 2 no verdict, whatever went wrong;
+# 128 + n stopped by signal n: what was training has saved.
 # examples/reproduce/evidence.sh makes docs/evidence.md of the results. Read next: reproduce/lib.sh, reproduce/1.sh.
 set -euo pipefail
 export LC_ALL=C
@@ -70,10 +71,29 @@ VAE=$(cd -P "$(dirname "$VAE")" && pwd)/${VAE##*/}
 mkdir -p "$out" || die "--out: '$out' cannot be made"
 out=$(cd -P "$out" && pwd)
 [ ! -d "$data" ] || data=$(cd -P "$data" && pwd) # runs remember it, and go on when called from elsewhere
+
+# stop SIGNAL: passes it on to the row at work, and waits until it has ended.
+stop() {
+    local row
+    for row in $(jobs -p); do
+        kill -s "$1" -- "-$row" 2>/dev/null || true
+        wait "$row" || true
+    done
+    echo "reproduce.sh: stopped by SIG$1; the same command goes on" >&2 || true
+    exit $((128 + $(kill -l "$1")))
+}
+for signal in INT TERM HUP; do
+    trap "stop $signal" $signal
+done
+
 worst=0
 for row in "${wanted[@]}"; do
     code=0
-    run_row "$row" </dev/null & # with || behind it, it would go on past what fails
+    # With || behind it, a row would go on past what fails. It is a group of processes of its own (-m): what a terminal sends to
+    # ours would reach it twice, and a second signal ends a training before it has saved.
+    set -m
+    run_row "$row" </dev/null &
+    set +m
     wait $! || code=$?
     [ $code = 0 ] || die "row $row has no verdict"
     [ ! -f "$out/$row/missed" ] || worst=1

@@ -242,11 +242,13 @@ measure() {
     what=$(shown vae "$command" --run "$dir" "${flags[@]}")
     [ -f "$file" ] && [ "$(sed -n 2p "$file")" = "$what" ] && [ "$file" -nt "$dir/model.safetensors" ] && return 0
     begin=$(date +%s.%N)
+    unfinished=$file.new
     "$VAE" "$command" --run "$dir" --threads "$threads" "${flags[@]}" >"$file.new" || die "row $row stopped; the same command goes on"
     seconds=$(calculate "$(date +%s.%N) - $begin")
     is=$(version)
     printf '%s\n%s\n%s\n' "$what" "$seconds" "$is" >>"$file.new"
     mv "$file.new" "$file"
+    unfinished=
 }
 
 # A number of what measure wrote.
@@ -359,6 +361,9 @@ keep_picture() {
 
 # run_row ROW: it ends with 0 if there is a verdict; items that missed their gate are in the file "missed" then.
 run_row() {
+    unfinished=
+    trap '[ -z "$unfinished" ] || rm -f "$unfinished"' EXIT
+    trap 'exit 2' INT TERM HUP # as soon as the command at work has ended, which gets the signal too
     load_row "$1"
     echo "row $row: $title"
     mkdir -p "$out/$row"

@@ -106,20 +106,54 @@ for wrong in false 'no-such-command' 'echo "$no_such_variable"' 'mkdir late.tsv'
 done
 [ ! -c /dev/full ] || says 2 "row 99 has no verdict" 99 --out whole --results /dev/full
 
-setsid "$script" 99 --out part --results part.tsv >/dev/null 2>&1 &
-process=$!
-for _ in $(seq 2000); do
-    [ -s part/99/a/metrics.jsonl ] && break
-    sleep 0.005
+# stopped SIGNAL CODE WHOM FILE: a call in the folder part, stopped when FILE has something in it. WHOM is the script alone, or its
+# group, which is what a terminal stops.
+stopped() {
+    local signal=$1 code=$2 whom=$3 file=$4 process got
+    set -m # or it would ignore SIGINT
+    "$script" 99 --out part --results part.tsv >stdout 2>stderr &
+    set +m
+    process=$!
+    for _ in $(seq 2000); do
+        [ -s "$file" ] && break
+        sleep 0.005
+    done
+    [ "$whom" = alone ] && kill -s "$signal" $process || kill -s "$signal" -- -$process
+    wait $process 2>/dev/null
+    got=$?
+    [ $got = "$code" ] || bad "exit $got, want $code, after SIG$signal: $(cat stderr)"
+    grep -q "^reproduce.sh: stopped by SIG$signal; the same command goes on$" stderr || bad "SIG$signal: $(cat stderr)"
+    ! command -v flock >/dev/null || flock -n part/99/a.lock true || bad "SIG$signal: what it started is at work"
+    [ ! -e part.tsv ] || bad "a row that was stopped has results"
+}
+for how in "INT 130 alone" "HUP 129 alone" "INT 130 group" "TERM 143 group" "TERM 143 alone"; do
+    rm -rf part
+    # shellcheck disable=SC2086
+    stopped $how part/99/a/metrics.jsonl
+    [ ! -e part/99/a.trained ] && [ "$(wc -l <part/99/a/metrics.jsonl)" -lt $EPOCHS_OF_TEST ] ||
+        bad "it was over before it could be stopped"
+    grep -q "^vae: stopped by SIG${how%% *} behind step" stderr || bad "$how: nothing was saved: $(cat stderr)"
 done
-kill -TERM -$process
-wait $process 2>/dev/null && bad "stopped, and yet it exits 0"
-! command -v flock >/dev/null || flock part/99/a.lock true # the training ends behind its script, when it has saved
-[ ! -e part.tsv ] && [ ! -e part/99/a.trained ] || bad "a row that was stopped has results"
-[ "$(wc -l <part/99/a/metrics.jsonl)" -lt $EPOCHS_OF_TEST ] || bad "it was over before it could be stopped"
 says 1 " in epoch " 99 --out part --results part.tsv
 cmp whole/99/a/metrics.jsonl part/99/a/metrics.jsonl || bad "other curves after a stop"
 cmp <(cut -f3 whole.tsv) <(cut -f3 part.tsv) || bad "other numbers after a stop"
+
+# A measurement that is stopped, or fails, leaves nothing of its own.
+cat >slow <<'END'
+#!/usr/bin/env bash
+[ "$1" != eval ] || { echo "half of it" && echo $$ >measuring && exec sleep 60; }
+exec "$FAST" "$@"
+END
+sed 's/exec sleep 60/exit 1/' slow >broken
+chmod +x slow broken
+mv part.tsv kept.tsv
+mv part/99/a.nll.json kept.json
+FAST=$vae VAE=$PWD/slow stopped TERM 143 alone measuring
+! kill -0 "$(cat measuring)" 2>/dev/null || bad "the measurement goes on behind its script"
+FAST=$vae VAE=$PWD/broken says 2 "row 99 stopped; the same command goes on" 99 --out part --results part.tsv
+[ -z "$(find part/99 -name '*.json*' ! -path "part/99/a/*")" ] || bad "left behind: $(ls part/99)"
+says 1 "" 99 --out part --results part.tsv
+cmp <(cut -f3 kept.tsv) <(cut -f3 part.tsv) || bad "other numbers after a measurement was stopped"
 
 # A second call trains and measures nothing, and adds nothing; other settings are refused.
 cp part/99/a/timing.jsonl before
