@@ -188,8 +188,26 @@ grep -q "too good: the verdict is met, its gate says missed" stderr || bad "a wr
 printf '0 1 1 0\n1 0 0 0\n' >two.amat
 "$TAPIR_SOURCE/examples/reproduce/idx.sh" 2 2 two.amat >two || bad "idx.sh"
 [ "$(od -An -v -tx1 two | tr -d ' \n')" = 00000803000000020000000200000002"00ffff00ff000000" ] || bad "idx.sh: $(od -tx1 two)"
-"$TAPIR_SOURCE/examples/reproduce/idx.sh" 2 3 two.amat >stdout 2>stderr && bad "idx.sh takes images of another size"
-[ ! -s stdout ] && grep -q "expected images of 2x3" stderr || bad "idx.sh: $(cat stderr)"
+idx_says() { # CODE TEXT ARGS...: all of standard error, and nothing else
+    local code=$1 text=$2 got
+    shift 2
+    "$TAPIR_SOURCE/examples/reproduce/idx.sh" "$@" >stdout 2>stderr
+    got=$?
+    [ $got = "$code" ] && [ ! -s stdout ] && [ "$(cat stderr)" = "$text" ] || bad "exit $got: idx.sh $*: $(cat stdout stderr)"
+}
+for size in 028 a 0 -2 '' 2.5 '2+2'; do
+    idx_says 2 "idx.sh: HEIGHT and WIDTH are whole numbers from 1, got '$size' and '2'" "$size" 2 two.amat
+    idx_says 2 "idx.sh: HEIGHT and WIDTH are whole numbers from 1, got '2' and '$size'" 2 "$size" two.amat
+done
+idx_says 1 "idx.sh: two.amat: line 1 has 4 values, expected 6 for images of 2x3" 2 3 two.amat
+printf '0 1 1 0\n1 0 0\n0 1 1 0 1\n' >shifted.amat # as many as three images have
+idx_says 1 "idx.sh: shifted.amat: line 2 has 3 values, expected 4 for images of 2x2" 2 2 shifted.amat
+printf '0 1 1 0\n\n' >gap.amat
+idx_says 1 "idx.sh: gap.amat: line 2 has 0 values, expected 4 for images of 2x2" 2 2 gap.amat
+printf '0 1 2 0\n' >other.amat
+idx_says 1 "idx.sh: other.amat: 1 of its characters are neither 0 nor 1" 2 2 other.amat
+: >empty.amat
+idx_says 1 "idx.sh: empty.amat: no image" 2 2 empty.amat
 
 # What row 0 measures, by hand: frequencies 0, 1, 1/2 and 1/4 of the training pixels, the first two clipped.
 mkdir hand
