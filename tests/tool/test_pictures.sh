@@ -184,8 +184,10 @@ printf '{"epoch": 1, "x": }\n' >bad/metrics.jsonl
 says 1 "vae: bad/metrics.jsonl: expected a number, got '}', at line 1, byte 18" curves --run bad --out new
 : >bad/metrics.jsonl
 says 1 "vae: bad/metrics.jsonl: no epoch is done yet, at line 1, byte 0" curves --run bad --out new
-head -c 60 run/metrics.jsonl >bad/metrics.jsonl && echo >>bad/metrics.jsonl
-says 1 "vae: bad/metrics.jsonl: $(sed 's/^vae: [^:]*: //' <("$vae" curves --run bad --out new 2>&1))" curves --run bad --out new
+printf '{"epoch": 1, "step": 9, "train_loss": 538.0\n' >bad/metrics.jsonl
+says 1 "vae: bad/metrics.jsonl: expected ',' or '}', got the end, at line 2, byte 44" curves --run bad --out new
+printf '{"epoch": 1, "step": 9, "train_lo\n' >bad/metrics.jsonl
+says 1 "vae: bad/metrics.jsonl: a control character in a string, at line 1, byte 33" curves --run bad --out new
 
 # Validation images have curves of their own, and what is measured once an epoch is of them. A long path shows its end.
 long=$(printf 'é/%.0s' {1..60})run
