@@ -24,19 +24,23 @@ for picture in docs/images/evidence/*; do
     [ ! -e "$picture" ] || grep -qF "(${picture#docs/})" docs/evidence.md || bad "$picture is shown nowhere"
 done
 
-finds() { # WHAT AWK: a result that is changed so is found
+finds() { # WHAT AWK TEXT: a result that is changed so is found, and TEXT is said of it
     awk -F'\t' -v OFS='\t' "$2" docs/evidence.tsv >"$work/changed.tsv"
     cmp -s docs/evidence.tsv "$work/changed.tsv" && bad "$1: nothing was changed"
     "$evidence" check "$work/changed.tsv" >"$work/out" 2>&1 && bad "not found: $1"
+    grep -qF -- "$3" "$work/out" || bad "$1: no '$3' in: $(cat "$work/out")"
 }
-finds "a number" '$1 == 0 { $3 += 1e-5 } 1'
-finds "a number past its gate" '$1 == 0 { $3 += 1 } 1'
-finds "a verdict" '$1 == 0 { $7 = "missed" } 1'
-finds "a gate" '$1 == 0 { $6 += 1 } 1'
-finds "a row that is none" 'NR == 2 { $1 = 77 } 1'
-finds "an item that is none" 'NR == 2 { $2 = "nothing" } 1'
-finds "a column too few" 'NR == 2 { NF = 13 } 1'
-finds "a newer result" '1; $1 == 0 && $2 == "test" { last = $0 } END { split(last, f); $0 = last; $8 = 12345; print }'
+finds "a number" '$1 == 0 { $3 += 1e-5 } 1' "docs/evidence.md is not what its results say"
+finds "a number past its gate" '$1 == 0 { $3 += 1 } 1' "changed.tsv: row 0, test: the verdict is met, its gate says missed"
+finds "a verdict" '$1 == 0 { $7 = "missed" } 1' "changed.tsv: row 0, test: the verdict is missed, its gate says met"
+finds "a gate" '$1 == 0 { $6 = 206 } 1' \
+    "changed.tsv: row 0, test: published and gate are 205.952026 205.951926 206, the row has 205.952026 205.951926 205.952126"
+finds "a row that is none" 'NR == 2 { $1 = 77 } 1' "changed.tsv, line 2: there is no row '77'"
+finds "a script that is no row" 'NR == 2 { $1 = "lib" } 1' "changed.tsv, line 2: there is no row 'lib'"
+finds "an item that is none" 'NR == 2 { $2 = "nothing" } 1' "changed.tsv: row 0 has no item 'nothing'"
+finds "a column too few" 'NR == 2 { NF = 13 } 1' "changed.tsv, line 2: 13 columns, expected 14"
+finds "a newer result" '1; $1 == 0 && $2 == "test" { last = $0 } END { split(last, f); $0 = last; $8 = 12345; print }' \
+    "docs/evidence.md is not what its results say"
 [ "$failures" = 0 ] && echo "ok" && exit 0
 echo "$failures checks failed"
 exit 1
