@@ -168,7 +168,12 @@ whole() {
 check_results
 whole >"$tmp/page"
 if [ "$mode" = write ]; then
-    cmp -s "$tmp/page" "$page" || { cp "$tmp/page" "$page" && echo "$page: brought up to date"; }
+    if ! cmp -s "$tmp/page" "$page"; then
+        trap 'rm -rf "$tmp" "$page.new"' EXIT
+        cp "$tmp/page" "$page.new" # beside it: the page is the old one or the new one, whenever this is stopped
+        mv "$page.new" "$page"
+        echo "$page: brought up to date"
+    fi
 elif ! diff "$page" "$tmp/page" >&2; then
     die "$page is not what its results say; examples/reproduce/evidence.sh write makes it anew"
 fi

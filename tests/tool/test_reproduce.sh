@@ -180,6 +180,13 @@ evidence=source/examples/reproduce/evidence.sh
 "$evidence" write part.tsv page.md >/dev/null && "$evidence" check part.tsv page.md || bad "evidence.sh"
 grep -qF '| too good, seed 2 | ' page.md && grep -qF '| [99](#row-99) | a row of the test | none | **missed** (2 of 4 numbers) |' page.md ||
     bad "the page: $(tail -30 page.md)"
+cp page.md whole.md
+echo "an older page" >page.md
+ln page.md older.md
+"$evidence" write part.tsv page.md >stdout || bad "evidence.sh: exit $?"
+[ "$(cat stdout)" = "page.md: brought up to date" ] && cmp page.md whole.md && [ ! -e page.md.new ] || bad "the page: $(cat stdout)"
+[ "$(cat older.md)" = "an older page" ] || bad "the page is written in place, and is half of one for a while"
+[ -z "$("$evidence" write part.tsv page.md)" ] || bad "a page that is up to date is written"
 sed 's/\tmissed\t/\tmet\t/' part.tsv >wrong.tsv
 "$evidence" check wrong.tsv page.md 2>stderr && bad "a wrong verdict is not noticed"
 grep -q "too good: the verdict is met, its gate says missed" stderr || bad "a wrong verdict: $(cat stderr)"
