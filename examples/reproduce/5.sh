@@ -2,7 +2,7 @@
 title="VAE with 40 latents, static MNIST"
 from="Rezende and Mohamed (2015): 89.9; pythae's reproduction of it: 89.78 (its script vae.py gives the protocol)"
 data_needed="mnist-binarized"
-cost=6500
+cost=9800
 gate="the settings of the lowest validation loss: at most 89.9"
 protocol="784-400-400-40-400-400-784, ReLU, static binarization (50,000 / 10,000 / 10,000), Adam 1e-4, times 10^(−1/5) after 200, 350, 500, \
 750 and 1,000 of 1,100 epochs, batches of 100; the weights of the epoch with the lowest validation loss; −log p(x) of the 10,000 test \

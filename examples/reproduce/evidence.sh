@@ -119,8 +119,10 @@ table() {
         }
     } END { print "Measured with " how "." }' "$tmp/row"
     awk -F'\t' '$14 ~ /--keep best|--patience/ { name = $14; sub(/ && .*/, "", name); sub(/.*\//, "", name)
-        if (!(name in seen)) { seen[name] = 1; how = how (how == "" ? "" : ", ") name " " $12 } }
-        END { if (how != "") print "Epochs that were run: " how "." }' "$tmp/row"
+        if (!(name in epochs)) names[++n] = name
+        if ($12 > epochs[name] + 0) epochs[name] = $12 } # an item may be of an epoch on the way
+        END { for (i = 1; i <= n; i++) how = how (i == 1 ? "" : ", ") names[i] " " epochs[names[i]]
+            if (n > 0) print "Epochs that were run: " how "." }' "$tmp/row"
 }
 
 commands() {
