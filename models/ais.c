@@ -352,10 +352,11 @@ static tp_status check_inputs(const tp_batch *b, const tp_tensor *z, const tp_ai
     if (b->n < 1 || b->x.shape.ndim != 2 || b->x.shape.dim[0] != b->n)
         return tp_fail(TP_ESHAPE, "%lld examples in x %s: [n, data_dim] with n > 0 needed",
                        (long long)b->n, tp_shape_text(b->x.shape, text));
-    for (int64_t j = 0; b->index.storage != NULL && j < b->n; j++) {
-        if (!tp_shape_equal(b->index.shape, TP_SHAPE(b->n)))
-            return tp_fail(TP_ESHAPE, "the index of %lld examples has shape %s", (long long)b->n,
-                           tp_shape_text(b->index.shape, text));
+    bool numbered = b->index.storage != NULL;
+    if (numbered && !tp_shape_equal(b->index.shape, TP_SHAPE(b->n)))
+        return tp_fail(TP_ESHAPE, "the index of %lld examples has shape %s", (long long)b->n,
+                       tp_shape_text(b->index.shape, text));
+    for (int64_t j = 0; numbered && j < b->n; j++) {
         double number = tp_flat(&b->index, j);
         if (!(number >= 0 && number < NUMBERS))
             return tp_fail(TP_EARG, "index %g of example %lld: from 0 to 2^40 - 1 needed", number,

@@ -27,9 +27,9 @@ typedef struct tp_ais_opts {
     int64_t leapfrog;     /* steps of a transition */
     double sharpness; /* δ of the schedule, 1e-6 to 30: the larger, the slower it is at both ends */
     double acceptance; /* that steps are adapted to, in (0,1) */
-    int64_t
-        pilot; /* chains that find the step sizes of each example and temperature before, and count for nothing:
-                           * the bounds hold exactly. 0: all chains adapt their own while they go, which Wu et al. do */
+    /* Chains that find the step sizes of each example and temperature before, and count for nothing: the bounds hold
+     * exactly. 0: all chains adapt their own while they go, which Wu et al. do. */
+    int64_t pilot;
     bool posterior; /* f_0 = q(z|x) instead of p(z) */
     uint64_t seed;
     /* Called after every temperature, if set: how much of the whole is done, in (0,1]; false stops there. */
@@ -47,8 +47,8 @@ typedef struct tp_ais_result {
     double *lower;     /* [n], of the caller: log 1/K Σ_k w_k of each example */
     double *upper;     /* [n]: −log 1/K Σ_k 1/w_k; NULL: not wanted */
     double acceptance; /* mean of all transitions that count */
-    double
-        effective; /* mean over the examples of (Σw)²/Σw², from 1 to K: near 1 one chain says it all */
+    /* Mean over the examples of (Σw)²/Σw², from 1 to K: near 1 one chain says it all. 0 of an x with the bound −∞. */
+    double effective;
     bool stopped; /* by on_progress: the rest is not there */
 } tp_ais_result;
 
