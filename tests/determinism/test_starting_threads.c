@@ -184,8 +184,10 @@ static void operations_start_none(void **state)
 static void openmp_alone_exits(void **state)
 {
     (void)state;
-    if (!tp_have_openmp())
+    if (!tp_have_openmp()) {
+        print_message("built without OpenMP\n");
         skip();
+    }
     assert_int_not_equal(run_child(no_variable, "untried", 0), 0);
     assert_int_equal(run_child(no_variable, "tried", 0), 0);
 }

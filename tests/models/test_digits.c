@@ -199,7 +199,7 @@ static void test_blind_model_does_not(void **state)
 {
     (void)state;
     if (!FULL_SPEED)
-        skip();
+        skip(); /* the control of tests that are run at full speed alone */
     double got = trained(&blind_type, TP_BERNOULLI, 1),
            best = independent(&blind_type, TP_BERNOULLI);
     assert_true(got > best - 1); /* nothing to tell them from but noise in the data */
