@@ -17,23 +17,25 @@
 #include "tensor/parallel.h"
 
 /* A packed block of a (ROWS x at most STEPS) should stay in the second-level cache, a panel of b
- * (STEPS x nr) in the first; COLUMNS bounds the packed part of b. ROWS and COLUMNS are multiples of every tile.
+ * (STEPS x nr) in the first; COLUMNS bounds the packed part of b. Both are multiples of every tile.
  * A product whose tiles are stored transposed visits c once if it has no more than LONG_STEPS. */
 enum {
     ROWS = 192,
     STEPS = 400,
     LONG_STEPS = 1024,
     COLUMNS = 2048,
-    FEW_LANES = 512,       /* a matrix that meets no more lanes than this is not worth packing, */
-    FEW_STEPS = 256,       /* nor are the rows of b if there are no more than this */
-    SERIAL_BELOW = 1 << 18 /* multiplications */
+    FEW_LANES = 512,        /* a matrix that meets no more lanes than this is not worth packing, */
+    FEW_STEPS = 256,        /* nor are the rows of b if there are no more than this */
+    SERIAL_BELOW = 1 << 18, /* multiplications, */
+    PIECE = 1 << 19         /* and those of a piece of a larger product */
 };
 
 /* A matrix as the tiles see it: a's rows or b's columns are lanes, the summed axis has steps. */
 typedef struct side {
     int64_t lanes, lane, step; /* how many, and strides in elements */
-    int64_t unit;              /* lanes of the smallest tile */
+    int64_t tile, unit;        /* lanes of a tile, and of the smallest */
     bool direct;               /* read where it lies, except a last part smaller than that */
+    int64_t cells, pieces;     /* lanes are cut for the threads, and each cell again */
 } side;
 
 typedef struct product {
@@ -44,17 +46,30 @@ typedef struct product {
     int64_t bias_row, bias_column;
     bool accumulate, relu;
     const tp_tiles *tile;
-    int64_t size;                                    /* of an element */
-    tp_iter batch;                                   /* operands c, a, b; one element per product */
-    int64_t grid_rows, grid_columns, blocks, chunks; /* the partition among threads */
-    char *buffers;
-    int64_t buffer_a, buffer_bytes; /* bytes for packed a; for a and b of a chunk */
+    int64_t size;                   /* of an element */
+    tp_iter batch;                  /* operands c, a, b; one element per product */
+    int64_t each;                   /* products in a chunk, if they are small */
+    char *buffers;                  /* of all threads */
+    int64_t buffer_a, buffer_bytes; /* bytes for packed a; for all of a thread */
 } product;
+
+/* What a buffer holds: lanes from first to last, and steps from p on. */
+typedef struct packed {
+    const char *of;
+    int64_t first, last, p;
+} packed;
+
+/* A thread's buffers begin with this. */
+typedef struct buffer {
+    packed a, b;
+} buffer;
+_Static_assert(sizeof(buffer) <= TP_ALIGN, "what is packed begins on the next line");
 
 /* One product of the batch, restricted to a rectangle of c. */
 typedef struct region {
     const product *job;
     int64_t row0, row1, column0, column1;
+    buffer *own;
     char *packed_a, *packed_b;
 } region;
 
@@ -91,12 +106,12 @@ static int64_t round_up(int64_t n, int64_t multiple)
 
 /* --- one region --------------------------------------------------------------------------------- */
 
-/* Packs lanes first … last-1 and k steps from p on into panels of width lanes. */
-static void pack_block(const product *job, const side *s, const char *data, int width,
-                       int64_t first, int64_t last, int64_t p, int64_t k, char *to)
+/* Packs lanes first … last-1 and k steps from p on into panels of a tile's lanes. */
+static void pack_block(const product *job, const side *s, const char *data, int64_t first,
+                       int64_t last, int64_t p, int64_t k, char *to)
 {
-    for (int64_t i = first; i < last; i += width, to += width * k * job->size)
-        job->tile->pack(width, least(width, last - i), k,
+    for (int64_t i = first; i < last; i += s->tile, to += s->tile * k * job->size)
+        job->tile->pack(s->tile, least(s->tile, last - i), k,
                         data + (i * s->lane + p * s->step) * job->size, s->lane, s->step, to);
 }
 
@@ -134,10 +149,15 @@ static void find_b(const part *x, int64_t j, int64_t columns, tp_tile_args *t)
     }
 }
 
-/* A tile that is not whole, or whose rows are not contiguous in c or init. */
+/* A tile that is not whole, or whose rows are not contiguous in c or init. Where it goes is fetched meanwhile. */
 static void one_detour(const product *job, tp_tile_fn kernel, tp_tile_args *t, tp_store_args *s)
 {
     _Alignas(TP_ALIGN) double scratch[TP_MAX_MR * TP_MAX_NR];
+    for (int64_t j = 0; j < s->columns; j++) {
+        const char *column = (const char *)s->c + j * s->c_column * job->size;
+        __builtin_prefetch(column, 1);
+        __builtin_prefetch(column + (s->rows - 1) * s->c_row * job->size, 1);
+    }
     t->c = scratch;
     t->c_row = job->tile->nr;
     kernel(t);
@@ -248,15 +268,26 @@ static void block_product(const part *x)
     }
 }
 
-/* Packs what of lanes first … last-1 needs it: all, or the last few of a direct side. */
-static void prepare(const part *x, const side *s, const char *data, int width, int64_t first,
-                    int64_t last, char *to)
+/* Packs what of lanes first … last-1 needs it: all, or the last few of a direct side. The pieces of a cell
+ * that a thread computes one after the other may share it. */
+static void prepare(const part *x, const side *s, const char *data, int64_t first, int64_t last,
+                    packed *held, char *to)
 {
-    int64_t whole = first + (last - first) / width * width;
+    int64_t whole = first + (last - first) / s->tile * s->tile;
+    if (held->of == data && held->first == first && held->last == last && held->p == x->p)
+        return;
     if (!s->direct)
-        pack_block(x->r->job, s, data, width, first, last, x->p, x->k, to);
+        pack_block(x->r->job, s, data, first, last, x->p, x->k, to);
     else if (!lies_direct(s, last - whole))
-        pack_block(x->r->job, s, data, width, whole, last, x->p, x->k, to);
+        pack_block(x->r->job, s, data, whole, last, x->p, x->k, to);
+    *held = (packed){data, first, last, x->p};
+}
+
+/* How many rows of a packed a are in a block: of short steps more. */
+static int64_t block_rows(const product *job)
+{
+    int64_t rows = job->steps > 0 ? ROWS * STEPS / job->steps : ROWS;
+    return rows < ROWS ? ROWS : rows / job->a.tile * job->a.tile;
 }
 
 /* Run function over the batch: count products follow each other. */
@@ -264,7 +295,7 @@ static void region_run(int64_t count, char *const *ptr, const int64_t *stride, v
 {
     const region *r = arg;
     const product *job = r->job;
-    int64_t rows = job->a.direct ? r->row1 - r->row0 : ROWS;
+    int64_t rows = job->a.direct ? r->row1 - r->row0 : block_rows(job);
     for (int64_t n = 0; n < count; n++) {
         part x = {.r = r, .c = ptr[0] + n * stride[0]};
         x.a = ptr[1] + n * stride[1];
@@ -274,10 +305,10 @@ static void region_run(int64_t count, char *const *ptr, const int64_t *stride, v
             x.p = 0;
             do { /* once even if k is 0: the result is zeros or the bias */
                 x.k = least(job->steps, job->k - x.p);
-                prepare(&x, &job->b, x.b, job->tile->nr, x.j0, x.j1, r->packed_b);
+                prepare(&x, &job->b, x.b, x.j0, x.j1, &r->own->b, r->packed_b);
                 for (x.i0 = r->row0; x.i0 < r->row1; x.i0 += rows) {
                     x.i1 = least(x.i0 + rows, r->row1);
-                    prepare(&x, &job->a, x.a, job->tile->mr, x.i0, x.i1, r->packed_a);
+                    prepare(&x, &job->a, x.a, x.i0, x.i1, &r->own->a, r->packed_a);
                     block_product(&x);
                 }
                 x.p += x.k;
@@ -288,35 +319,44 @@ static void region_run(int64_t count, char *const *ptr, const int64_t *stride, v
 
 /* --- partition ---------------------------------------------------------------------------------- */
 
-/* Border number i of n parts, on a multiple of the smallest tile. */
+/* Border number i of n parts, on a multiple of a tile. */
 static int64_t border(int64_t lanes, int64_t tile, int64_t i, int64_t n)
 {
     return least((lanes + tile - 1) / tile * i / n * tile, lanes);
 }
 
+/* The lanes of a piece of a cell. Where there are several, tiles are kept whole. */
+static void find_lanes(const side *s, int64_t cell, int64_t piece, int64_t *first, int64_t *last)
+{
+    int64_t unit = s->pieces > 1 ? s->tile : s->unit;
+    int64_t start = border(s->lanes, unit, cell, s->cells);
+    int64_t lanes = border(s->lanes, unit, cell + 1, s->cells) - start;
+    *first = start + border(lanes, unit, piece, s->pieces);
+    *last = start + border(lanes, unit, piece + 1, s->pieces);
+}
+
+/* Chunks are the pieces of the first cell, rows first, those of the next, then the next products. */
 static void matmul_chunk(int64_t chunk, void *arg)
 {
     const product *job = arg;
-    int64_t cells = job->grid_rows * job->grid_columns;
-    int64_t first = job->blocks * chunk / job->chunks,
-            last = job->blocks * (chunk + 1) / job->chunks;
-    region r = {.job = job, .packed_a = job->buffers + chunk * job->buffer_bytes};
+    const side *a = &job->a, *b = &job->b;
+    int64_t pieces = a->pieces * b->pieces, cells = a->cells * b->cells;
+    int64_t piece = chunk % pieces, cell = chunk / pieces % cells;
+    int64_t first = chunk / pieces / cells * job->each;
+    char *own = job->buffers + tp_worker() * job->buffer_bytes;
+    region r = {.job = job, .own = (buffer *)own, .packed_a = own + TP_ALIGN};
     r.packed_b = r.packed_a + job->buffer_a;
-    for (int64_t block = first; block < last; block++) {
-        int64_t i = block % cells / job->grid_columns, j = block % cells % job->grid_columns;
-        r.row0 = border(job->a.lanes, job->a.unit, i, job->grid_rows);
-        r.row1 = border(job->a.lanes, job->a.unit, i + 1, job->grid_rows);
-        r.column0 = border(job->b.lanes, job->b.unit, j, job->grid_columns);
-        r.column1 = border(job->b.lanes, job->b.unit, j + 1, job->grid_columns);
-        if (r.row0 < r.row1 && r.column0 < r.column1)
-            tp_iter_range(&job->batch, block / cells, block / cells + 1, region_run, &r);
-    }
+    find_lanes(a, cell / b->cells, piece % a->pieces, &r.row0, &r.row1);
+    find_lanes(b, cell % b->cells, piece / a->pieces, &r.column0, &r.column1);
+    if (r.row0 < r.row1 && r.column0 < r.column1)
+        tp_iter_range(&job->batch, first, least(first + job->each, job->batch.numel), region_run,
+                      &r);
 }
 
-/* The grid of threads with the least work for the busiest of them: its tiles, and the lanes that it reads.
+/* Cells for the threads with the least work for the busiest of them: its tiles, and the lanes that it reads.
  * A large matrix of weights is thus cut rather than read by all, and stays in the caches of those that
  * update it. Among equals the one that cuts c along its larger stride, as elementwise operations are cut. */
-static void choose_grid(product *job, int64_t threads)
+static void choose_cells(product *job, int64_t threads)
 {
     int64_t mr = job->a.unit, nr = job->b.unit, best = INT64_MAX;
     for (int64_t n = 1; n <= threads; n++) {
@@ -328,22 +368,44 @@ static void choose_grid(product *job, int64_t threads)
         int64_t work = rows * columns + 8 * (rows + columns);
         if (work < best) {
             best = work;
-            job->grid_rows = g;
-            job->grid_columns = h;
+            job->a.cells = g;
+            job->b.cells = h;
         }
     }
 }
 
-/* Packed panels are as wide as a tile, whatever part of it exists. */
-static tp_status prepare_buffers(product *job)
+/* The most pieces of whole tiles that a cell has. */
+static int64_t most_pieces(const side *s)
 {
-    int64_t mr = job->tile->mr, nr = job->tile->nr;
+    return (s->lanes + s->cells * s->tile - 1) / (s->cells * s->tile);
+}
+
+/* Cuts a cell of so many multiplications, so that a thread that is through takes over from one that the machine
+ * keeps from its work. Not where a side would be packed again for each piece: it is packed once if it lies in
+ * one block. */
+static void choose_pieces(product *job, double multiplications)
+{
+    side *a = &job->a, *b = &job->b;
+    int64_t pieces = multiplications < PIECE ? 1 : (int64_t)(multiplications / PIECE);
+    bool whole = job->steps >= job->k;
+    bool a_once = a->direct || (whole && most_pieces(a) * a->tile <= block_rows(job));
+    bool b_once = b->direct || (whole && b->lanes <= COLUMNS);
+    if (b->direct && a_once)
+        b->pieces = least(pieces, most_pieces(b));
+    if (b_once && (a->direct || b->pieces == 1))
+        a->pieces = least(pieces / b->pieces, most_pieces(a));
+}
+
+/* Packed panels are as wide as a tile, whatever part of it exists. */
+static tp_status prepare_buffers(product *job, int64_t threads)
+{
+    const side *a = &job->a, *b = &job->b;
     int64_t k = job->k > 0 ? job->steps : 1; /* memory even if nothing is packed */
-    int64_t rows = job->a.direct ? mr : least(ROWS, round_up(job->a.lanes, mr));
-    int64_t columns = job->b.direct ? nr : least(COLUMNS, round_up(job->b.lanes, nr));
+    int64_t rows = a->direct ? a->tile : least(block_rows(job), round_up(a->lanes, a->tile));
+    int64_t columns = b->direct ? b->tile : least(COLUMNS, round_up(b->lanes, b->tile));
     job->buffer_a = round_up(rows * k * job->size, TP_ALIGN);
-    job->buffer_bytes = job->buffer_a + round_up(columns * k * job->size, TP_ALIGN);
-    size_t bytes = (size_t)(job->buffer_bytes * job->chunks);
+    job->buffer_bytes = TP_ALIGN + job->buffer_a + round_up(columns * k * job->size, TP_ALIGN);
+    size_t bytes = (size_t)(job->buffer_bytes * threads);
     if (bytes > kept.bytes) {
         tp_matmul_release();
         kept.data = tp_alloc(bytes);
@@ -354,6 +416,8 @@ static tp_status prepare_buffers(product *job)
         kept.bytes = bytes;
     }
     job->buffers = kept.data;
+    for (int64_t i = 0; i < threads; i++)
+        *(buffer *)(job->buffers + i * job->buffer_bytes) = (buffer){0};
     return TP_OK;
 }
 
@@ -361,14 +425,20 @@ static tp_status run(product *job)
 {
     double multiplications =
         (double)job->batch.numel * (double)job->a.lanes * (double)job->b.lanes * (double)job->k;
-    int64_t threads = multiplications < SERIAL_BELOW ? 1 : tp_threads();
-    job->grid_rows = job->grid_columns = 1;
-    if (job->batch.numel < threads)
-        choose_grid(job, threads);
-    job->blocks = job->batch.numel * job->grid_rows * job->grid_columns;
-    job->chunks = least(job->blocks, threads);
-    TP_TRY(prepare_buffers(job));
-    tp_parallel(job->chunks, matmul_chunk, job);
+    int threads = multiplications < SERIAL_BELOW ? 1 : tp_threads();
+    job->a.cells = job->b.cells = job->a.pieces = job->b.pieces = 1;
+    job->each = job->batch.numel;
+    if (threads > 1) {
+        double one = multiplications / (double)job->batch.numel;
+        if (job->batch.numel < threads)
+            choose_cells(job, threads);
+        choose_pieces(job, one / (double)(job->a.cells * job->b.cells));
+        job->each = one < PIECE && job->batch.numel >= threads ? (int64_t)(PIECE / (one + 1)) : 1;
+    }
+    TP_TRY(prepare_buffers(job, threads));
+    int64_t parts = job->a.cells * job->b.cells * job->a.pieces * job->b.pieces;
+    tp_parallel_on(threads, (job->batch.numel + job->each - 1) / job->each * parts, matmul_chunk,
+                   job);
     return TP_OK;
 }
 
@@ -395,7 +465,9 @@ static double plan(product *job)
     a->direct = a->step == 1 && a->lane != 1 && b->lanes <= FEW_LANES && !collides(job, a->lane);
     b->direct =
         b->lane == 1 && (a->lanes <= FEW_LANES || job->k <= FEW_STEPS) && !collides(job, b->step);
+    a->tile = job->tile->mr;
     a->unit = job->tile->height[TP_TILE_HEIGHTS - 1];
+    b->tile = job->tile->nr;
     b->unit = job->tile->nr / 2;
     int64_t longest = turned && b->lanes <= FEW_LANES ? LONG_STEPS : STEPS;
     int64_t visits = job->k > 0 ? (job->k + longest - 1) / longest : 1;

@@ -1,9 +1,10 @@
 /* parallel.c: the one file that knows OpenMP.
  *
- * Not a task scheduler: every thread takes one contiguous range of chunks, fixed before the region
- * starts. libgomp exits the process when it cannot start a thread, so threads are tried out before it is
- * asked for them, and every region of a caller is of one size: libgomp lets go of threads that a smaller
- * region leaves idle and starts new ones for the next. A program on one thread never enters it.
+ * Not a task scheduler: every thread has one contiguous range of chunks, fixed before the region starts, and
+ * what a slow one leaves of its range the others take. libgomp exits the process when it cannot start a
+ * thread, so threads are tried out before it is asked for them, and every region of a caller is of one
+ * size: libgomp lets go of threads that a smaller region leaves idle and starts new ones for the next. A
+ * program on one thread never enters it.
  * Read next: map.c.
  */
 #define _DEFAULT_SOURCE /* sysconf's number of processors */
@@ -21,8 +22,9 @@
 
 enum { MAX_THREADS = 256 };
 
-static atomic_int wanted = 1;          /* as tp_set_threads fixed it, for all that call tapir */
-static _Thread_local bool inside_body; /* nested calls run on the thread that makes them */
+static atomic_int wanted = 1; /* as tp_set_threads fixed it, for all that call tapir */
+static _Thread_local int worker =
+    -1; /* -1 outside a body; nested calls run on the thread that makes them */
 /* A pool belongs to the thread that calls: what that thread asked for last, and how many it got. */
 static _Thread_local int asked = 1, started = 1;
 
@@ -134,7 +136,7 @@ static int start(int threads)
 int tp_threads(void)
 {
     int threads = atomic_load_explicit(&wanted, memory_order_relaxed);
-    if (inside_body)
+    if (worker >= 0)
         return 1;
     if (threads != asked) {
         started = start(threads);
@@ -168,29 +170,71 @@ tp_status tp_set_threads(int threads)
 
 /* --- running chunks ----------------------------------------------------------------------------- */
 
-static void run_range(int64_t first, int64_t last, void (*body)(int64_t, void *), void *arg)
+int tp_worker(void)
 {
-    bool outer = inside_body;
-    inside_body = true;
-    for (int64_t chunk = first; chunk < last; chunk++)
+    return worker < 0 ? 0 : worker;
+}
+
+#ifdef _OPENMP
+
+/* A thread's own chunks: its first, and those from next to last, of which others may take. On a line of its own. */
+typedef struct share {
+    _Alignas(64) atomic_int_fast64_t next;
+    int64_t first, last;
+} share;
+
+static void deal(share *shares, int threads, int64_t chunks)
+{
+    int64_t first = 0;
+    for (int i = 0; i < threads; i++) {
+        shares[i].first = first;
+        atomic_init(&shares[i].next, first + 1);
+        shares[i].last = first += chunks / threads + (i < chunks % threads);
+    }
+}
+
+/* Each thread takes its own chunks one by one, then what the others have not come to. The first of its own it always
+ * runs: nobody can go on before it has come. A team that has fewer threads than there are shares has those run by
+ * the ones it has. */
+static void run_shares(share *shares, int threads, void (*body)(int64_t, void *), void *arg)
+{
+    int team = omp_get_num_threads();
+    worker = omp_get_thread_num();
+    for (int i = worker; i < threads; i += team)
+        if (shares[i].first < shares[i].last)
+            body(shares[i].first, arg);
+    for (int i = 0; i < threads; i++) {
+        share *s = &shares[(worker + i) % threads];
+        int64_t chunk;
+        while ((chunk = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed)) < s->last)
+            body(chunk, arg);
+    }
+    worker = -1;
+}
+
+#endif
+
+void tp_parallel_on(int threads, int64_t chunks, void (*body)(int64_t chunk, void *arg), void *arg)
+{
+#ifdef _OPENMP
+    if (threads > 1 && chunks > 1) { /* all of them, though some may find no chunk */
+        share shares[MAX_THREADS];
+        deal(shares, threads, chunks);
+#    pragma omp parallel num_threads(threads)
+        run_shares(shares, threads, body, arg);
+        return;
+    }
+#else
+    (void)threads;
+#endif
+    int outer = worker;
+    worker = 0;
+    for (int64_t chunk = 0; chunk < chunks; chunk++)
         body(chunk, arg);
-    inside_body = outer;
+    worker = outer;
 }
 
 void tp_parallel(int64_t chunks, void (*body)(int64_t chunk, void *arg), void *arg)
 {
-#ifdef _OPENMP
-    int threads = chunks > 1 ? tp_threads() : 1;
-    if (threads > 1) { /* all of them, though some may find no chunk */
-#    pragma omp parallel num_threads(threads)
-        {
-            int64_t team = omp_get_num_threads(), i = omp_get_thread_num();
-            int64_t each = chunks / team, extra = chunks % team;
-            int64_t first = i * each + (i < extra ? i : extra);
-            run_range(first, first + each + (i < extra), body, arg);
-        }
-        return;
-    }
-#endif
-    run_range(0, chunks, body, arg);
+    tp_parallel_on(chunks > 1 ? tp_threads() : 1, chunks, body, arg);
 }

@@ -37,8 +37,14 @@ int tp_threads(void);
 bool tp_have_openmp(void);
 int tp_cores(void);
 
-/* Calls body(chunk, arg) once for every chunk in [0, chunks), on all threads; returns when all are done. */
+/* Calls body(chunk, arg) once for every chunk in [0, chunks), on all threads; returns when all are done. Each
+ * thread has a range of them, which it takes one by one, and when it is through it takes what is left of the
+ * others': who computes a chunk may not matter. */
 void tp_parallel(int64_t chunks, void (*body)(int64_t chunk, void *arg), void *arg);
+/* The same on so many threads, a number that tp_threads() gave: what another caller sets meanwhile does not count. */
+void tp_parallel_on(int threads, int64_t chunks, void (*body)(int64_t chunk, void *arg), void *arg);
+/* Within a body: which of those threads runs it, from 0, for memory of its own. */
+int tp_worker(void);
 
 #ifdef __cplusplus
 }

@@ -178,7 +178,9 @@ static void batches_broadcast(void **state)
                  {TP_DIMS(2, 3, 4, 5), TP_DIMS(5, 6), TP_DIMS(2, 3, 4, 6)},
                  {TP_DIMS(4, 5), TP_DIMS(5, 6), TP_DIMS(2, 2, 4, 6)},
                  {TP_DIMS(0, 4, 5), TP_DIMS(5, 6), TP_DIMS(0, 4, 6)},
-                 {TP_DIMS(2, 40, 70), TP_DIMS(2, 70, 60), TP_DIMS(2, 40, 60)}};
+                 {TP_DIMS(2, 40, 70), TP_DIMS(2, 70, 60), TP_DIMS(2, 40, 60)},
+                 {TP_DIMS(3, 130, 90), TP_DIMS(90, 70), TP_DIMS(3, 130, 70)},
+                 {TP_DIMS(200, 12, 9), TP_DIMS(200, 9, 17), TP_DIMS(200, 12, 17)}};
     for (int threads = 1; threads <= 4; threads++) {
         assert_ok(tp_set_threads(threads));
         for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
@@ -224,19 +226,23 @@ static void rounding_stays_in_its_bound(void **state)
     tp_tensor_free(&y);
 }
 
+/* Products that are cut to pieces in every way: a side packed once, both read where they lie, more threads than
+ * tiles, long sums of few elements. */
 static void bits_do_not_depend_on_threads(void **state)
 {
     (void)state;
-    const int threads[] = {1, 2, 3, 4, 8};
-    const int64_t sizes[][3] = {
-        {128, 784, 40}, {100, 300, 100}, {64, 784, 400}, {5, 300, 1031}, {300, 520, 20}};
+    const int threads[] = {1, 2, 3, 4, 5, 8};
+    const int64_t sizes[][3] = {{128, 784, 40},  {100, 300, 100}, {64, 784, 400},
+                                {5, 300, 1031},  {300, 520, 20},  {128, 400, 1200},
+                                {803, 128, 400}, {3, 30000, 10},  {40, 128, 2100}};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-        for (int kind = 0; kind < 4; kind++) {
+        for (int kind = 0; kind < 8; kind++) {
             int64_t m = sizes[s][0], k = sizes[s][1], n = sizes[s][2];
             tp_dtype d = kind % 2 ? TP_F64 : TP_F32;
-            layout lb = kind < 2 ? LAYOUT_TRANSPOSED : LAYOUT_CONTIGUOUS;
+            layout la = kind < 4 ? LAYOUT_CONTIGUOUS : LAYOUT_TRANSPOSED;
+            layout lb = kind % 4 < 2 ? LAYOUT_TRANSPOSED : LAYOUT_CONTIGUOUS;
             tp_tensor ma, mb, a, b, y[2];
-            make_view(&ma, &a, d, TP_SHAPE(m, k), LAYOUT_CONTIGUOUS, random_value);
+            make_view(&ma, &a, d, TP_SHAPE(m, k), la, random_value);
             make_view(&mb, &b, d, TP_SHAPE(k, n), lb, random_value);
             for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
                 assert_ok(tp_set_threads(threads[t]));

@@ -3,11 +3,13 @@
  * That results do not depend on that number is tested with the operations (test_map_reduce.c,
  * test_matmul.c).
  */
-#define _POSIX_C_SOURCE 200809L /* setenv */
+#define _POSIX_C_SOURCE 200809L /* setenv, nanosleep */
 #include "tests/support/check.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tensor/parallel.h"
 
@@ -83,6 +85,94 @@ static void nested_calls_are_serial(void **state)
     }
 }
 
+enum { CHUNKS = 20, THREADS = 4 };
+
+struct slow {
+    atomic_int done;
+    bool others_came; /* while the first chunk ran, all others did */
+};
+
+/* The first chunk of the first thread is not through before everything else is, or ten seconds are over. */
+static void wait_for_others(int64_t chunk, void *arg)
+{
+    struct slow *s = arg;
+    for (int i = 0; chunk == 0 && i < 10000 && atomic_load(&s->done) < CHUNKS - 1; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    if (chunk == 0)
+        s->others_came = atomic_load(&s->done) == CHUNKS - 1;
+    atomic_fetch_add(&s->done, 1);
+}
+
+static void others_take_what_a_slow_thread_leaves(void **state)
+{
+    (void)state;
+    if (!tp_have_openmp())
+        skip(); /* there is one thread */
+    for (int threads = 2; threads <= THREADS; threads++) {
+        struct slow s = {0};
+        assert_ok(tp_set_threads(threads));
+        tp_parallel(CHUNKS, wait_for_others, &s);
+        assert_true(s.others_came);
+    }
+}
+
+struct crew {
+    int threads;
+    atomic_int at_work[THREADS], strangers, doubles, nested;
+};
+
+static void count_nested(int64_t chunk, void *arg)
+{
+    (void)chunk;
+    atomic_fetch_add(&((struct crew *)arg)->nested, tp_worker());
+}
+
+static void sign_in(int64_t chunk, void *arg)
+{
+    struct crew *c = arg;
+    int w = tp_worker();
+    (void)chunk;
+    if (w < 0 || w >= c->threads) {
+        atomic_fetch_add(&c->strangers, 1);
+        return;
+    }
+    atomic_fetch_add(&c->doubles, atomic_fetch_add(&c->at_work[w], 1));
+    tp_parallel(3, count_nested, c);
+    nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    atomic_fetch_add(&c->doubles, w != tp_worker());
+    atomic_fetch_sub(&c->at_work[w], 1);
+}
+
+/* No two bodies run as the same worker at a time; a nested call is one of its own, and leaves the number. */
+static void workers_have_numbers_of_their_own(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= THREADS; threads++) {
+        struct crew c = {.threads = threads};
+        assert_ok(tp_set_threads(threads));
+        assert_int_equal(tp_worker(), 0);
+        tp_parallel(CHUNKS, sign_in, &c);
+        assert_int_equal(atomic_load(&c.strangers), 0);
+        assert_int_equal(atomic_load(&c.doubles), 0);
+        assert_int_equal(atomic_load(&c.nested), 0);
+        assert_int_equal(tp_worker(), 0);
+    }
+}
+
+/* What was asked for before another caller chose another number. */
+static void so_many_threads_as_were_asked_for(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= THREADS; threads++) {
+        struct visits v;
+        memset(&v, 0, sizeof v);
+        assert_ok(tp_set_threads(threads % 2 ? 2 : 3));
+        tp_parallel_on(threads, MOST, visit, &v);
+        for (int i = 0; i < MOST; i++)
+            assert_int_equal(v.count[i], 1);
+    }
+}
+
 static void numbers_of_threads_are_checked(void **state)
 {
     (void)state;
@@ -125,6 +215,9 @@ int main(void)
         cmocka_unit_test(one_thread_before_any_choice),
         cmocka_unit_test(every_chunk_runs_once),
         cmocka_unit_test(nested_calls_are_serial),
+        cmocka_unit_test(others_take_what_a_slow_thread_leaves),
+        cmocka_unit_test(workers_have_numbers_of_their_own),
+        cmocka_unit_test(so_many_threads_as_were_asked_for),
         cmocka_unit_test(numbers_of_threads_are_checked),
         cmocka_unit_test(the_default_comes_from_the_environment),
     };
