@@ -122,12 +122,30 @@ int tp_optimizer_states(const tp_optimizer *o)
 
 void tp_optimizer_free(tp_optimizer *o)
 {
-    for (int i = 0; i < o->n && o->moments != NULL; i++)
-        for (int k = 0; k < TP_MAX_STATES; k++)
-            tp_tensor_free(tp_moment(&o->moments[i], k));
+    tp_tensor_free(&o->memory);
     tp_free(o->moments, (size_t)o->n * sizeof *o->moments);
     tp_free(o->plan, (size_t)o->n * sizeof *o->plan);
     *o = (tp_optimizer){0};
+}
+
+/* Places of the states, each on a cache line of its own; how many numbers (f64) that takes. */
+static int64_t place_moments(const tp_optimizer *o)
+{
+    int64_t line = TP_ALIGN / (int64_t)sizeof(double), end = 0;
+    for (int i = 0; i < o->n; i++) {
+        const tp_tensor *v = &o->params->item[i]->value;
+        int64_t size = tp_dtype_size(v->dtype),
+                lines = (tp_numel(v) * size + TP_ALIGN - 1) / TP_ALIGN;
+        for (int k = 0; k < tp_optimizer_states(o); k++, end += lines * line) {
+            tp_tensor *m = tp_moment(&o->moments[i], k);
+            *m = (tp_tensor){.storage = o->memory.storage,
+                             .shape = v->shape,
+                             .dtype = v->dtype,
+                             .offset = end * (int64_t)sizeof(double) / size};
+            tp_strides(m->shape, m->stride);
+        }
+    }
+    return end;
 }
 
 tp_status tp_optimizer_make(tp_optimizer *o)
@@ -138,12 +156,11 @@ tp_status tp_optimizer_make(tp_optimizer *o)
     o->moments = tp_alloc_zero((size_t)n * sizeof *o->moments);
     o->plan = tp_alloc_zero((size_t)n * sizeof *o->plan);
     tp_status s = o->moments == NULL || o->plan == NULL ? TP_ENOMEM : TP_OK;
-    for (int i = 0; i < n; i++) {
-        const tp_tensor *v = &o->params->item[i]->value;
-        for (int k = 0; k < tp_optimizer_states(o) && s == TP_OK; k++)
-            s = tp_tensor_new(tp_moment(&o->moments[i], k), v->dtype, v->shape);
-    }
-    if (s != TP_OK) {
+    if (s == TP_OK)
+        s = tp_tensor_new(&o->memory, TP_F64, TP_SHAPE(place_moments(o)));
+    if (s == TP_OK) {
+        place_moments(o);
+    } else {
         tp_fail_prefix("the optimizer's state: ");
         tp_optimizer_free(o);
     }
@@ -153,29 +170,31 @@ tp_status tp_optimizer_make(tp_optimizer *o)
 /* --- the slices of a step ----------------------------------------------------------------------- */
 
 /* Slice i is the i-th part of every parameter, so that a thread updates the same part of each that it
- * computes in backward: the gradient is in its own cache, and its weights are not in the other's. */
-enum { SLICES = 64 };
+ * computes in backward: the gradient is in its own cache, and its weights are not in the other's. Few
+ * slices, because the processor has to find each of their streams anew. */
+enum { SLICES_PER_THREAD = 4 };
 
 typedef struct step_job {
     const tp_kernels *kernels;
     int row; /* of updates.def */
     const tp_update *plan;
     int n; /* entries of the plan */
+    int64_t slices;
     atomic_bool not_finite;
 } step_job;
 
 /* The first element of slice i of n elements, on a border of cache lines. */
-static int64_t slice_start(int64_t n, int64_t i)
+static int64_t slice_start(const step_job *j, int64_t n, int64_t i)
 {
     enum { LINE = TP_ALIGN / sizeof(float) };
-    return i == SLICES ? n : n * i / SLICES / LINE * LINE;
+    return i == j->slices ? n : n * i / j->slices / LINE * LINE;
 }
 
 static void check_slice(int64_t slice, void *arg)
 {
     step_job *j = arg;
     for (const tp_update *u = j->plan; u < j->plan + j->n; u++) {
-        int64_t first = slice_start(u->n, slice), last = slice_start(u->n, slice + 1);
+        int64_t first = slice_start(j, u->n, slice), last = slice_start(j, u->n, slice + 1);
         const char *g = u->g + first * u->size;
         if (!j->kernels->within[u->dtype](last - first, g, -DBL_MAX, DBL_MAX))
             atomic_store_explicit(&j->not_finite, true, memory_order_relaxed);
@@ -186,7 +205,7 @@ static void update_slice(int64_t slice, void *arg)
 {
     const step_job *j = arg;
     for (const tp_update *u = j->plan; u < j->plan + j->n; u++) {
-        int64_t first = slice_start(u->n, slice), last = slice_start(u->n, slice + 1);
+        int64_t first = slice_start(j, u->n, slice), last = slice_start(j, u->n, slice + 1);
         int64_t at = first * u->size;
         char *state[TP_MAX_STATES];
         for (int k = 0; k < TP_MAX_STATES; k++)
@@ -201,7 +220,10 @@ static void update_slice(int64_t slice, void *arg)
 /* Lists the parameters that have a gradient, are not frozen and not empty; changes nothing else. */
 static step_job make_plan(const tp_optimizer *o)
 {
-    step_job j = {.kernels = tp_kernels_get(), .row = o->update, .plan = o->plan};
+    step_job j = {.kernels = tp_kernels_get(),
+                  .row = o->update,
+                  .plan = o->plan,
+                  .slices = (int64_t)SLICES_PER_THREAD * tp_threads()};
     for (int i = 0; i < o->n; i++) {
         const tp_parameter *p = o->params->item[i];
         int64_t n = tp_numel(&p->value);
@@ -218,7 +240,7 @@ static step_job make_plan(const tp_optimizer *o)
 
 static tp_status check_gradients(const tp_optimizer *o, step_job *j)
 {
-    tp_parallel(SLICES, check_slice, j);
+    tp_parallel(j->slices, check_slice, j);
     if (!atomic_load_explicit(&j->not_finite, memory_order_relaxed))
         return TP_OK;
     int i = 0; /* the first of them */
@@ -244,7 +266,7 @@ tp_status tp_optimizer_step(tp_optimizer *o)
         for (int k = 0; k < tp_optimizer_states(o); k++)
             u->state[k] = tp_data_mut(tp_moment(moments, k));
     }
-    tp_parallel(SLICES, update_slice, &j);
+    tp_parallel(j.slices, update_slice, &j);
     o->step++;
     return TP_OK;
 }

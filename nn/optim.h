@@ -53,7 +53,7 @@ tp_adam_opts tp_adamw_defaults(void);
 tp_rmsprop_opts tp_rmsprop_defaults(void);
 tp_adagrad_opts tp_adagrad_defaults(void);
 
-/* State of one parameter; tensors that the rule does not keep are empty. */
+/* State of one parameter, views of the optimizer's memory; tensors that the rule does not keep are empty. */
 typedef struct tp_moments {
     tp_tensor first, second, third; /* what they are: nn/optim/<rule>.c */
     uint64_t step;                  /* updates of this parameter, which bias correction counts */
@@ -75,6 +75,7 @@ typedef struct tp_optimizer {
     uint64_t step;          /* steps done */
     int n;                  /* parameters at init */
     tp_moments *moments;    /* one per parameter */
+    tp_tensor memory;       /* of all of them, in one block: large ones lie in large pages */
     struct tp_update *plan; /* what the running step does; n entries of working memory */
 } tp_optimizer;
 
