@@ -18,7 +18,8 @@ extern "C" {
 
 #define TP_ALIGN 64
 
-/* The hook. alloc returns TP_ALIGN-aligned memory or NULL; free gets the size it was allocated with. */
+/* The hook. alloc returns TP_ALIGN-aligned memory or NULL; free gets the size it was allocated with. The default is
+ * the C library's; on Linux it rounds what is larger than 1 MiB up to whole large pages of 2 MiB and asks for them. */
 typedef struct tp_allocator {
     void *(*alloc)(void *user, size_t bytes);
     void (*free)(void *user, void *p, size_t bytes);
