@@ -1,4 +1,4 @@
-/* test_mem.c: the byte budget, for one thread and for two that allocate at the same time.
+/* test_mem.c: the byte budget, for one thread and for two that allocate at the same time, and large blocks.
  *
  * What happens where an allocation fails is the business of the fault tests. Read next: tensor/mem.h.
  */
@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 
 #include "tensor/mem.h"
 
@@ -28,6 +29,28 @@ static void test_budget(void **state)
     assert_message("are in use");
     assert_int_equal(tp_mem().live_bytes, live + BUDGET);
     tp_free(p, BUDGET);
+    assert_int_equal(tp_mem().live_bytes, live);
+}
+
+/* What is larger than half of a large page begins on one. What was asked for is counted, not the page. */
+static void test_large_pages(void **state)
+{
+    (void)state;
+    enum { HALF = 1 << 20 };
+    const size_t sizes[] = {HALF, HALF + 1, 2 * HALF, 5 * HALF + 3};
+    size_t live = tp_mem().live_bytes;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        unsigned char *p = tp_alloc_zero(sizes[i]);
+        assert_non_null(p);
+        p[0] = p[sizes[i] - 1] = 1;
+        assert_int_equal((uintptr_t)p % TP_ALIGN, 0);
+        assert_true(tp_mem().live_bytes - live < sizes[i] + TP_ALIGN);
+#ifdef __linux__
+        if (sizes[i] > HALF)
+            assert_int_equal((uintptr_t)p % (2 * HALF), 0);
+#endif
+        tp_free(p, sizes[i]);
+    }
     assert_int_equal(tp_mem().live_bytes, live);
 }
 
@@ -72,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_large_pages),
         cmocka_unit_test(test_refusals_take_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
