@@ -5,81 +5,24 @@
  * strides. An element of c is the sum over blocks of the summed axis, in order, whose length plan()
  * takes from the whole product: not from the tile, the region or the thread it falls into. The
  * partition among threads may therefore follow their number without touching the bits.
- * Not here: the arithmetic itself. Read next: kernels/tile.inc.
+ * Not here: what happens in a region (matmul_region.c) and the arithmetic (kernels/tile.inc). Read next:
+ * matmul_region.h.
  */
 #include "tensor/matmul.h"
 
 #include <string.h>
 
-#include "tensor/iter.h"
-#include "tensor/kernels/kernels.h"
-#include "tensor/mem.h"
+#include "tensor/matmul_region.h"
 #include "tensor/parallel.h"
 
-/* A packed block of a (ROWS x at most STEPS) should stay in the second-level cache, a panel of b
- * (STEPS x nr) in the first; COLUMNS bounds the packed part of b. Both are multiples of every tile.
- * A product whose tiles are stored transposed visits c once if it has no more than LONG_STEPS. */
+/* A product whose tiles are stored transposed visits c once if it has no more than LONG_STEPS. */
 enum {
-    ROWS = 192,
-    STEPS = 400,
     LONG_STEPS = 1024,
-    COLUMNS = 2048,
     FEW_LANES = 512,        /* a matrix that meets no more lanes than this is not worth packing, */
     FEW_STEPS = 256,        /* nor are the rows of b if there are no more than this */
     SERIAL_BELOW = 1 << 18, /* multiplications, */
     PIECE = 1 << 19         /* and those of a piece of a larger product */
 };
-
-/* A matrix as the tiles see it: a's rows or b's columns are lanes, the summed axis has steps. */
-typedef struct side {
-    int64_t lanes, lane, step; /* how many, and strides in elements */
-    int64_t tile, unit;        /* lanes of a tile, and of the smallest */
-    bool direct;               /* read where it lies, except a last part smaller than that */
-    int64_t cells, pieces;     /* lanes are cut for the threads, and each cell again */
-} side;
-
-typedef struct product {
-    side a, b;
-    int64_t k, steps;    /* of the summed axis: all, and in a block */
-    int64_t row, column; /* strides of c in elements */
-    const char *bias;    /* or NULL */
-    int64_t bias_row, bias_column;
-    bool accumulate, relu;
-    const tp_tiles *tile;
-    int64_t size;                   /* of an element */
-    tp_iter batch;                  /* operands c, a, b; one element per product */
-    int64_t each;                   /* products in a chunk, if they are small */
-    char *buffers;                  /* of all threads */
-    int64_t buffer_a, buffer_bytes; /* bytes for packed a; for all of a thread */
-} product;
-
-/* What a buffer holds: lanes from first to last, and steps from p on. */
-typedef struct packed {
-    const char *of;
-    int64_t first, last, p;
-} packed;
-
-/* A thread's buffers begin with this. */
-typedef struct buffer {
-    packed a, b;
-} buffer;
-_Static_assert(sizeof(buffer) <= TP_ALIGN, "what is packed begins on the next line");
-
-/* One product of the batch, restricted to a rectangle of c. */
-typedef struct region {
-    const product *job;
-    int64_t row0, row1, column0, column1;
-    buffer *own;
-    char *packed_a, *packed_b;
-} region;
-
-/* The part of a region that is computed from one block of a, one of b and k steps from p on. */
-typedef struct part {
-    const region *r;
-    const char *a, *b; /* of this product of the batch */
-    char *c;
-    int64_t p, k, i0, i1, j0, j1;
-} part;
 
 /* Kept by each thread that calls tp_matmul_into, for all the workers of its products. */
 static _Thread_local struct {
@@ -94,227 +37,9 @@ void tp_matmul_release(void)
     kept.bytes = 0;
 }
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t round_up(int64_t n, int64_t multiple)
 {
     return (n + multiple - 1) / multiple * multiple;
-}
-
-/* --- one region --------------------------------------------------------------------------------- */
-
-/* Packs lanes first … last-1 and k steps from p on into panels of a tile's lanes. */
-static void pack_block(const product *job, const side *s, const char *data, int64_t first,
-                       int64_t last, int64_t p, int64_t k, char *to)
-{
-    for (int64_t i = first; i < last; i += s->tile, to += s->tile * k * job->size)
-        job->tile->pack(s->tile, least(s->tile, last - i), k,
-                        data + (i * s->lane + p * s->step) * job->size, s->lane, s->step, to);
-}
-
-/* Whether a tile reads its lanes where they lie: of a direct side, all but the last few lanes that do not
- * make a multiple of the smallest tile. Those are packed and filled up with zeros. */
-static bool lies_direct(const side *s, int64_t lanes)
-{
-    return s->direct && lanes % s->unit == 0;
-}
-
-/* Where the tile at row i finds its part of a. */
-static void find_a(const part *x, int64_t i, int64_t rows, tp_tile_args *t)
-{
-    const product *job = x->r->job;
-    if (lies_direct(&job->a, rows)) {
-        t->a = x->a + (i * job->a.lane + x->p * job->a.step) * job->size;
-        t->a_lane = job->a.lane;
-        t->a_step = job->a.step;
-    } else {
-        t->a = x->r->packed_a + (job->a.direct ? 0 : (i - x->i0) * x->k * job->size);
-        t->a_lane = 1;
-        t->a_step = job->tile->mr;
-    }
-}
-
-static void find_b(const part *x, int64_t j, int64_t columns, tp_tile_args *t)
-{
-    const product *job = x->r->job;
-    if (lies_direct(&job->b, columns)) {
-        t->b = x->b + (j * job->b.lane + x->p * job->b.step) * job->size;
-        t->b_step = job->b.step;
-    } else {
-        t->b = x->r->packed_b + (job->b.direct ? 0 : (j - x->j0) * x->k * job->size);
-        t->b_step = job->tile->nr;
-    }
-}
-
-/* A tile that is not whole, or whose rows are not contiguous in c or init. Where it goes is fetched meanwhile. */
-static void one_detour(const product *job, tp_tile_fn kernel, tp_tile_args *t, tp_store_args *s)
-{
-    _Alignas(TP_ALIGN) double scratch[TP_MAX_MR * TP_MAX_NR];
-    for (int64_t j = 0; j < s->columns; j++) {
-        const char *column = (const char *)s->c + j * s->c_column * job->size;
-        __builtin_prefetch(column, 1);
-        __builtin_prefetch(column + (s->rows - 1) * s->c_row * job->size, 1);
-    }
-    t->c = scratch;
-    t->c_row = job->tile->nr;
-    kernel(t);
-    s->tile = scratch;
-    job->tile->store(s);
-}
-
-/* Computes the tile of c at (i, j). */
-static void one_tile(const part *x, int64_t i, int64_t j)
-{
-    const product *job = x->r->job;
-    const tp_tiles *tile = job->tile;
-    int64_t rows = least(tile->mr, x->i1 - i), columns = least(tile->nr, x->j1 - j);
-    int height = 0, wide = columns > tile->nr / 2;
-    while (height + 1 < TP_TILE_HEIGHTS && tile->height[height + 1] >= rows)
-        height++;
-    char *c = x->c + (i * job->row + j * job->column) * job->size;
-    const char *init = NULL;
-    int64_t init_row = 0, init_column = 1;
-    if (x->p > 0 || job->accumulate) {
-        init = c;
-        init_row = job->row;
-        init_column = job->column;
-    } else if (job->bias != NULL) {
-        init = job->bias + (i * job->bias_row + j * job->bias_column) * job->size;
-        init_row = job->bias_row;
-        init_column = job->bias_column;
-    }
-    tp_tile_args t;
-    t.k = x->k;
-    find_a(x, i, rows, &t);
-    find_b(x, j, columns, &t);
-    tp_tile_fn kernel = tile->kernel[t.a_lane != 1][height][wide];
-    bool relu = job->relu && x->p + x->k == job->k;
-    if (rows == tile->height[height] && columns == (wide ? tile->nr : tile->nr / 2) &&
-        job->column == 1 && init_column == 1) {
-        t.c = c;
-        t.c_row = job->row;
-        t.init = init;
-        t.init_row = init_row;
-        t.relu = relu;
-        kernel(&t);
-    } else {
-        t.init = NULL;
-        t.relu = false;
-        tp_store_args s = {.rows = rows,
-                           .columns = columns,
-                           .c = c,
-                           .c_row = job->row,
-                           .c_column = job->column,
-                           .init = init,
-                           .init_row = init_row,
-                           .init_column = init_column,
-                           .relu = relu};
-        one_detour(job, kernel, &t, &s);
-    }
-}
-
-/* What the tiles of a panel of a direct b fetch ahead for the next one: its lines lie far apart, where
- * the processor does not guess them. */
-typedef struct ahead {
-    const char *b;
-    int64_t step, bytes; /* from one step to the next, and of the panel in one */
-    int64_t left, each;  /* steps still to fetch, and for each tile */
-} ahead;
-
-static ahead next_panel(const part *x, int64_t j)
-{
-    const product *job = x->r->job;
-    int64_t mr = job->tile->mr, nr = job->tile->nr, tiles = (x->i1 - x->i0 + mr - 1) / mr;
-    bool last = j + nr >= x->j1; /* then the first panel of the next steps */
-    int64_t p = last ? x->p + x->k : x->p, left = least(x->k, job->k - p);
-    j = last ? x->j0 : j + nr;
-    if (!job->b.direct || left <= 0)
-        return (ahead){0};
-    return (ahead){.b = x->b + (j * job->b.lane + p * job->b.step) * job->size,
-                   .step = job->b.step * job->size,
-                   .bytes = nr * job->size,
-                   .left = left,
-                   .each = (left + tiles - 1) / tiles};
-}
-
-static void fetch_ahead(ahead *next)
-{
-    int64_t n = least(next->each, next->left);
-    next->left -= n;
-    for (; n > 0; n--, next->b += next->step)
-        for (int64_t line = 0; line < next->bytes; line += TP_ALIGN)
-            __builtin_prefetch(next->b + line);
-}
-
-/* The longer side is walked once, outside, while the shorter one stays in the caches. */
-static void block_product(const part *x)
-{
-    int mr = x->r->job->tile->mr, nr = x->r->job->tile->nr;
-    if (x->i1 - x->i0 > x->j1 - x->j0) {
-        for (int64_t i = x->i0; i < x->i1; i += mr)
-            for (int64_t j = x->j0; j < x->j1; j += nr)
-                one_tile(x, i, j);
-        return;
-    }
-    for (int64_t j = x->j0; j < x->j1; j += nr) {
-        ahead next = next_panel(x, j);
-        for (int64_t i = x->i0; i < x->i1; i += mr) {
-            fetch_ahead(&next);
-            one_tile(x, i, j);
-        }
-    }
-}
-
-/* Packs what of lanes first … last-1 needs it: all, or the last few of a direct side. The pieces of a cell
- * that a thread computes one after the other may share it. */
-static void prepare(const part *x, const side *s, const char *data, int64_t first, int64_t last,
-                    packed *held, char *to)
-{
-    int64_t whole = first + (last - first) / s->tile * s->tile;
-    if (held->of == data && held->first == first && held->last == last && held->p == x->p)
-        return;
-    if (!s->direct)
-        pack_block(x->r->job, s, data, first, last, x->p, x->k, to);
-    else if (!lies_direct(s, last - whole))
-        pack_block(x->r->job, s, data, whole, last, x->p, x->k, to);
-    *held = (packed){data, first, last, x->p};
-}
-
-/* How many rows of a packed a are in a block: of short steps more. */
-static int64_t block_rows(const product *job)
-{
-    int64_t rows = job->steps > 0 ? ROWS * STEPS / job->steps : ROWS;
-    return rows < ROWS ? ROWS : rows / job->a.tile * job->a.tile;
-}
-
-/* Run function over the batch: count products follow each other. */
-static void region_run(int64_t count, char *const *ptr, const int64_t *stride, void *arg)
-{
-    const region *r = arg;
-    const product *job = r->job;
-    int64_t rows = job->a.direct ? r->row1 - r->row0 : block_rows(job);
-    for (int64_t n = 0; n < count; n++) {
-        part x = {.r = r, .c = ptr[0] + n * stride[0]};
-        x.a = ptr[1] + n * stride[1];
-        x.b = ptr[2] + n * stride[2];
-        for (x.j0 = r->column0; x.j0 < r->column1; x.j0 += COLUMNS) {
-            x.j1 = least(x.j0 + COLUMNS, r->column1);
-            x.p = 0;
-            do { /* once even if k is 0: the result is zeros or the bias */
-                x.k = least(job->steps, job->k - x.p);
-                prepare(&x, &job->b, x.b, x.j0, x.j1, &r->own->b, r->packed_b);
-                for (x.i0 = r->row0; x.i0 < r->row1; x.i0 += rows) {
-                    x.i1 = least(x.i0 + rows, r->row1);
-                    prepare(&x, &job->a, x.a, x.i0, x.i1, &r->own->a, r->packed_a);
-                    block_product(&x);
-                }
-                x.p += x.k;
-            } while (x.p < job->k);
-        }
-    }
 }
 
 /* --- partition ---------------------------------------------------------------------------------- */
@@ -322,11 +47,12 @@ static void region_run(int64_t count, char *const *ptr, const int64_t *stride, v
 /* Border number i of n parts, on a multiple of a tile. */
 static int64_t border(int64_t lanes, int64_t tile, int64_t i, int64_t n)
 {
-    return least((lanes + tile - 1) / tile * i / n * tile, lanes);
+    return tp_least((lanes + tile - 1) / tile * i / n * tile, lanes);
 }
 
 /* The lanes of a piece of a cell. Where there are several, tiles are kept whole. */
-static void find_lanes(const side *s, int64_t cell, int64_t piece, int64_t *first, int64_t *last)
+static void find_lanes(const tp_matmul_side *s, int64_t cell, int64_t piece, int64_t *first,
+                       int64_t *last)
 {
     int64_t unit = s->pieces > 1 ? s->tile : s->unit;
     int64_t start = border(s->lanes, unit, cell, s->cells);
@@ -338,25 +64,25 @@ static void find_lanes(const side *s, int64_t cell, int64_t piece, int64_t *firs
 /* Chunks are the pieces of the first cell, rows first, those of the next, then the next products. */
 static void matmul_chunk(int64_t chunk, void *arg)
 {
-    const product *job = arg;
-    const side *a = &job->a, *b = &job->b;
+    const tp_matmul_job *job = arg;
+    const tp_matmul_side *a = &job->a, *b = &job->b;
     int64_t pieces = a->pieces * b->pieces, cells = a->cells * b->cells;
     int64_t piece = chunk % pieces, cell = chunk / pieces % cells;
     int64_t first = chunk / pieces / cells * job->each;
     char *own = job->buffers + tp_worker() * job->buffer_bytes;
-    region r = {.job = job, .own = (buffer *)own, .packed_a = own + TP_ALIGN};
+    tp_matmul_region r = {.job = job, .own = (tp_matmul_buffer *)own, .packed_a = own + TP_ALIGN};
     r.packed_b = r.packed_a + job->buffer_a;
     find_lanes(a, cell / b->cells, piece % a->pieces, &r.row0, &r.row1);
     find_lanes(b, cell % b->cells, piece / a->pieces, &r.column0, &r.column1);
     if (r.row0 < r.row1 && r.column0 < r.column1)
-        tp_iter_range(&job->batch, first, least(first + job->each, job->batch.numel), region_run,
-                      &r);
+        tp_iter_range(&job->batch, first, tp_least(first + job->each, job->batch.numel),
+                      tp_matmul_region_run, &r);
 }
 
 /* Cells for the threads with the least work for the busiest of them: its tiles, and the lanes that it reads.
  * A large matrix of weights is thus cut rather than read by all, and stays in the caches of those that
  * update it. Among equals the one that cuts c along its larger stride, as elementwise operations are cut. */
-static void choose_cells(product *job, int64_t threads)
+static void choose_cells(tp_matmul_job *job, int64_t threads)
 {
     int64_t mr = job->a.unit, nr = job->b.unit, best = INT64_MAX;
     for (int64_t n = 1; n <= threads; n++) {
@@ -375,7 +101,7 @@ static void choose_cells(product *job, int64_t threads)
 }
 
 /* The most pieces of whole tiles that a cell has. */
-static int64_t most_pieces(const side *s)
+static int64_t most_pieces(const tp_matmul_side *s)
 {
     return (s->lanes + s->cells * s->tile - 1) / (s->cells * s->tile);
 }
@@ -383,26 +109,28 @@ static int64_t most_pieces(const side *s)
 /* Cuts a cell of so many multiplications, so that a thread that is through takes over from one that the machine
  * keeps from its work. Not where a side would be packed again for each piece: it is packed once if it lies in
  * one block. */
-static void choose_pieces(product *job, double multiplications)
+static void choose_pieces(tp_matmul_job *job, double multiplications)
 {
-    side *a = &job->a, *b = &job->b;
+    tp_matmul_side *a = &job->a, *b = &job->b;
     int64_t pieces = multiplications < PIECE ? 1 : (int64_t)(multiplications / PIECE);
     bool whole = job->steps >= job->k;
-    bool a_once = a->direct || (whole && most_pieces(a) * a->tile <= block_rows(job));
-    bool b_once = b->direct || (whole && b->lanes <= COLUMNS);
+    bool a_once = a->direct || (whole && most_pieces(a) * a->tile <= tp_matmul_block_rows(job));
+    bool b_once = b->direct || (whole && b->lanes <= TP_MATMUL_COLUMNS);
     if (b->direct && a_once)
-        b->pieces = least(pieces, most_pieces(b));
+        b->pieces = tp_least(pieces, most_pieces(b));
     if (b_once && (a->direct || b->pieces == 1))
-        a->pieces = least(pieces / b->pieces, most_pieces(a));
+        a->pieces = tp_least(pieces / b->pieces, most_pieces(a));
 }
 
 /* Packed panels are as wide as a tile, whatever part of it exists. */
-static tp_status prepare_buffers(product *job, int64_t threads)
+static tp_status prepare_buffers(tp_matmul_job *job, int64_t threads)
 {
-    const side *a = &job->a, *b = &job->b;
+    const tp_matmul_side *a = &job->a, *b = &job->b;
     int64_t k = job->k > 0 ? job->steps : 1; /* memory even if nothing is packed */
-    int64_t rows = a->direct ? a->tile : least(block_rows(job), round_up(a->lanes, a->tile));
-    int64_t columns = b->direct ? b->tile : least(COLUMNS, round_up(b->lanes, b->tile));
+    int64_t rows =
+        a->direct ? a->tile : tp_least(tp_matmul_block_rows(job), round_up(a->lanes, a->tile));
+    int64_t columns =
+        b->direct ? b->tile : tp_least(TP_MATMUL_COLUMNS, round_up(b->lanes, b->tile));
     job->buffer_a = round_up(rows * k * job->size, TP_ALIGN);
     job->buffer_bytes = TP_ALIGN + job->buffer_a + round_up(columns * k * job->size, TP_ALIGN);
     size_t bytes = (size_t)(job->buffer_bytes * threads);
@@ -417,11 +145,11 @@ static tp_status prepare_buffers(product *job, int64_t threads)
     }
     job->buffers = kept.data;
     for (int64_t i = 0; i < threads; i++)
-        *(buffer *)(job->buffers + i * job->buffer_bytes) = (buffer){0};
+        *(tp_matmul_buffer *)(job->buffers + i * job->buffer_bytes) = (tp_matmul_buffer){0};
     return TP_OK;
 }
 
-static tp_status run(product *job)
+static tp_status run(tp_matmul_job *job)
 {
     double multiplications =
         (double)job->batch.numel * (double)job->a.lanes * (double)job->b.lanes * (double)job->k;
@@ -445,22 +173,22 @@ static tp_status run(product *job)
 /* --- preparation -------------------------------------------------------------------------------- */
 
 /* Lines a multiple of 512 bytes apart meet in few sets of the first-level cache and evict each other. */
-static bool collides(const product *job, int64_t stride)
+static bool collides(const tp_matmul_job *job, int64_t stride)
 {
     return stride * job->size % 512 == 0;
 }
 
 /* Elements copied for a panel cost as much as this many multiplications, more if they must be turned. */
-static double packing_cost(const product *job, const side *s)
+static double packing_cost(const tp_matmul_job *job, const tp_matmul_side *s)
 {
     return s->direct ? 0 : (double)s->lanes * (double)job->k * (s->step == 1 ? 16 : 6);
 }
 
 /* Decides for this orientation what is packed and how the summed axis is cut. Returns its cost in
  * multiplications: padded tiles, packing, and the detour of c where it is not stored row by row. */
-static double plan(product *job)
+static double plan(tp_matmul_job *job)
 {
-    side *a = &job->a, *b = &job->b;
+    tp_matmul_side *a = &job->a, *b = &job->b;
     bool turned = job->column != 1;
     a->direct = a->step == 1 && a->lane != 1 && b->lanes <= FEW_LANES && !collides(job, a->lane);
     b->direct =
@@ -469,7 +197,7 @@ static double plan(product *job)
     a->unit = job->tile->height[TP_TILE_HEIGHTS - 1];
     b->tile = job->tile->nr;
     b->unit = job->tile->nr / 2;
-    int64_t longest = turned && b->lanes <= FEW_LANES ? LONG_STEPS : STEPS;
+    int64_t longest = turned && b->lanes <= FEW_LANES ? LONG_STEPS : TP_MATMUL_STEPS;
     int64_t visits = job->k > 0 ? (job->k + longest - 1) / longest : 1;
     job->steps = (job->k + visits - 1) / visits;
     double tiles =
@@ -482,9 +210,9 @@ static double plan(product *job)
 }
 
 /* c' = b' a', the same product. */
-static product swapped(const product *job)
+static tp_matmul_job swapped(const tp_matmul_job *job)
 {
-    product p = *job;
+    tp_matmul_job p = *job;
     p.a = job->b;
     p.b = job->a;
     p.row = job->column;
@@ -536,15 +264,15 @@ tp_status tp_matmul_into(tp_tensor *y, const tp_tensor *a, const tp_tensor *b, t
         return tp_fail(TP_EARG, "matmul: a bias cannot be added while accumulating");
     const int64_t *sy = y->stride + y->shape.ndim - 2, *sa = a->stride + a->shape.ndim - 2;
     const int64_t *sb = b->stride + b->shape.ndim - 2, *dim = y->shape.dim + y->shape.ndim - 2;
-    product job = {.a = {dim[0], sa[0], sa[1]},
-                   .b = {dim[1], sb[1], sb[0]},
-                   .k = a->shape.dim[a->shape.ndim - 1],
-                   .row = sy[0],
-                   .column = sy[1],
-                   .accumulate = opts.accumulate,
-                   .relu = opts.relu,
-                   .tile = &tp_kernels_get()->tile[y->dtype],
-                   .size = tp_dtype_size(y->dtype)};
+    tp_matmul_job job = {.a = {dim[0], sa[0], sa[1]},
+                         .b = {dim[1], sb[1], sb[0]},
+                         .k = a->shape.dim[a->shape.ndim - 1],
+                         .row = sy[0],
+                         .column = sy[1],
+                         .accumulate = opts.accumulate,
+                         .relu = opts.relu,
+                         .tile = &tp_kernels_get()->tile[y->dtype],
+                         .size = tp_dtype_size(y->dtype)};
     if (opts.bias != NULL) {
         job.bias = tp_data(opts.bias);
         job.bias_column = opts.bias->stride[0];
@@ -554,7 +282,7 @@ tp_status tp_matmul_into(tp_tensor *y, const tp_tensor *a, const tp_tensor *b, t
     TP_TRY(tp_iter_init(&job.batch, 3, lead));
     if (tp_numel(y) == 0)
         return TP_OK;
-    product other = swapped(&job);
+    tp_matmul_job other = swapped(&job);
     TP_TRY(run(plan(&other) < plan(&job) ? &other : &job));
     tp_data_mut(y);
     return TP_OK;
