@@ -20,11 +20,13 @@
 #    include <time.h>
 #endif
 
+#include "tensor/mem.h"
+
 enum { MAX_THREADS = 256 };
 
 static atomic_int wanted = 1; /* as tp_set_threads fixed it, for all that call tapir */
-static _Thread_local int worker =
-    -1; /* -1 outside a body; nested calls run on the thread that makes them */
+/* -1 outside a body; nested calls run on the thread that makes them. */
+static _Thread_local int worker = -1;
 /* A pool belongs to the thread that calls: what that thread asked for last, and how many it got. */
 static _Thread_local int asked = 1, started = 1;
 
@@ -179,7 +181,7 @@ int tp_worker(void)
 
 /* A thread's own chunks: its first, and those from next to last, of which others may take. On a line of its own. */
 typedef struct share {
-    _Alignas(64) atomic_int_fast64_t next;
+    _Alignas(TP_ALIGN) atomic_int_fast64_t next;
     int64_t first, last;
 } share;
 
